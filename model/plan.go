@@ -1,0 +1,184 @@
+package model
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Weights are the shares of the five terms in the composite score; they sum to 1.
+type Weights struct {
+	Quality      float64 `json:"quality" yaml:"quality"`
+	Cost         float64 `json:"cost" yaml:"cost"`
+	Latency      float64 `json:"latency" yaml:"latency"`
+	Safety       float64 `json:"safety" yaml:"safety"`
+	Availability float64 `json:"availability" yaml:"availability"`
+}
+
+// Term is one part of a composite score.
+type Term struct {
+	Score float64 `json:"score"` // in [0,1], more is better
+	Value float64 `json:"value"` // the figure behind it, in the term's own unit; meaningful if Known
+	Known bool    `json:"known"` // false: scored by the stated prior
+}
+
+// Terms are the five parts of a candidate's score. The units of the values:
+// quality composite in [0,1], cost in US dollars, latency in milliseconds to
+// the first token, safety as risk level 1–4, availability as expected success rate.
+type Terms struct {
+	Quality      Term `json:"quality"`
+	Cost         Term `json:"cost"`
+	Latency      Term `json:"latency"`
+	Safety       Term `json:"safety"`
+	Availability Term `json:"availability"`
+}
+
+// Candidate is an endpoint that may serve the call, with its score.
+type Candidate struct {
+	Endpoint EndpointID `json:"endpoint"`
+	Model    ModelID    `json:"model"`
+	Score    float64    `json:"score"` // Σ weight × term score, in [0,1]
+	Terms    Terms      `json:"terms"`
+	Load     float64    `json:"load"` // in-flight and queued calls per unit of speed; breaks near ties
+	Estimate Estimate   `json:"estimate"`
+	Index    int        `json:"-"` // position in the snapshot that was decided on
+}
+
+// Filter names the hard condition that excluded an endpoint.
+type Filter uint8
+
+// The filters, in the order in which they are applied; the first that fails is reported.
+const (
+	FilterName Filter = iota
+	FilterTask
+	FilterStatus
+	FilterCredentials
+	FilterLicense
+	FilterRisk
+	FilterFeatures
+	FilterRequiredTags
+	FilterExcludedTags
+	FilterContextLength
+	FilterMinQuality
+	FilterMaxCost
+	FilterMaxLatency
+	FilterCircuit
+	filterCount
+)
+
+var filterNames = [filterCount]string{
+	"model", "task_type", "status", "credentials", "commercial_use", "risk_level", "features",
+	"required_tags", "excluded_tags", "context_length", "min_quality_score", "max_cost", "max_latency_ms", "circuit",
+}
+
+// String returns the name of the filter.
+func (f Filter) String() string { return filterNames[f] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (f Filter) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *Filter) UnmarshalText(b []byte) error {
+	i, err := parseName("filter", filterNames[:], string(b))
+	*f = Filter(i)
+	return err
+}
+
+// Exclusion says why an endpoint may not serve the call. It holds figures, not
+// prose, so that excluding a thousand endpoints allocates nothing; Reason
+// words it.
+type Exclusion struct {
+	Endpoint EndpointID `json:"endpoint"`
+	Model    ModelID    `json:"model"`
+	Filter   Filter     `json:"filter"`
+	Want     float64    `json:"want,omitempty"`    // the limit, in the filter's unit
+	Have     float64    `json:"have,omitempty"`    // what the endpoint has; meaningful unless Unknown
+	Unknown  bool       `json:"unknown,omitempty"` // excluded because the figure is unknown
+	Detail   string     `json:"detail,omitempty"`  // a tag, a status, a feature list
+}
+
+// Reason says in words why the endpoint was excluded.
+func (e Exclusion) Reason() string {
+	num := func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
+	have := num(e.Have)
+	if e.Unknown {
+		have = "unknown"
+	}
+	switch e.Filter {
+	case FilterName:
+		return "is not the model that was asked for"
+	case FilterTask:
+		return "does not do " + e.Detail
+	case FilterStatus:
+		return "is " + e.Detail
+	case FilterCredentials:
+		return "has no credentials: " + e.Detail + " is not set"
+	case FilterLicense:
+		if e.Unknown {
+			return "is not known to allow commercial use"
+		}
+		return "does not allow commercial use"
+	case FilterRisk:
+		return fmt.Sprintf("has risk level %s, at most %s is allowed", riskWord(e.Have), riskWord(e.Want))
+	case FilterFeatures:
+		return "lacks " + e.Detail
+	case FilterRequiredTags:
+		return "lacks the tag " + strconv.Quote(e.Detail)
+	case FilterExcludedTags:
+		return "has the excluded tag " + strconv.Quote(e.Detail)
+	case FilterContextLength:
+		return fmt.Sprintf("holds %s tokens, the call needs about %s", have, num(e.Want))
+	case FilterMinQuality:
+		return fmt.Sprintf("has quality %s, at least %s is asked", have, num(e.Want))
+	case FilterMaxCost:
+		return fmt.Sprintf("costs $%s %s, at most $%s is allowed", have, e.Detail, num(e.Want))
+	case FilterMaxLatency:
+		return fmt.Sprintf("has latency %s ms, at most %s ms is allowed", have, num(e.Want))
+	case FilterCircuit:
+		return "is not taking calls: " + e.Detail
+	}
+	return e.Filter.String()
+}
+
+func riskWord(level float64) string {
+	if i := int(level); i > 0 && i < len(riskNames) {
+		return riskNames[i]
+	}
+	return "unknown"
+}
+
+// Step is why an attempt stands where it does in the plan.
+type Step string
+
+// The steps of a plan, in their order.
+const (
+	StepBest      Step = "best"       // highest score
+	StepSameModel Step = "same-model" // another endpoint of the chosen model
+	StepChain     Step = "chain"      // the model's fallback chain
+	StepNextBest  Step = "next-best"  // next by score
+)
+
+// PlannedAttempt is one entry of the fallback order.
+type PlannedAttempt struct {
+	Candidate int  `json:"candidate"` // index into Plan.Candidates
+	Step      Step `json:"step"`
+}
+
+// Plan is a decision: who may serve the call, in what order, and why. The
+// same Input gives the same Plan.
+type Plan struct {
+	Strategy   string           `json:"strategy"`
+	Weights    Weights          `json:"weights"`
+	Seed       uint64           `json:"seed,string"`      // of the load spreading
+	Snapshot   uint64           `json:"registry_version"` // registry version decided on
+	Candidates []Candidate      `json:"candidates"`       // by falling score; cut to Input.Keep
+	Considered int              `json:"considered"`       // endpoints looked at
+	Eligible   int              `json:"eligible"`         // endpoints that passed every filter
+	Excluded   []Exclusion      `json:"excluded"`         // cut to Input.Keep
+	Attempts   []PlannedAttempt `json:"attempts"`
+	Spread     bool             `json:"spread,omitempty"` // the first attempt was moved ahead of a near equal for its lower load
+	Confidence float64          `json:"confidence"`       // [0,1]; see package route
+}
+
+// First returns the candidate of the first attempt. A plan from route.Decide
+// without error has at least one.
+func (p *Plan) First() *Candidate { return &p.Candidates[p.Attempts[0].Candidate] }
