@@ -1,0 +1,160 @@
+package event
+
+import (
+	"context"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Position is a place in the spool: everything before it has been handled.
+// Positions of one spool are ordered; the zero Position is its beginning.
+type Position struct {
+	Segment uint64 // number of the segment file, from 1
+	Offset  int64  // bytes into it
+}
+
+// Less reports whether p is before q.
+func (p Position) Less(q Position) bool {
+	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
+}
+
+// Call is one call as it goes to the store and comes back.
+type Call struct {
+	Seq     int64         // the store's own number, rising in the order of storing; 0 before it is stored
+	Started time.Time     // when the intent was recorded; zero if the call never had one
+	Ended   time.Time     // when the outcome was recorded
+	Record  *model.Record // read-only; on the way to a Sink its Plan may be nil although PlanJSON is not
+	// The documents to store: the record without its plan, and the plan (nil if
+	// there was none). Set on the way to a Sink, valid until Ingest returns.
+	RecordJSON, PlanJSON []byte
+}
+
+// Batch is what a Sink stores in one transaction.
+type Batch struct {
+	Spool    string   // identity of the spool that the batch comes from
+	Position Position // of the spool behind this batch; zero: leave the stored one as it is
+	Calls    []Call   //
+}
+
+// Sink is where the Log puts calls. Implementations are safe for concurrent
+// use. Errors: KindUnavailable when the store cannot be reached or written now;
+// the Log tries again with the same calls in a batch that may be longer.
+type Sink interface {
+	// Ingest stores the calls, their rollups and the position, all or nothing.
+	// A call whose id is stored already is skipped, rollups included.
+	Ingest(ctx context.Context, b Batch) error
+	// Position returns the position last stored for the spool, zero if none.
+	Position(ctx context.Context, spool string) (Position, error)
+}
+
+// Reader answers questions about what happened. Implementations are safe for
+// concurrent use. Errors: KindUnavailable when the store cannot be reached.
+type Reader interface {
+	// Call returns the stored record of one call, with its plan. KindNotFound.
+	Call(ctx context.Context, id model.CallID) (*model.Record, error)
+	// Calls lists stored calls that match, latest ended first. KindInvalid for
+	// a malformed cursor.
+	Calls(ctx context.Context, f Filter) (Page, error)
+	// Costs adds up costs from the rollups. KindInvalid for a combination that
+	// they cannot answer.
+	Costs(ctx context.Context, q CostQuery) (CostReport, error)
+}
+
+// Filter says which calls or events are wanted; the zero Filter wants all.
+// Fields that are set must all match.
+type Filter struct {
+	Since, Until time.Time // Since ≤ ended < Until; not used by Subscribe
+	Kinds        []Kind    // events only; nil: all kinds
+	State        model.State
+	Model        model.ModelID    // that answered or was tried last; before that, that is planned first
+	Endpoint     model.EndpointID // likewise
+	Provider     string           // likewise
+	Task         *model.Task
+	Strategy     string
+	User         string
+	Workflow     string // workflow run id
+	Stage        string
+	Session      string
+
+	Limit  int    // calls in a page; 0: DefaultLimit; at most MaxLimit. Not used by Subscribe
+	Cursor string // Page.Next of the page before; not used by Subscribe
+	Plans  bool   // include the plans (they are most of the bytes); not used by Subscribe
+}
+
+// Bounds of a page.
+const (
+	DefaultLimit = 50   // calls
+	MaxLimit     = 1000 // calls
+)
+
+// Page is a part of a list.
+type Page struct {
+	Calls []Call // latest ended first
+	Next  string // cursor of the following page; "" at the end
+}
+
+// Dimension is what costs are grouped by.
+type Dimension string
+
+// The dimensions.
+const (
+	ByModel    Dimension = "model"
+	ByEndpoint Dimension = "endpoint"
+	ByProvider Dimension = "provider"
+	ByTask     Dimension = "task"
+	ByStrategy Dimension = "strategy"
+	ByUser     Dimension = "user"
+	ByWorkflow Dimension = "workflow" // workflow run id
+	ByStage    Dimension = "stage"
+	ByDay      Dimension = "day"  // UTC: "2026-11-23"
+	ByHour     Dimension = "hour" // UTC: "2026-11-23T18:00Z"
+)
+
+// CostQuery asks for costs by one dimension. Rollups are hourly: Since is
+// rounded down and Until up to the whole hour.
+type CostQuery struct {
+	Since, Until time.Time // zero: open
+	By           Dimension // "": the total alone
+	// Restrictions; at most one of User, Workflow and Stage, and then By is
+	// none of the other two.
+	Model    model.ModelID
+	Endpoint model.EndpointID
+	Provider string
+	Task     *model.Task
+	Strategy string
+	User     string
+	Workflow string
+	Stage    string
+}
+
+// CostReport is the answer to a CostQuery.
+type CostReport struct {
+	By     Dimension  `json:"by,omitempty"`
+	Since  time.Time  `json:"since,omitzero"` // as rounded
+	Until  time.Time  `json:"until,omitzero"` // as rounded
+	Total  CostSum    `json:"total"`
+	Groups []CostLine `json:"groups"` // highest cost first; by day and hour: in time order
+}
+
+// CostLine is the sum of one group.
+type CostLine struct {
+	Key string `json:"key"` // "" for calls that have no value in the dimension
+	CostSum
+}
+
+// CostSum adds up calls.
+type CostSum struct {
+	Calls      int64       `json:"calls"` // that ended
+	Failed     int64       `json:"failed"`
+	Cost       model.Money `json:"cost_usd"`
+	Estimated  model.Money `json:"estimated_usd"`  // what was expected before
+	Unpriced   int64       `json:"unpriced_calls"` // calls whose Cost is a lower bound
+	Input      int64       `json:"input_tokens"`
+	CachedRead int64       `json:"cached_read_tokens"`
+	CacheWrite int64       `json:"cache_write_tokens"`
+	Output     int64       `json:"output_tokens"`
+	Reasoning  int64       `json:"reasoning_tokens"`
+	LatencyMS  float64     `json:"mean_latency_ms"` // over Calls
+	TTFTMS     float64     `json:"mean_ttft_ms"`    // over calls that had a first token
+}
