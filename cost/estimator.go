@@ -1,0 +1,176 @@
+package cost
+
+import (
+	"math"
+	"sync"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Defaults of Config.
+const (
+	DefaultLevel  = 0.90 // share of calls whose cost lies between Low and High
+	DefaultMemory = 300  // calls
+)
+
+// Config sets up an Estimator. The zero value uses the defaults.
+type Config struct {
+	// Level is the share of calls whose cost is to lie between Low and High,
+	// in [0.5, 0.99]; default 0.90.
+	Level float64
+	// Memory is the number of recent calls, per canonical model and task, that
+	// an estimate rests on: an observation's weight falls to 1/e after so many
+	// later ones. At least 10; default 300.
+	Memory int
+}
+
+// Estimator predicts costs and learns from what calls really used.
+type Estimator struct {
+	law law // how to learn
+
+	mu     sync.Mutex
+	models map[string]*cells // by canonical id
+
+	tokenizers tokenizers
+}
+
+// New makes an estimator that has learned nothing.
+func New(cfg Config) (*Estimator, error) {
+	if cfg.Level == 0 {
+		cfg.Level = DefaultLevel
+	}
+	if cfg.Memory == 0 {
+		cfg.Memory = DefaultMemory
+	}
+	if !(cfg.Level >= 0.5 && cfg.Level <= 0.99) {
+		return nil, model.Invalidf("cost.New", "level", "is %v: want a share from 0.5 to 0.99", cfg.Level)
+	}
+	if cfg.Memory < 10 {
+		return nil, model.Invalidf("cost.New", "memory", "is %d: want at least 10 calls", cfg.Memory)
+	}
+	return &Estimator{law: newLaw(cfg.Level, cfg.Memory), models: make(map[string]*cells)}, nil
+}
+
+// Profile is what estimating needs to know of one endpoint, worked out once
+// per registry snapshot. Immutable, except that what is learned about its
+// model shows through.
+type Profile struct {
+	rates     rates
+	float     floatRates
+	cells     *cells
+	context   float64 // tokens; +Inf unknown
+	maxOutput float64 // tokens; +Inf unknown
+	reasoning int     // 1 when the model reasons: longer answers before anything is learned
+	encoding  encoding
+}
+
+// floatRates are nano-USD per token, for estimates; unknown prices are 0.
+type floatRates struct {
+	input, output, read, write, reasoning, request float64
+	inputKnown, outputKnown                        bool
+	cached, reasons                                bool // read and write, or reasoning, differ in price
+}
+
+// Profile works out an endpoint. Profiles of the same canonical model share
+// what is learned, also across snapshots.
+func (e *Estimator) Profile(s *model.Served) *Profile {
+	p := &Profile{context: orInf(s.Context), maxOutput: orInf(s.MaxOutput)}
+	canonical, throughput := string(s.Endpoint.Model), 0.0
+	if m := s.Model; m != nil {
+		if m.Canonical != "" {
+			canonical = m.Canonical
+		}
+		if f, ok := m.Throughput[s.Hardware]; ok {
+			throughput = f.Value
+		}
+	}
+	p.rates = resolve(s.Pricing, throughput)
+	p.float = p.rates.floats()
+	p.cells = e.cellsOf(canonical)
+	if s.Features.Has(model.FeatureReasoning) {
+		p.reasoning = 1
+	}
+	if p.encoding = encodingOf(canonical); p.encoding == encodingNone {
+		p.encoding = encodingOf(s.Upstream)
+	}
+	return p
+}
+
+func orInf(n int64) float64 {
+	if n <= 0 {
+		return math.Inf(1)
+	}
+	return float64(n)
+}
+
+func (e *Estimator) cellsOf(canonical string) *cells {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.models[canonical]
+	if c == nil {
+		c = &cells{}
+		e.models[canonical] = c
+	}
+	return c
+}
+
+// floats converts rates for estimating.
+func (r *rates) floats() floatRates {
+	per := func(x rate, n float64) float64 { return float64(x.nano) / n }
+	hardware := per(r.device, billion)
+	f := floatRates{
+		input: hardware, output: hardware, read: hardware, write: hardware, reasoning: hardware,
+		request:    float64(r.request),
+		inputKnown: !r.none && (!r.hardware || r.device.known), outputKnown: !r.none && (!r.hardware || r.device.known),
+	}
+	if r.tokens {
+		f.input += per(r.input, million)
+		f.output += per(r.output, million)
+		f.read += per(r.read, million)
+		f.write += per(r.write, million)
+		f.reasoning += per(r.reasoning, million)
+		f.inputKnown = f.inputKnown && r.input.known
+		f.outputKnown = f.outputKnown && r.output.known
+	}
+	f.cached = f.read != f.input || f.write != f.input
+	f.reasons = f.reasoning != f.output
+	return f
+}
+
+// Price returns what usage u costs at the endpoint. It is Price with the
+// throughput of the endpoint's hardware profile where the pricing has none.
+func (p *Profile) Price(u model.Usage) model.CostBreakdown { return p.rates.price(&u) }
+
+// Request is what is known of a call before it is made.
+type Request struct {
+	Task         model.Task
+	PromptBytes  int64       // bytes of prompt text
+	Images       int         // image parts
+	InputTokens  model.Count // when counted or given by the caller; overrides PromptBytes and Images
+	OutputTokens model.Count // the caller's own expectation; overrides what was learned
+	MaxOutput    model.Count // tokens the caller allows
+}
+
+// Estimate predicts the cost of a call at one endpoint. Low ≤ Expected ≤ High
+// always; the three are equal when both token counts are given.
+func (e *Estimator) Estimate(p *Profile, q Request) model.Estimate { return p.estimate(&e.law, &q) }
+
+// Estimates fills dst, which must be as long as ps, with one estimate for each
+// profile.
+func (e *Estimator) Estimates(dst []model.Estimate, ps []*Profile, q Request) {
+	for i, p := range ps {
+		dst[i] = p.estimate(&e.law, &q)
+	}
+}
+
+// NeedsExact reports whether the prediction of the prompt's tokens is too
+// coarse to tell if they fit within limit, and the model's own tokenizer could
+// tell: the limit lies within the predicted interval. Counting costs
+// milliseconds (see CountTokens), so it is done only then.
+func (e *Estimator) NeedsExact(p *Profile, q Request, limit int64) bool {
+	if q.InputTokens.Known || p.encoding == encodingNone || q.PromptBytes == 0 {
+		return false
+	}
+	in := p.figures(&e.law, q.Task).input(&e.law, &q)
+	return in.low <= float64(limit) && float64(limit) < in.high
+}
