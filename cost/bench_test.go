@@ -1,0 +1,96 @@
+package cost
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+var (
+	sinkEstimate  model.Estimate
+	sinkBreakdown model.CostBreakdown
+	sinkTokens    int64
+)
+
+func benchProfile(b *testing.B) (*Estimator, *Profile, Request) {
+	b.Helper()
+	e := newEstimator(b, Config{})
+	p := e.Profile(served("openai/gpt-4o", &model.Pricing{
+		Input: usd("2.5"), Output: usd("10"), CachedRead: usd("1.25"), Request: usd("0.0001"),
+	}))
+	q := Request{Task: model.TaskChat, PromptBytes: 4000, MaxOutput: model.Known(1000)}
+	for range 100 {
+		e.Observe(p, q, usage(1000, 400, -1, 300, -1))
+	}
+	return e, p, q
+}
+
+func BenchmarkEstimate(b *testing.B) {
+	e, p, q := benchProfile(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		sinkEstimate = e.Estimate(p, q)
+	}
+}
+
+func BenchmarkEstimateParallel(b *testing.B) {
+	e, p, q := benchProfile(b)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if est := e.Estimate(p, q); !est.Priced {
+				b.Error("not priced")
+			}
+		}
+	})
+}
+
+func BenchmarkEstimates1000(b *testing.B) {
+	e, p, q := benchProfile(b)
+	ps, dst := make([]*Profile, 1000), make([]model.Estimate, 1000)
+	for i := range ps {
+		c := *p
+		ps[i] = &c
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Estimates(dst, ps, q)
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	e, p, q := benchProfile(b)
+	u := usage(1000, 400, -1, 300, -1)
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Observe(p, q, u)
+	}
+}
+
+func BenchmarkObserveParallel(b *testing.B) {
+	e, p, q := benchProfile(b)
+	u := usage(1000, 400, -1, 300, -1)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			e.Observe(p, q, u)
+		}
+	})
+}
+
+func BenchmarkPrice(b *testing.B) {
+	_, p, _ := benchProfile(b)
+	u := usage(1000, 400, 10, 300, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		sinkBreakdown = p.Price(u)
+	}
+}
+
+func BenchmarkCountTokens(b *testing.B) {
+	e, p, _ := benchProfile(b)
+	text := strings.Repeat("The router chose the cheaper endpoint, since both were healthy. ", 64)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		sinkTokens, _ = e.CountTokens(p, text)
+	}
+}
