@@ -1,0 +1,33 @@
+// Package upstream sends one HTTP request to a model server and says what came
+// of it. The vendors' packages share it; it knows HTTP and the error bodies of
+// the field, and no vendor's translation.
+//
+// # Limits
+//
+// A Sender puts a limit on everything that another machine decides: the time
+// to connect, the time to the first byte of a streamed answer, the time of a
+// whole unary answer, the silence between two reads of a stream, the size of
+// an answer, of an error body and of the response headers. Redirects are never
+// followed: where requests go is decided by configuration alone. A request
+// that the connection took no byte of, or whose reused connection turns out to
+// be closed, is sent again on another connection by the transport; anything
+// else is an error for the caller to judge.
+//
+// # Errors
+//
+// Every error is a *model.Error. One with Status 0 means that the upstream
+// gave no answer. Classify turns an answer that is not a success into a kind,
+// by status, error code and, where servers have no codes, by known wordings;
+// the table is in wordings.go. The upstream's message is passed on to callers
+// only where it is about their request (Invalid, ContextLength,
+// ContentPolicy); otherwise it is kept for the log, with the key cut out
+// should a server echo it.
+//
+// # Memory
+//
+// Request bodies are built in pooled buffers. A buffer returns to the pool
+// only when the attempt is over, and a transport that still tries to read it
+// then gets an error instead of another call's bytes.
+//
+// A Sender is safe for concurrent use. A Reply belongs to one goroutine.
+package upstream

@@ -1,0 +1,267 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Sender sends requests to the servers of one provider.
+type Sender struct {
+	op      string
+	cfg     Config
+	auth    func(*url.URL) string
+	targets sync.Map // targetKey → *target
+}
+
+// New returns a sender. op names the client in errors; auth names the header
+// that carries the key for a URL.
+func New(op string, cfg Config, auth func(*url.URL) string) (*Sender, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(op); err != nil {
+		return nil, err
+	}
+	return &Sender{op: op, cfg: cfg, auth: auth}, nil
+}
+
+// Op is the name given to New.
+func (s *Sender) Op() string { return s.op }
+
+// MaxEvent is the limit for one event of a stream.
+func (s *Sender) MaxEvent() int { return s.cfg.MaxEvent }
+
+// Close closes connections that are not in use.
+func (s *Sender) Close() error {
+	if t, ok := s.cfg.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Reply is an answer with a status of success.
+type Reply struct {
+	Status int
+	Header http.Header // allow-listed
+	Body   []byte      // of a unary request
+	Stream *Body       // of a streamed one
+}
+
+// The phases of an attempt, as they stand in an error when one takes too long.
+const (
+	phaseFirst = "did not begin to answer in time"
+	phaseUnary = "did not finish its answer in time"
+	phaseIdle  = "fell silent in the middle of its answer"
+)
+
+// Post sends p to the endpoint's base URL + path. The payload is released when
+// the attempt is over: when Post returns an error or a unary reply, or when
+// the stream is closed.
+func (s *Sender) Post(ctx context.Context, ep *model.Endpoint, path string, p *Payload, stream bool) (*Reply, error) {
+	reply, err := s.post(ctx, ep, path, p, stream)
+	if err != nil || !stream {
+		p.Release()
+	}
+	return reply, err
+}
+
+func (s *Sender) post(ctx context.Context, ep *model.Endpoint, path string, p *Payload, stream bool) (*Reply, error) {
+	t, err := s.target(ep.BaseURL, path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.key(ep.Credential)
+	if err != nil {
+		return nil, err
+	}
+	limit, phase := s.cfg.UnaryTimeout, phaseUnary
+	if stream {
+		limit, phase = s.cfg.FirstTimeout, phaseFirst
+	}
+	w := watch(ctx, limit, phase)
+	resp, err := s.cfg.Transport.RoundTrip(newRequest(w.ctx, t, s.header(t, key, stream), p))
+	if err != nil {
+		defer w.stop()
+		return nil, s.noAnswer(ctx, w, err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		defer w.stop()
+		return nil, s.refusal(ctx, w, resp, key)
+	}
+	keepAllowed(resp.Header)
+	reply := &Reply{Status: resp.StatusCode, Header: resp.Header}
+	if stream {
+		w.timer.Stop()
+		w.phase = phaseIdle
+		reply.Stream = &Body{s: s, parent: ctx, w: w, resp: resp, payload: p}
+		return reply, nil
+	}
+	defer w.stop()
+	reply.Body, err = s.readAll(ctx, w, resp)
+	return reply, err
+}
+
+func newRequest(ctx context.Context, t *target, h http.Header, p *Payload) *http.Request {
+	req := &http.Request{
+		Method: http.MethodPost, URL: t.url, Host: t.url.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: h, Body: p.body(), ContentLength: p.len,
+		GetBody: func() (io.ReadCloser, error) { return p.body(), nil },
+	}
+	return req.WithContext(ctx)
+}
+
+// key resolves the credential; "" means that none is needed.
+func (s *Sender) key(ref string) (string, error) {
+	if ref == "" {
+		return "", nil
+	}
+	if s.cfg.Credentials == nil {
+		return "", model.Errorf(s.op, model.KindUpstreamAuth, "no source of credentials is configured for this provider")
+	}
+	key, err := s.cfg.Credentials(ref)
+	if err == nil && (key == "" || !validHeader("k", key)) {
+		err = errors.New("the credential is empty or has characters that no key has")
+	}
+	if err != nil {
+		return "", &model.Error{Op: s.op, Kind: model.KindUpstreamAuth,
+			Message: "the credential of this endpoint cannot be read", Err: err}
+	}
+	return key, nil
+}
+
+// watchdog ends an attempt that takes too long. Its context ends with the
+// caller's, when the timer fires, and when the attempt is over.
+type watchdog struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	phase  string // used by the owner of the attempt only
+}
+
+// errTooSlow is the cause with which a watchdog ends an attempt.
+var errTooSlow = errors.New("upstream: time limit passed")
+
+func watch(parent context.Context, limit time.Duration, phase string) *watchdog {
+	w := &watchdog{phase: phase}
+	w.ctx, w.cancel = context.WithCancelCause(parent)
+	w.timer = time.AfterFunc(limit, func() { w.cancel(errTooSlow) })
+	return w
+}
+
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// noAnswer words an error of the transport before any answer.
+func (s *Sender) noAnswer(ctx context.Context, w *watchdog, err error) *model.Error {
+	if e := s.ended(ctx, w, err); e != nil {
+		return e
+	}
+	e := &model.Error{Op: s.op, Err: err}
+	var dial *net.OpError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns), errors.As(err, &dial) && dial.Op == "dial":
+		e.Kind, e.Message = model.KindUnavailable, "the upstream cannot be reached"
+	case isTLS(err):
+		e.Kind, e.Message = model.KindUnavailable, "no secure connection to the upstream"
+	default:
+		e.Kind, e.Message = model.KindUpstream, "the upstream closed the connection before it answered"
+	}
+	return e
+}
+
+func isTLS(err error) bool {
+	s := err.Error()
+	return strings.Contains(s, "tls: ") || strings.Contains(s, "x509: ") || strings.Contains(s, "TLS handshake")
+}
+
+// ended words an error that stems from the end of a context; nil if it does not.
+func (s *Sender) ended(ctx context.Context, w *watchdog, err error) *model.Error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &model.Error{Op: s.op, Kind: model.KindTimeout, Message: "the deadline of the call passed", Err: err}
+	case ctx.Err() != nil:
+		return &model.Error{Op: s.op, Kind: model.KindCanceled, Message: "the caller went away", Err: err}
+	}
+	if context.Cause(w.ctx) == errTooSlow {
+		return &model.Error{Op: s.op, Kind: model.KindTimeout, Message: "the upstream " + w.phase, Err: err}
+	}
+	return nil
+}
+
+// broken words an error while an answer was being read.
+func (s *Sender) broken(ctx context.Context, w *watchdog, status int, err error) *model.Error {
+	e := s.ended(ctx, w, err)
+	if e == nil {
+		e = &model.Error{Op: s.op, Kind: model.KindUpstream, Message: "the upstream broke off its answer", Err: err}
+	}
+	e.Status = status
+	return e
+}
+
+func (s *Sender) readAll(ctx context.Context, w *watchdog, resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close()
+	tooLong := model.Errorf(s.op, model.KindUpstream, "the upstream's answer is over the limit of %d bytes", s.cfg.MaxBody)
+	tooLong.Status = resp.StatusCode
+	if resp.ContentLength > s.cfg.MaxBody {
+		return nil, tooLong
+	}
+	buf := make([]byte, 0, max(resp.ContentLength, 1024)+bytesForEOF)
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := resp.Body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > s.cfg.MaxBody {
+			return nil, tooLong
+		}
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return nil, s.broken(ctx, w, resp.StatusCode, err)
+		}
+	}
+}
+
+// bytesForEOF is spare room, so that the read that finds the end needs no bigger buffer.
+const bytesForEOF = 16
+
+// maxErrorBody is how much of an error body is read.
+const maxErrorBody = 64 << 10
+
+func (s *Sender) refusal(ctx context.Context, w *watchdog, resp *http.Response, key string) error {
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	if err != nil && len(body) == 0 {
+		if e := s.ended(ctx, w, err); e != nil {
+			return e
+		}
+	}
+	e := Classify(resp.StatusCode, resp.Header, body)
+	e.Op = s.op
+	redact(e, key)
+	return e
+}
+
+// redact cuts the key out of what a server may have echoed.
+func redact(e *model.Error, key string) {
+	if len(key) < 8 {
+		return
+	}
+	e.Message = strings.ReplaceAll(e.Message, key, "[key]")
+	if e.Err != nil && strings.Contains(e.Err.Error(), key) {
+		e.Err = errors.New(strings.ReplaceAll(e.Err.Error(), key, "[key]"))
+	}
+}
