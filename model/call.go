@@ -15,6 +15,7 @@ const (
 	SurfaceChat        Surface = "chat.completions"
 	SurfaceCompletions Surface = "completions"
 	SurfaceEmbeddings  Surface = "embeddings"
+	SurfaceSelect      Surface = "select" // a decision without a call
 )
 
 // Call is one request: the raw body, in OpenAI's shape, and the few facts that
