@@ -1,0 +1,239 @@
+package catalogue
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"charm.land/catwalk/pkg/catwalk"
+	"charm.land/catwalk/pkg/embedded"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Source is the Source of records and prices that come from catwalk's data.
+const Source = "catwalk"
+
+// Catalogue is the embedded knowledge. It is immutable and safe for
+// concurrent use.
+type Catalogue struct {
+	Models    []*model.Model // one per listing, sorted by id
+	Providers []Provider     // sorted by id
+
+	byProvider map[string][]*model.Model
+	facts      facts
+	spelling   map[string]string // folded name to canonical id
+}
+
+// The makers' own listings come first when a canonical spelling is chosen.
+var makers = []string{"openai", "anthropic", "gemini", "xai", "deepseek", "moonshot", "minimax", "zai", "openrouter"}
+
+// Load decodes the embedded data. It takes some milliseconds; call it once.
+func Load() (*Catalogue, error) {
+	f, err := loadFacts()
+	if err != nil {
+		return nil, err
+	}
+	listed := embedded.GetAll()
+	c := &Catalogue{facts: f, spelling: make(map[string]string, 2048), byProvider: make(map[string][]*model.Model, len(listed))}
+	f.spell(c.spelling)
+	slices.SortStableFunc(listed, func(a, b catwalk.Provider) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ID, b.ID))
+	})
+	for i := range listed {
+		c.addProvider(&listed[i])
+	}
+	for _, m := range f.Listings {
+		c.add(m)
+	}
+	slices.SortFunc(c.Models, func(a, b *model.Model) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(c.Providers, func(a, b Provider) int { return cmp.Compare(a.ID, b.ID) })
+	return c, nil
+}
+
+func rank(p catwalk.Provider) int {
+	if i := slices.Index(makers, string(p.ID)); i >= 0 {
+		return i
+	}
+	return len(makers)
+}
+
+func (c *Catalogue) addProvider(p *catwalk.Provider) {
+	info := providerOf(p)
+	c.Providers = append(c.Providers, info)
+	seen := make(map[string]bool, len(p.Models))
+	for i := range p.Models {
+		if l := &p.Models[i]; l.ID != "" && !seen[l.ID] {
+			seen[l.ID] = true
+			c.add(recordOf(info.ID, l))
+		}
+	}
+}
+
+// add completes a listing with what is known about its weights and files it.
+func (c *Catalogue) add(m *model.Model) {
+	if m.Canonical == "" {
+		name, format := weightsName(m.Provider, m.Upstream)
+		m.Canonical = c.spell(m.ID, name)
+		if format != "" {
+			m.Quantizations = []string{format}
+		}
+	}
+	c.Fill(m)
+	c.Models = append(c.Models, m)
+	c.byProvider[m.Provider] = append(c.byProvider[m.Provider], m)
+}
+
+// spell returns the common spelling of a canonical id; the first one seen wins.
+func (c *Catalogue) spell(id model.ModelID, name string) string {
+	if known, ok := c.facts.listed[id]; ok {
+		return known
+	}
+	key := Fold(name)
+	if known, ok := c.spelling[key]; ok {
+		return known
+	}
+	c.spelling[key] = name
+	return name
+}
+
+// Canonical returns the canonical id of a listing in its common spelling: that
+// of weights.json, of the maker's own listing, or of the first known one.
+func (c *Catalogue) Canonical(provider, upstream string) string {
+	if known, ok := c.facts.listed[model.ModelID(provider+"/"+upstream)]; ok {
+		return known
+	}
+	name := Canonical(provider, upstream)
+	if known, ok := c.spelling[Fold(name)]; ok {
+		return known
+	}
+	return name
+}
+
+// Known reports whether anything is known about the weights of this name, and
+// returns their canonical id. Spelling and aliases do not matter.
+func (c *Catalogue) Known(name string) (canonical string, ok bool) {
+	canonical, ok = c.spelling[Fold(name)]
+	return canonical, ok
+}
+
+// record keeps a listing and the numbers that it points to in one allocation.
+type record struct {
+	m            model.Model
+	context, max int64
+	temperature  float64
+	size         float64
+}
+
+// Shared by the records: read-only.
+var (
+	textOnly  = []string{"text"}
+	textImage = []string{"text", "image"}
+	noVision  = []model.Feature{model.FeatureVision}
+
+	// A general chat model does every text task that can be asked for in words.
+	chatTasks = []model.Task{
+		model.TaskTextGeneration, model.TaskChat, model.TaskClassification,
+		model.TaskSummarization, model.TaskTranslation, model.TaskCodeGeneration,
+	}
+	visionTasks = append(slices.Clone(chatTasks), model.TaskImageToText)
+	guardTasks  = []model.Task{model.TaskSafetyModeration, model.TaskClassification}
+)
+
+func recordOf(provider string, l *catwalk.Model) *model.Model {
+	r := &record{context: l.ContextWindow, max: l.DefaultMaxTokens}
+	m := &r.m
+	m.ID, m.Name, m.Provider, m.Upstream = model.ModelID(provider+"/"+l.ID), l.Name, provider, l.ID
+	m.Source, m.Pricing = Source, pricing(l)
+	if l.ContextWindow > 0 {
+		m.ContextLength = &r.context
+	}
+	if l.DefaultMaxTokens > 0 && slices.Contains(maximumKnown, provider) {
+		m.MaxOutputTokens = &r.max
+	}
+	if t := l.Options.Temperature; t != nil {
+		r.temperature = *t
+		m.DefaultTemperature = &r.temperature
+	}
+	m.InputModalities, m.OutputModalities = textOnly, textOnly
+	m.Tasks, m.MissingFeatures = chatTasks, noVision
+	if l.SupportsImages {
+		m.InputModalities, m.Tasks, m.MissingFeatures = textImage, visionTasks, nil
+	}
+	if guards(l.ID) {
+		m.Tasks = guardTasks
+	}
+	m.Features = featuresOf(provider, l)
+	if size, moe := sizeOf(Canonical(provider, l.ID)); size > 0 {
+		r.size = size
+		m.ParametersBillion = &r.size
+		if moe {
+			m.Architecture = model.ArchMoE
+		}
+	}
+	return m
+}
+
+// Providers whose listings state the longest answer; elsewhere catwalk holds a
+// default that is a share of it, or of the context.
+var maximumKnown = []string{"anthropic", "avian", "chutes", "copilot", "opencode-go", "opencode-zen", "venice"}
+
+// Providers whose listings catwalk does not select by support for tool calls.
+var toolsUnknown = []string{"aihubmix", "venice", "nebius", "huggingface", "ionet"}
+
+// The combinations of features that catwalk tells of.
+var featureLists = [4][]model.Feature{
+	{model.FeatureStreaming},
+	{model.FeatureVision, model.FeatureStreaming},
+	{model.FeatureReasoning, model.FeatureStreaming},
+	{model.FeatureVision, model.FeatureReasoning, model.FeatureStreaming},
+}
+
+var toolLists = func() (out [4][]model.Feature) {
+	for i, l := range featureLists {
+		out[i] = append([]model.Feature{model.FeatureTools}, l...)
+	}
+	return out
+}()
+
+func featuresOf(provider string, l *catwalk.Model) []model.Feature {
+	i := 0
+	if l.SupportsImages {
+		i |= 1
+	}
+	if l.CanReason {
+		i |= 2
+	}
+	if slices.Contains(toolsUnknown, provider) || guards(l.ID) {
+		return featureLists[i]
+	}
+	return toolLists[i]
+}
+
+func guards(id string) bool {
+	return strings.Contains(id, "safeguard") || strings.Contains(id, "content-safety") || strings.Contains(id, "-guard")
+}
+
+var (
+	sizeToken   = regexp.MustCompile(`(?:^|-)(\d+(?:\.\d+)?)([bt])(?:-|$)`)
+	activeToken = regexp.MustCompile(`-a\d+(?:\.\d+)?b(?:-|$)`)
+)
+
+// sizeOf reads the nominal size in billions and whether experts share it from
+// a canonical id: "qwen3-235b-a22b" is 235 and a mixture of experts.
+func sizeOf(canonical string) (billions float64, moe bool) {
+	s := sizeToken.FindStringSubmatch(canonical)
+	if s == nil {
+		return 0, false
+	}
+	billions, err := strconv.ParseFloat(s[1], 64)
+	if err != nil {
+		return 0, false
+	}
+	if s[2] == "t" {
+		billions *= 1000
+	}
+	return billions, activeToken.MatchString(canonical)
+}
