@@ -1,0 +1,238 @@
+package config
+
+import (
+	"github.com/cartrita/cartrita/model"
+)
+
+// Config is everything that can be set. The comments of its fields are the
+// descriptions in the published JSON Schema; the default stands in brackets.
+type Config struct {
+	// Address to listen on, host:port. Port 0 takes a free port. Without api_keys it must be a loopback address. [127.0.0.1:8080]
+	Listen string `json:"listen"`
+	// Directory of the embedded store, the event spool and server.json. [./data]
+	Data string `json:"data"`
+	// Where records are kept: "sqlite" (in the data directory) or "memory" (lost on exit). [sqlite]
+	Store string `json:"store"`
+
+	// Keys that callers must present as a bearer token. None: only loopback callers, without a key.
+	APIKeys []APIKey `json:"api_keys,omitempty"`
+	// Model servers and what they serve.
+	Providers []Provider `json:"providers,omitempty"`
+	// Model records of your own, added to the built-in catalogue or replacing its record of the same model_id.
+	Models []model.Model `json:"models,omitempty"`
+
+	// How an endpoint is chosen.
+	Router Router `json:"router"`
+	// What a caller may ask of the gateway.
+	Limits Limits `json:"limits"`
+	// What is logged.
+	Log Log `json:"log"`
+	// Metrics and traces.
+	Telemetry Telemetry `json:"telemetry"`
+	// How calls are recorded.
+	Events Events `json:"events"`
+	// An embeddings endpoint for searching models by similarity; without one, built-in features are used.
+	Embeddings Embeddings `json:"embeddings"`
+	// Endpoints that appear by themselves.
+	Discovery Discovery `json:"discovery"`
+}
+
+// APIKey lets one caller in.
+type APIKey struct {
+	// Who holds the key; it appears in logs, the key never does.
+	Name string `json:"name"`
+	// Where the key is: env:NAME or file:/path.
+	Key Ref `json:"key"`
+}
+
+// Provider is one model server, or one account at a vendor.
+type Provider struct {
+	// Name, the first part of its endpoints' ids. A name of the built-in catalogue (openai, anthropic, groq, ...) brings base_url and kind along.
+	Name string `json:"name"`
+	// Dialect that the server speaks: openai (any compatible server), anthropic or huggingface. [openai, or the catalogue's]
+	Kind model.ProviderKind `json:"kind,omitempty"`
+	// URL before /chat/completions, such as http://127.0.0.1:9001/v1. [the catalogue's]
+	BaseURL string `json:"base_url,omitempty"`
+	// Where the credential is: env:NAME or file:/path. Omit it for servers that need none.
+	APIKey Ref `json:"api_key,omitempty"`
+	// Headers added to every request. A value may be a reference, env:NAME or file:/path.
+	Headers map[string]string `json:"headers,omitempty"`
+	// Routing tags of all its endpoints.
+	Tags []string `json:"tags,omitempty"`
+	// Calls that each endpoint takes at once; 0 is unknown. [0]
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
+	// How long to wait for it.
+	Timeouts Timeouts `json:"timeouts,omitzero"`
+	// What it serves. Omit it to offer every model that the catalogue lists for this provider's name.
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+}
+
+// Timeouts bound the wait for a provider; zero takes the default.
+type Timeouts struct {
+	// To establish a connection. [5s]
+	Connect Duration `json:"connect,omitzero"`
+	// From the request sent to the first byte of the answer. [2m]
+	FirstByte Duration `json:"first_byte,omitzero"`
+	// Between two parts of a stream, after which it counts as hung. [1m]
+	Idle Duration `json:"idle,omitzero"`
+}
+
+// Endpoint is one model at a provider.
+type Endpoint struct {
+	// Model id in the registry.
+	Model model.ModelID `json:"model"`
+	// The model's name at the provider. [the record's upstream name]
+	Upstream string `json:"upstream,omitempty"`
+	// Prices here; they replace the record's.
+	Pricing *model.Pricing `json:"pricing,omitempty"`
+	// Hardware profile it runs on, such as 1xH100.
+	Hardware string `json:"hardware,omitempty"`
+	// Routing tags, added to the provider's and the model's.
+	Tags []string `json:"tags,omitempty"`
+	// Calls it takes at once; 0 takes the provider's. [0]
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
+	// Describes a model that the registry does not know. model_id and provider are filled in; task_types default to chat-completions and text-generation.
+	Describe *model.Model `json:"describe,omitempty"`
+}
+
+// Router says how an endpoint is chosen.
+type Router struct {
+	// Strategy for calls that name none: quality-first, cost-optimized, balanced, speed-first, safety-critical or one of your own. [balanced]
+	DefaultStrategy string `json:"default_strategy"`
+	// Attempts for one call, all endpoints together. [3]
+	MaxAttempts int `json:"max_attempts"`
+	// Strategies of your own, by name.
+	Strategies map[string]Strategy `json:"strategies,omitempty"`
+}
+
+// Strategy is a policy of the user's own. Zero limits do not limit.
+type Strategy struct {
+	// Shares of the five terms in the score. They are normalised to sum to 1.
+	Weights Weights `json:"weights"`
+
+	// Highest cost of a call in US dollars, by the upper end of its estimate.
+	MaxCost *model.Money `json:"max_cost_usd,omitempty"`
+	// Highest cost per 1,000 tokens in US dollars, input and output blended.
+	MaxCostPer1KTokens *model.Money `json:"max_cost_per_1k_tokens,omitempty"`
+	// Highest expected time to the first token, in milliseconds.
+	MaxLatencyMS *float64 `json:"max_latency_ms,omitempty"`
+	// Lowest composite quality, 0 to 1.
+	MinQuality *float64 `json:"min_quality_score,omitempty"`
+	// Highest safety risk level: low, medium, high or critical.
+	MaxRisk model.Risk `json:"max_risk_level,omitzero"`
+	// Tags that an endpoint must have.
+	RequiredTags []string `json:"required_tags,omitempty"`
+	// Tags that an endpoint must not have.
+	ExcludedTags []string `json:"excluded_tags,omitempty"`
+	// Only models known to allow commercial use. [false]
+	CommercialUse bool `json:"commercial_use,omitempty"`
+
+	// Where to turn when the first endpoint fails.
+	Fallback Fallback `json:"fallback,omitzero"`
+}
+
+// Weights are the shares of the score's terms; they may have any sum above 0.
+type Weights struct {
+	// Share of quality.
+	Quality float64 `json:"quality,omitempty"`
+	// Share of cost.
+	Cost float64 `json:"cost,omitempty"`
+	// Share of latency.
+	Latency float64 `json:"latency,omitempty"`
+	// Share of safety.
+	Safety float64 `json:"safety,omitempty"`
+	// Share of availability.
+	Availability float64 `json:"availability,omitempty"`
+}
+
+// Fallback says where to turn when an endpoint fails.
+type Fallback struct {
+	// any (same model, then the model's fallback chain, then next best), same-model, or none. [any]
+	Rule string `json:"rule,omitempty"`
+	// Never turn to a model with a higher risk level than the first one's. [false]
+	NoLessSafe bool `json:"no_less_safe,omitempty"`
+	// After an upstream refused the content, ask another model. [false]
+	OnContentPolicy bool `json:"on_content_policy,omitempty"`
+}
+
+// Limits protect the gateway from its callers.
+type Limits struct {
+	// Largest request body. [32MiB]
+	Body Size `json:"body"`
+	// Largest request header. [64KiB]
+	Header Size `json:"header"`
+	// Time to send the header. [10s]
+	HeaderTimeout Duration `json:"header_timeout"`
+	// Time to send the body. [1m]
+	BodyTimeout Duration `json:"body_timeout"`
+	// Time a caller may take to accept one part of a stream. [30s]
+	WriteTimeout Duration `json:"write_timeout"`
+	// Time an idle connection is kept. [2m]
+	IdleTimeout Duration `json:"idle_timeout"`
+	// Time for a whole call with all its attempts. [10m]
+	CallTimeout Duration `json:"call_timeout"`
+	// Calls in progress at once. [1024]
+	Concurrency int `json:"concurrency"`
+	// Calls that wait for a place; more are refused with 429. [1024]
+	Queue int `json:"queue"`
+	// Longest wait for a place. [30s]
+	QueueTimeout Duration `json:"queue_timeout"`
+	// Time that calls in progress get to finish at shutdown. [30s]
+	ShutdownTimeout Duration `json:"shutdown_timeout"`
+}
+
+// Log says what is logged, to standard error.
+type Log struct {
+	// debug, info, warn or error. [info]
+	Level string `json:"level"`
+	// text, json, or auto: text on a terminal, else json. [auto]
+	Format string `json:"format"`
+	// One line for each call. [false]
+	Calls bool `json:"calls"`
+}
+
+// Telemetry says what others can observe.
+type Telemetry struct {
+	// Serve Prometheus metrics at /metrics. [true]
+	Metrics bool `json:"metrics"`
+	// Where to send traces by OTLP over HTTP, such as http://127.0.0.1:4318. Empty: no traces.
+	OTLPEndpoint string `json:"otlp_endpoint,omitempty"`
+	// Headers sent there. A value may be a reference, env:NAME or file:/path.
+	OTLPHeaders map[string]string `json:"otlp_headers,omitempty"`
+	// Name of this service in traces. [cartrita]
+	ServiceName string `json:"service_name"`
+	// Share of calls that are traced, 0 to 1, unless the caller decided. [1]
+	SampleRatio float64 `json:"sample_ratio"`
+}
+
+// Events says how calls are recorded.
+type Events struct {
+	// When a record reaches the disk: "off" leaves it to the operating system (survives a crash of the process), "batch" syncs before the answer ends (survives power loss). [off]
+	Fsync string `json:"fsync"`
+	// Size at which a spool file is closed. [8MiB]
+	Segment Size `json:"segment"`
+	// Most disk space of the spool while the store cannot take records. [1GiB]
+	MaxSpool Size `json:"max_spool"`
+}
+
+// Embeddings names an OpenAI-compatible embeddings endpoint.
+type Embeddings struct {
+	// URL before /embeddings. Empty: built-in features.
+	BaseURL string `json:"base_url,omitempty"`
+	// Where the credential is: env:NAME or file:/path.
+	APIKey Ref `json:"api_key,omitempty"`
+	// Name of the embedding model there.
+	Model string `json:"model,omitempty"`
+	// Time for one request. [10s]
+	Timeout Duration `json:"timeout"`
+}
+
+// Discovery says which endpoints appear by themselves.
+type Discovery struct {
+	// Providers of the built-in catalogue whose key is in the environment. [true]
+	Env bool `json:"env"`
+	// Models of an Ollama server that answers at ollama_url. [true]
+	Ollama bool `json:"ollama"`
+	// Where to look for Ollama. [http://127.0.0.1:11434]
+	OllamaURL string `json:"ollama_url"`
+}

@@ -1,0 +1,85 @@
+package config
+
+import "time"
+
+// The defaults.
+const (
+	DefaultListen   = "127.0.0.1:8080"
+	DefaultData     = "./data"
+	DefaultStore    = StoreSQLite
+	DefaultStrategy = "balanced"
+	DefaultAttempts = 3
+
+	DefaultBody            = 32 * MiB
+	DefaultHeader          = 64 * KiB
+	DefaultHeaderTimeout   = Duration(10 * time.Second)
+	DefaultBodyTimeout     = Duration(time.Minute)
+	DefaultWriteTimeout    = Duration(30 * time.Second)
+	DefaultIdleTimeout     = Duration(2 * time.Minute)
+	DefaultCallTimeout     = Duration(10 * time.Minute)
+	DefaultConcurrency     = 1024
+	DefaultQueue           = 1024
+	DefaultQueueTimeout    = Duration(30 * time.Second)
+	DefaultShutdownTimeout = Duration(30 * time.Second)
+
+	DefaultConnect   = Duration(5 * time.Second)
+	DefaultFirstByte = Duration(2 * time.Minute)
+	DefaultIdle      = Duration(time.Minute)
+
+	DefaultSegment           = 8 * MiB
+	DefaultMaxSpool          = GiB
+	DefaultServiceName       = "cartrita"
+	DefaultEmbeddingsTimeout = Duration(10 * time.Second)
+	DefaultOllamaURL         = "http://127.0.0.1:11434"
+)
+
+// The stores.
+const (
+	StoreSQLite = "sqlite"
+	StoreMemory = "memory"
+)
+
+// The values of Fallback.Rule.
+const (
+	FallbackAny       = "any"
+	FallbackSameModel = "same-model"
+	FallbackNone      = "none"
+)
+
+// The values of Events.Fsync.
+const (
+	FsyncOff   = "off"
+	FsyncBatch = "batch"
+)
+
+// Strategies are the built-in strategies; a strategy of the user's own may not
+// take their names.
+var builtinStrategies = []string{"quality-first", "cost-optimized", "balanced", "speed-first", "safety-critical"}
+
+// Default returns the configuration of a gateway for which nothing was set.
+func Default() Config {
+	return Config{
+		Listen: DefaultListen,
+		Data:   DefaultData,
+		Store:  DefaultStore,
+		Router: Router{DefaultStrategy: DefaultStrategy, MaxAttempts: DefaultAttempts},
+		Limits: Limits{
+			Body:            DefaultBody,
+			Header:          DefaultHeader,
+			HeaderTimeout:   DefaultHeaderTimeout,
+			BodyTimeout:     DefaultBodyTimeout,
+			WriteTimeout:    DefaultWriteTimeout,
+			IdleTimeout:     DefaultIdleTimeout,
+			CallTimeout:     DefaultCallTimeout,
+			Concurrency:     DefaultConcurrency,
+			Queue:           DefaultQueue,
+			QueueTimeout:    DefaultQueueTimeout,
+			ShutdownTimeout: DefaultShutdownTimeout,
+		},
+		Log:        Log{Level: "info", Format: "auto"},
+		Telemetry:  Telemetry{Metrics: true, ServiceName: DefaultServiceName, SampleRatio: 1},
+		Events:     Events{Fsync: FsyncOff, Segment: DefaultSegment, MaxSpool: DefaultMaxSpool},
+		Embeddings: Embeddings{Timeout: DefaultEmbeddingsTimeout},
+		Discovery:  Discovery{Env: true, Ollama: true, OllamaURL: DefaultOllamaURL},
+	}
+}

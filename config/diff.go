@@ -1,0 +1,147 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Change is one difference between two configurations.
+type Change struct {
+	Path string `json:"path"`
+	Old  string `json:"old,omitempty"` // empty: was not set
+	New  string `json:"new,omitempty"` // empty: is not set any more
+	// Restart is true when the change takes effect at the next start only.
+	Restart bool `json:"restart,omitempty"`
+}
+
+// String writes the change on one line.
+func (c Change) String() string {
+	s := fmt.Sprintf("%s: %s → %s", c.Path, orNone(c.Old), orNone(c.New))
+	if c.Restart {
+		s += " (after a restart)"
+	}
+	return s
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// Sections that are read once, at the start.
+var startOnly = []string{"data", "events", "limits", "listen", "log.format", "store", "telemetry"}
+
+// Diff returns the differences from old to new, by path. Literal header values
+// are masked.
+func Diff(from, to *Config) []Change {
+	a, b := flatten(from), flatten(to)
+	paths := slices.Collect(maps.Keys(a))
+	for p := range b {
+		if _, ok := a[p]; !ok {
+			paths = append(paths, p)
+		}
+	}
+	slices.Sort(paths)
+	var out []Change
+	for _, p := range paths {
+		if a[p] == b[p] {
+			continue
+		}
+		out = append(out, Change{Path: p, Old: mask(p, a[p]), New: mask(p, b[p]), Restart: needsRestart(p)})
+	}
+	return out
+}
+
+func needsRestart(path string) bool {
+	return slices.ContainsFunc(startOnly, func(s string) bool {
+		rest, ok := strings.CutPrefix(path, s)
+		return ok && (rest == "" || rest[0] == '.')
+	})
+}
+
+// flatten returns every value of c as JSON by its path.
+func flatten(c *Config) map[string]string {
+	data, err := json.Marshal(c)
+	if err != nil {
+		panic("config: a Config cannot be written as JSON: " + err.Error()) // every field type can
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		panic("config: own JSON cannot be read: " + err.Error())
+	}
+	out := make(map[string]string)
+	flattenValue(out, "", v)
+	return out
+}
+
+func flattenValue(out map[string]string, path string, v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			flattenValue(out, join(path, k), e)
+		}
+	case []any:
+		for i, e := range v {
+			flattenValue(out, fmt.Sprintf("%s[%d]", path, i), e)
+		}
+	case string:
+		out[path] = v
+	default:
+		out[path] = fmt.Sprint(v)
+	}
+}
+
+const masked = "(not shown)"
+
+// mask hides values that may be secrets.
+func mask(path, value string) string {
+	secret := strings.Contains(path, ".headers.") || strings.HasPrefix(path, "telemetry.otlp_headers.")
+	if secret && value != "" && !isRef(value) {
+		return masked
+	}
+	return value
+}
+
+// Masked returns a copy of c in which what may be a secret is hidden.
+func Masked(c *Config) *Config {
+	out := *c
+	out.Providers = slices.Clone(c.Providers)
+	for i := range out.Providers {
+		p := &out.Providers[i]
+		p.Headers = maskHeaders(p.Headers)
+	}
+	out.Telemetry.OTLPHeaders = maskHeaders(c.Telemetry.OTLPHeaders)
+	return &out
+}
+
+func maskHeaders(h map[string]string) map[string]string {
+	out := maps.Clone(h)
+	for k, v := range out {
+		if !isRef(v) {
+			out[k] = masked
+		}
+	}
+	return out
+}
+
+// Show writes the configuration as YAML that Parse reads, with literal header
+// values masked.
+func Show(c *Config) ([]byte, error) {
+	data, err := json.Marshal(Masked(c))
+	if err != nil {
+		return nil, err
+	}
+	return yaml.JSONToYAML(data)
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,228 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// DefaultFile is the file that is read from the working directory when no
+// other is named and it is there.
+const DefaultFile = "cartrita.yaml"
+
+// Flag is a setting given on the command line.
+type Flag struct {
+	Name  string // as typed: "--listen"
+	Path  string // of the setting: "listen"
+	Value string
+}
+
+// Options say where a configuration comes from.
+type Options struct {
+	File    string // path of the YAML file; empty: none
+	Flags   []Flag
+	Environ []string // "NAME=value", as os.Environ returns it
+
+	// ReadFile reads the file; default os.ReadFile.
+	ReadFile func(string) ([]byte, error)
+}
+
+// Loaded is a valid configuration and what is known of its making.
+type Loaded struct {
+	Config
+	File      string
+	Overrides map[string]string // path of a setting → the flag or variable that set it
+	Warnings  []Problem         // what may be a mistake and is none by itself
+}
+
+// Load builds a configuration from its layers and validates it. The error is
+// KindInvalid and holds every Problem; see Problems.
+func Load(o Options) (*Loaded, error) {
+	read := o.ReadFile
+	if read == nil {
+		read = os.ReadFile
+	}
+	var data []byte
+	if o.File != "" {
+		var err error
+		if data, err = read(o.File); err != nil {
+			return nil, failure("config.Load", []Problem{{Source: o.File, Message: readFailure(err)}})
+		}
+	}
+	return build(o, data)
+}
+
+// Parse builds a configuration from a file's content alone. name stands for
+// the file in problems.
+func Parse(name string, data []byte) (*Loaded, error) {
+	return build(Options{File: name}, data)
+}
+
+func build(o Options, data []byte) (*Loaded, error) {
+	l := &Loaded{Config: Default(), File: o.File, Overrides: map[string]string{}}
+	root, problems := parseDocument(o.File, data)
+	if root != nil {
+		d := decoder{source: o.File}
+		d.decode(root, reflect.ValueOf(&l.Config).Elem(), "")
+		problems = append(problems, d.problems...)
+	}
+	problems = append(problems, l.applyFlags(o.Flags)...)
+	set, bad, warnings := applyEnv(&l.Config, o.Environ)
+	problems = append(problems, bad...)
+	for path, name := range set {
+		l.Overrides[path] = name
+	}
+	l.normalise()
+	v := validator{c: &l.Config}
+	v.config()
+	if len(problems) == 0 { // else a field may be missing only because it could not be read
+		problems = l.locate(root, v.problems)
+	}
+	warnings = slices.DeleteFunc(warnings, func(p Problem) bool { return slices.Contains(l.secretEnv(), p.Source) })
+	l.Warnings = append(warnings, l.locate(root, v.warnings)...)
+	if len(problems) > 0 {
+		sortProblems(problems)
+		return nil, failure("config.Load", problems)
+	}
+	return l, nil
+}
+
+func (l *Loaded) applyFlags(flags []Flag) (problems []Problem) {
+	if len(flags) == 0 {
+		return nil
+	}
+	all := settings()
+	for _, f := range flags {
+		i := slices.IndexFunc(all, func(s setting) bool { return s.path == f.Path })
+		if i < 0 {
+			problems = append(problems, Problem{Source: f.Name, Message: "names no setting: " + f.Path})
+			continue
+		}
+		problems = append(problems, all[i].set(&l.Config, f.Name, f.Value)...)
+		l.Overrides[f.Path] = f.Name
+	}
+	return problems
+}
+
+// normalise brings equal spellings to one form.
+func (l *Loaded) normalise() {
+	for i := range l.Providers {
+		p := &l.Providers[i]
+		p.BaseURL = strings.TrimRight(p.BaseURL, "/")
+	}
+	l.Embeddings.BaseURL = strings.TrimRight(l.Embeddings.BaseURL, "/")
+	l.Discovery.OllamaURL = strings.TrimRight(l.Discovery.OllamaURL, "/")
+	l.Telemetry.OTLPEndpoint = strings.TrimRight(l.Telemetry.OTLPEndpoint, "/")
+}
+
+// secretEnv lists the variables that references name.
+func (l *Loaded) secretEnv() (names []string) {
+	add := func(ref string) {
+		if name, ok := strings.CutPrefix(ref, "env:"); ok {
+			names = append(names, name)
+		}
+	}
+	for _, k := range l.APIKeys {
+		add(string(k.Key))
+	}
+	for _, p := range l.Providers {
+		add(string(p.APIKey))
+		for _, v := range p.Headers {
+			add(v)
+		}
+	}
+	for _, v := range l.Telemetry.OTLPHeaders {
+		add(v)
+	}
+	add(string(l.Embeddings.APIKey))
+	return names
+}
+
+// locate completes problems that have a path with the place that set it: the
+// flag or variable, or the line of the nearest enclosing field in the file.
+func (l *Loaded) locate(root *node, problems []Problem) []Problem {
+	for i := range problems {
+		p := &problems[i]
+		if p.Source = l.override(p.Path); p.Source != "" {
+			continue
+		}
+		if p.Source = l.File; p.Source == "" {
+			p.Source = "configuration"
+		} else if root != nil {
+			p.Line, p.Column = root.find(p.Path)
+		}
+	}
+	return problems
+}
+
+func (l *Loaded) override(path string) string {
+	for set, name := range l.Overrides {
+		if rest, ok := strings.CutPrefix(path, set); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return name
+		}
+	}
+	return ""
+}
+
+// find returns the place of the field at path, or of the innermost part of the
+// path that is there.
+func (n *node) find(path string) (line, column int) {
+	line, column = n.line, n.column
+	for path != "" {
+		if path[0] == '[' {
+			num, rest, _ := strings.Cut(path[1:], "]")
+			i, err := strconv.Atoi(num)
+			if err != nil || i >= len(n.items) {
+				return line, column
+			}
+			n, path = n.items[i], rest
+			line, column = n.line, n.column
+			continue
+		}
+		path = strings.TrimPrefix(path, ".")
+		f := n.longestField(path)
+		if f == nil {
+			return line, column
+		}
+		n, path, line, column = f.value, path[len(f.name):], f.line, f.column
+	}
+	return line, column
+}
+
+// longestField returns the field whose name begins path. Names of the user's
+// own may hold dots, so the longest wins.
+func (n *node) longestField(path string) (found *field) {
+	for i := range n.fields {
+		f := &n.fields[i]
+		rest, ok := strings.CutPrefix(path, f.name)
+		if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') && (found == nil || len(f.name) > len(found.name)) {
+			found = f
+		}
+	}
+	return found
+}
+
+func sortProblems(ps []Problem) {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		if a.Source != b.Source {
+			return strings.Compare(a.Source, b.Source)
+		}
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+}
+
+// readFailure words an error of reading a file without repeating its name.
+func readFailure(err error) string {
+	switch {
+	case os.IsNotExist(err):
+		return "there is no such file"
+	case os.IsPermission(err):
+		return "may not be read: permission denied"
+	}
+	return "cannot be read: " + err.Error()
+}

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"30s": 30 * time.Second, "300ms": 300 * time.Millisecond, "1h30m": 90 * time.Minute, "36h": 36 * time.Hour, "7d": 168 * time.Hour, "0s": 0,
+	} {
+		var d Duration
+		if err := d.UnmarshalText([]byte(text)); err != nil || d.Std() != want || d.String() != text {
+			t.Errorf("%q: %v, %v, %q", text, d.Std(), err, d.String())
+		}
+	}
+	for _, text := range []string{"", "30", "-1s", "s", "1 s", "99999999d", "d", "1.5d"} {
+		if new(Duration).UnmarshalText([]byte(text)) == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]Size{
+		"0": 0, "512": 512, "64KiB": 64 << 10, "32 MiB": 32 << 20, "1GiB": 1 << 30, "10MB": 10_000_000, "5kB": 5000, "7B": 7,
+	} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%q: %d, %v", text, s, err)
+		}
+	}
+	for _, text := range []string{"", "KiB", "-1", "1.5MiB", "9999999999GiB", "1TiB"} {
+		if new(Size).UnmarshalText([]byte(text)) == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+}
+
+// What is written is read back as the same value.
+func TestScalarsRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := Duration(rapid.Int64Range(0, 1<<62).Draw(t, "d"))
+		s := Size(rapid.Int64Range(0, 1<<62).Draw(t, "s"))
+		var d2 Duration
+		var s2 Size
+		if err := d2.UnmarshalText([]byte(d.String())); err != nil || d2 != d {
+			t.Fatalf("%v became %v: %v", d, d2, err)
+		}
+		if err := s2.UnmarshalText([]byte(s.String())); err != nil || s2 != s {
+			t.Fatalf("%v became %v: %v", s, s2, err)
+		}
+	})
+}
+
+func TestSuggest(t *testing.T) {
+	names := []string{"default_strategy", "max_attempts", "strategies"}
+	for word, want := range map[string]string{
+		"max_atempts": "max_attempts", "Max_Attempts": "max_attempts", "stratgeies": "strategies", "defaultstrategy": "default_strategy",
+		"nothing_alike": "", "x": "", "": "",
+	} {
+		got := suggest(word, names)
+		if want != "" {
+			want = "; did you mean " + want + "?"
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", word, got, want)
+		}
+	}
+}

@@ -1,0 +1,216 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// validator checks a configuration that was read without problems. It works
+// on values and paths; where they stood in a file is added later.
+type validator struct {
+	c                  *Config
+	problems, warnings []Problem
+}
+
+func (v *validator) problem(path, format string, args ...any) {
+	v.problems = append(v.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (v *validator) warn(path, format string, args ...any) {
+	v.warnings = append(v.warnings, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (v *validator) config() {
+	c := v.c
+	v.listen()
+	if c.Data == "" {
+		v.problem("data", "want the path of a directory")
+	}
+	v.oneOf("store", c.Store, StoreSQLite, StoreMemory)
+	v.apiKeys()
+	v.providers()
+	v.models()
+	v.router()
+	v.limits()
+	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.Log.Format, "auto", "text", "json")
+	v.telemetry()
+	v.oneOf("events.fsync", c.Events.Fsync, FsyncOff, FsyncBatch)
+	v.atLeast("events.segment", int64(c.Events.Segment), int64(64*KiB), "64KiB")
+	v.atLeast("events.max_spool", int64(c.Events.MaxSpool), int64(c.Events.Segment), "events.segment")
+	v.embeddings()
+	v.url("discovery.ollama_url", c.Discovery.OllamaURL)
+}
+
+func (v *validator) listen() {
+	host, port, err := net.SplitHostPort(v.c.Listen)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || n > math.MaxUint16 {
+		v.problem("listen", "%q: want host:port, such as %s or :8080", v.c.Listen, DefaultListen)
+		return
+	}
+	if !Loopback(host) && len(v.c.APIKeys) == 0 {
+		v.problem("listen", "%s can be reached from other machines: set api_keys, or listen on 127.0.0.1", v.c.Listen)
+	}
+}
+
+// Loopback reports whether a listener on host can be reached from this machine
+// only. The empty host is every interface.
+func Loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+func (v *validator) apiKeys() {
+	seen := map[string]bool{}
+	for i, k := range v.c.APIKeys {
+		at := fmt.Sprintf("api_keys[%d]", i)
+		v.name(at+".name", k.Name, seen)
+		if k.Key == "" {
+			v.problem(at+".key", "is missing; want env:NAME or file:/path")
+		}
+	}
+}
+
+// name checks that a name is given, can be part of an id and is new.
+func (v *validator) name(path, name string, seen map[string]bool) {
+	switch {
+	case name == "":
+		v.problem(path, "is missing; want a name")
+	case strings.ContainsFunc(name, notNameRune):
+		v.problem(path, "%q: want letters, digits, dots, dashes and underscores only", name)
+	case seen[name]:
+		v.problem(path, "%q is used twice", name)
+	}
+	seen[name] = true
+}
+
+func notNameRune(r rune) bool {
+	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	return !letter && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
+}
+
+func (v *validator) models() {
+	seen := map[model.ModelID]bool{}
+	for i := range v.c.Models {
+		m, at := &v.c.Models[i], fmt.Sprintf("models[%d]", i)
+		v.modelID(at+".model_id", m.ID)
+		if m.ID != "" && seen[m.ID] {
+			v.problem(at+".model_id", "%q is used twice", m.ID)
+		}
+		seen[m.ID] = true
+		v.pricing(at+".cost_profile", m.Pricing)
+	}
+}
+
+func (v *validator) modelID(path string, id model.ModelID) {
+	switch {
+	case id == "":
+		v.problem(path, "is missing; want a model id")
+	case strings.ContainsAny(string(id), " \t\r\n"):
+		v.problem(path, "%q: want an id without spaces", id)
+	}
+}
+
+func (v *validator) limits() {
+	l := &v.c.Limits
+	v.atLeast("limits.body", int64(l.Body), int64(KiB), "1KiB")
+	v.atLeast("limits.header", int64(l.Header), int64(4*KiB), "4KiB")
+	v.atLeast("limits.concurrency", int64(l.Concurrency), 1, "1")
+	v.atLeast("limits.queue", int64(l.Queue), 0, "0")
+	for _, d := range []struct {
+		path string
+		d    Duration
+	}{
+		{"limits.header_timeout", l.HeaderTimeout},
+		{"limits.body_timeout", l.BodyTimeout},
+		{"limits.write_timeout", l.WriteTimeout},
+		{"limits.idle_timeout", l.IdleTimeout},
+		{"limits.call_timeout", l.CallTimeout},
+		{"limits.queue_timeout", l.QueueTimeout},
+		{"limits.shutdown_timeout", l.ShutdownTimeout},
+	} {
+		if d.d == 0 {
+			v.problem(d.path, "want more than 0")
+		}
+	}
+}
+
+func (v *validator) telemetry() {
+	t := &v.c.Telemetry
+	if t.OTLPEndpoint != "" {
+		v.url("telemetry.otlp_endpoint", t.OTLPEndpoint)
+	}
+	v.headers("telemetry.otlp_headers", t.OTLPHeaders)
+	v.within("telemetry.sample_ratio", t.SampleRatio, 0, 1)
+	if t.ServiceName == "" {
+		v.problem("telemetry.service_name", "want a name")
+	}
+}
+
+func (v *validator) embeddings() {
+	e := &v.c.Embeddings
+	if e.BaseURL == "" {
+		return
+	}
+	v.url("embeddings.base_url", e.BaseURL)
+	if e.Model == "" {
+		v.problem("embeddings.model", "is missing; want the name of the embedding model at %s", e.BaseURL)
+	}
+	if e.Timeout == 0 {
+		v.problem("embeddings.timeout", "want more than 0")
+	}
+}
+
+// url checks the address of a server. It never repeats the address when that
+// holds a password.
+func (v *validator) url(path, s string) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		if err == nil && u.User != nil {
+			s = u.Redacted()
+		}
+		v.problem(path, "%q: want a URL such as http://127.0.0.1:9001/v1", s)
+	case u.User != nil:
+		v.problem(path, "want a URL without user and password; a credential goes into api_key or headers as a reference")
+	case u.Fragment != "":
+		v.problem(path, "%q: want a URL without fragment", s)
+	}
+}
+
+func (v *validator) oneOf(path, value string, names ...string) {
+	if !slices.Contains(names, value) {
+		v.problem(path, "%q: want %s%s", value, orList(names), suggest(value, names))
+	}
+}
+
+func orList(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
+func (v *validator) atLeast(path string, n, least int64, word string) {
+	if n < least {
+		v.problem(path, "want at least %s", word)
+	}
+}
+
+func (v *validator) within(path string, f, low, high float64) {
+	if !(f >= low && f <= high) {
+		v.problem(path, "%v: want a number from %v to %v", f, low, high)
+	}
+}

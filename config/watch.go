@@ -1,0 +1,148 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// settle is how long the directory must be quiet before a changed file is
+// read: editors and deployments write in several steps.
+const settle = 150 * time.Millisecond
+
+// WatcherConfig says what a Watcher watches and whom it tells.
+type WatcherConfig struct {
+	Options Options // as they were given to Load; the file may be none
+	Current *Loaded // the configuration in force
+
+	// Apply puts a new configuration in force. It is called from Run alone,
+	// with the differences; they are not empty. After an error the old one
+	// stays in force.
+	Apply func(ctx context.Context, next *Loaded, diff []Change) error
+
+	Logger *slog.Logger // default slog.Default()
+}
+
+// Watcher reloads a configuration file. See the package comment.
+type Watcher struct {
+	opts    Options
+	apply   func(context.Context, *Loaded, []Change) error
+	log     *slog.Logger
+	trigger chan struct{}
+	current atomic.Pointer[Loaded]
+	seen    []byte // content at the last look, good or bad
+}
+
+// NewWatcher makes a Watcher. It does no I/O.
+func NewWatcher(c WatcherConfig) *Watcher {
+	w := &Watcher{opts: c.Options, apply: c.Apply, log: c.Logger, trigger: make(chan struct{}, 1)}
+	if w.log == nil {
+		w.log = slog.Default()
+	}
+	if w.opts.ReadFile == nil {
+		w.opts.ReadFile = os.ReadFile
+	}
+	w.current.Store(c.Current)
+	return w
+}
+
+// Current returns the configuration in force.
+func (w *Watcher) Current() *Loaded { return w.current.Load() }
+
+// Reload asks for a reload whether or not the file changed, as SIGHUP does. It
+// does not wait.
+func (w *Watcher) Reload() {
+	select {
+	case w.trigger <- struct{}{}:
+	default: // one is asked for already
+	}
+}
+
+// Run watches until ctx ends. Where the file system cannot be watched it logs
+// that and serves Reload alone.
+func (w *Watcher) Run(ctx context.Context) {
+	events, stop := w.watch()
+	defer stop()
+	if w.opts.File != "" {
+		w.seen, _ = w.opts.ReadFile(w.opts.File)
+	}
+	quiet := time.NewTimer(settle)
+	quiet.Stop()
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.trigger:
+			w.reload(ctx)
+		case <-events:
+			quiet.Reset(settle)
+		case <-quiet.C:
+			if w.changed() {
+				w.reload(ctx)
+			}
+		}
+	}
+}
+
+// watch reports changes in the file's directory: the file itself may be
+// replaced, or be a link into a directory that is.
+func (w *Watcher) watch() (<-chan fsnotify.Event, func()) {
+	if w.opts.File == "" {
+		return nil, func() {}
+	}
+	fs, err := fsnotify.NewWatcher()
+	if err == nil {
+		err = fs.Add(filepath.Dir(w.opts.File))
+	}
+	if err != nil {
+		w.log.Warn("the configuration is not watched for changes; send SIGHUP to reload it", "file", w.opts.File, "error", err)
+		if fs != nil {
+			_ = fs.Close() // nothing was watched
+		}
+		return nil, func() {}
+	}
+	return fs.Events, func() { _ = fs.Close() } // its goroutine ends with it
+}
+
+func (w *Watcher) changed() bool {
+	data, err := w.opts.ReadFile(w.opts.File)
+	return err != nil || !bytes.Equal(data, w.seen)
+}
+
+func (w *Watcher) reload(ctx context.Context) {
+	if w.opts.File != "" {
+		w.seen, _ = w.opts.ReadFile(w.opts.File) // Load reports what is wrong with it
+	}
+	next, err := Load(w.opts)
+	if err != nil {
+		problems := Problems(err)
+		for _, p := range problems {
+			w.log.Error("configuration: " + p.String())
+		}
+		w.log.Error("the configuration was not reloaded; the last good one stays in force", "problems", len(problems))
+		return
+	}
+	diff := Diff(&w.Current().Config, &next.Config)
+	if len(diff) == 0 {
+		w.log.Info("configuration reloaded without a difference")
+		return
+	}
+	if err := w.apply(ctx, next, diff); err != nil {
+		w.log.Error("the configuration was not applied; the last good one stays in force", "error", err)
+		return
+	}
+	w.current.Store(next)
+	for _, p := range next.Warnings {
+		w.log.Warn("configuration: " + p.String())
+	}
+	for _, c := range diff {
+		w.log.Info("configuration changed", "path", c.Path, "from", c.Old, "to", c.New, "restart_needed", c.Restart)
+	}
+}
