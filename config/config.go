@@ -14,6 +14,8 @@ type Config struct {
 	// Where records are kept: "sqlite" (in the data directory) or "memory" (lost on exit). [sqlite]
 	Store string `json:"store"`
 
+	// Host names that callers may use besides loopback ones while there are no api_keys, such as gateway.local behind a local proxy.
+	AllowedHosts []string `json:"allowed_hosts,omitempty"`
 	// Keys that callers must present as a bearer token. None: only loopback callers, without a key.
 	APIKeys []APIKey `json:"api_keys,omitempty"`
 	// Model servers and what they serve.
@@ -27,7 +29,7 @@ type Config struct {
 	Limits Limits `json:"limits"`
 	// What is logged.
 	Log Log `json:"log"`
-	// Metrics and traces.
+	// Traces; Prometheus metrics are always served at /metrics.
 	Telemetry Telemetry `json:"telemetry"`
 	// How calls are recorded.
 	Events Events `json:"events"`
@@ -41,7 +43,7 @@ type Config struct {
 type APIKey struct {
 	// Who holds the key; it appears in logs, the key never does.
 	Name string `json:"name"`
-	// Where the key is: env:NAME or file:/path.
+	// Where the key is: env:NAME or file:/path. At least 16 characters.
 	Key Ref `json:"key"`
 }
 
@@ -71,10 +73,12 @@ type Provider struct {
 type Timeouts struct {
 	// To establish a connection. [5s]
 	Connect Duration `json:"connect,omitzero"`
-	// From the request sent to the first byte of the answer. [2m]
-	FirstByte Duration `json:"first_byte,omitzero"`
-	// Between two parts of a stream, after which it counts as hung. [1m]
+	// From a streamed request sent to the headers of its answer. [1m]
+	First Duration `json:"first,omitzero"`
+	// Silence within a stream, after which it counts as hung. [2m]
 	Idle Duration `json:"idle,omitzero"`
+	// From a request sent to the last byte of an answer in one piece. [10m]
+	Whole Duration `json:"whole,omitzero"`
 }
 
 // Endpoint is one model at a provider.
@@ -101,15 +105,26 @@ type Router struct {
 	DefaultStrategy string `json:"default_strategy"`
 	// Attempts for one call, all endpoints together. [3]
 	MaxAttempts int `json:"max_attempts"`
-	// Strategies of your own, by name.
+	// Calls that wait for a place at one endpoint with max_concurrency. [100]
+	EndpointQueue int `json:"endpoint_queue"`
+	// Strategies of your own, by name; one named like a built-in strategy replaces it.
 	Strategies map[string]Strategy `json:"strategies,omitempty"`
 }
 
-// Strategy is a policy of the user's own. Zero limits do not limit.
+// Strategy is a policy of the user's own.
 type Strategy struct {
 	// Shares of the five terms in the score. They are normalised to sum to 1.
 	Weights Weights `json:"weights"`
 
+	// What no choice may pass.
+	Limits StrategyLimits `json:"limits,omitzero"`
+	// Where to turn when the first endpoint fails.
+	Fallback Fallback `json:"fallback,omitzero"`
+}
+
+// StrategyLimits are hard limits. What is unset does not limit; an endpoint
+// whose figure is unknown does not meet a limit on it.
+type StrategyLimits struct {
 	// Highest cost of a call in US dollars, by the upper end of its estimate.
 	MaxCost *model.Money `json:"max_cost_usd,omitempty"`
 	// Highest cost per 1,000 tokens in US dollars, input and output blended.
@@ -126,9 +141,6 @@ type Strategy struct {
 	ExcludedTags []string `json:"excluded_tags,omitempty"`
 	// Only models known to allow commercial use. [false]
 	CommercialUse bool `json:"commercial_use,omitempty"`
-
-	// Where to turn when the first endpoint fails.
-	Fallback Fallback `json:"fallback,omitzero"`
 }
 
 // Weights are the shares of the score's terms; they may have any sum above 0.
@@ -147,18 +159,20 @@ type Weights struct {
 
 // Fallback says where to turn when an endpoint fails.
 type Fallback struct {
-	// any (same model, then the model's fallback chain, then next best), same-model, or none. [any]
-	Rule string `json:"rule,omitempty"`
+	// any (other endpoints of the same model, then the model's fallback chain, then the next best), same-model, or none. [any]
+	Scope string `json:"scope,omitempty"`
 	// Never turn to a model with a higher risk level than the first one's. [false]
 	NoLessSafe bool `json:"no_less_safe,omitempty"`
-	// After an upstream refused the content, ask another model. [false]
-	OnContentPolicy bool `json:"on_content_policy,omitempty"`
+	// Let another model try what one refused for its content. [false]
+	ContentPolicy bool `json:"content_policy,omitempty"`
 }
 
 // Limits protect the gateway from its callers.
 type Limits struct {
 	// Largest request body. [32MiB]
 	Body Size `json:"body"`
+	// All request bodies held at once. [512MiB]
+	BodyMemory Size `json:"body_memory"`
 	// Largest request header. [64KiB]
 	Header Size `json:"header"`
 	// Time to send the header. [10s]
@@ -169,13 +183,11 @@ type Limits struct {
 	WriteTimeout Duration `json:"write_timeout"`
 	// Time an idle connection is kept. [2m]
 	IdleTimeout Duration `json:"idle_timeout"`
-	// Time for a whole call with all its attempts. [10m]
-	CallTimeout Duration `json:"call_timeout"`
 	// Calls in progress at once. [1024]
 	Concurrency int `json:"concurrency"`
 	// Calls that wait for a place; more are refused with 429. [1024]
 	Queue int `json:"queue"`
-	// Longest wait for a place. [30s]
+	// Longest wait for a place. [10s]
 	QueueTimeout Duration `json:"queue_timeout"`
 	// Time that calls in progress get to finish at shutdown. [30s]
 	ShutdownTimeout Duration `json:"shutdown_timeout"`
@@ -187,14 +199,10 @@ type Log struct {
 	Level string `json:"level"`
 	// text, json, or auto: text on a terminal, else json. [auto]
 	Format string `json:"format"`
-	// One line for each call. [false]
-	Calls bool `json:"calls"`
 }
 
 // Telemetry says what others can observe.
 type Telemetry struct {
-	// Serve Prometheus metrics at /metrics. [true]
-	Metrics bool `json:"metrics"`
 	// Where to send traces by OTLP over HTTP, such as http://127.0.0.1:4318. Empty: no traces.
 	OTLPEndpoint string `json:"otlp_endpoint,omitempty"`
 	// Headers sent there. A value may be a reference, env:NAME or file:/path.
@@ -209,7 +217,7 @@ type Telemetry struct {
 type Events struct {
 	// When a record reaches the disk: "off" leaves it to the operating system (survives a crash of the process), "batch" syncs before the answer ends (survives power loss). [off]
 	Fsync string `json:"fsync"`
-	// Size at which a spool file is closed. [8MiB]
+	// Size at which a spool file is closed. [32MiB]
 	Segment Size `json:"segment"`
 	// Most disk space of the spool while the store cannot take records. [1GiB]
 	MaxSpool Size `json:"max_spool"`

@@ -4,29 +4,26 @@ import "time"
 
 // The defaults.
 const (
-	DefaultListen   = "127.0.0.1:8080"
-	DefaultData     = "./data"
-	DefaultStore    = StoreSQLite
-	DefaultStrategy = "balanced"
-	DefaultAttempts = 3
+	DefaultListen        = "127.0.0.1:8080"
+	DefaultData          = "./data"
+	DefaultStore         = StoreSQLite
+	DefaultStrategy      = "balanced"
+	DefaultAttempts      = 3
+	DefaultEndpointQueue = 100
 
 	DefaultBody            = 32 * MiB
+	DefaultBodyMemory      = 512 * MiB
 	DefaultHeader          = 64 * KiB
 	DefaultHeaderTimeout   = Duration(10 * time.Second)
 	DefaultBodyTimeout     = Duration(time.Minute)
 	DefaultWriteTimeout    = Duration(30 * time.Second)
 	DefaultIdleTimeout     = Duration(2 * time.Minute)
-	DefaultCallTimeout     = Duration(10 * time.Minute)
 	DefaultConcurrency     = 1024
 	DefaultQueue           = 1024
-	DefaultQueueTimeout    = Duration(30 * time.Second)
+	DefaultQueueTimeout    = Duration(10 * time.Second)
 	DefaultShutdownTimeout = Duration(30 * time.Second)
 
-	DefaultConnect   = Duration(5 * time.Second)
-	DefaultFirstByte = Duration(2 * time.Minute)
-	DefaultIdle      = Duration(time.Minute)
-
-	DefaultSegment           = 8 * MiB
+	DefaultSegment           = 32 * MiB
 	DefaultMaxSpool          = GiB
 	DefaultServiceName       = "cartrita"
 	DefaultEmbeddingsTimeout = Duration(10 * time.Second)
@@ -39,7 +36,7 @@ const (
 	StoreMemory = "memory"
 )
 
-// The values of Fallback.Rule.
+// The values of Fallback.Scope.
 const (
 	FallbackAny       = "any"
 	FallbackSameModel = "same-model"
@@ -52,8 +49,7 @@ const (
 	FsyncBatch = "batch"
 )
 
-// Strategies are the built-in strategies; a strategy of the user's own may not
-// take their names.
+// builtinStrategies are the strategies that need no configuration.
 var builtinStrategies = []string{"quality-first", "cost-optimized", "balanced", "speed-first", "safety-critical"}
 
 // Default returns the configuration of a gateway for which nothing was set.
@@ -62,22 +58,22 @@ func Default() Config {
 		Listen: DefaultListen,
 		Data:   DefaultData,
 		Store:  DefaultStore,
-		Router: Router{DefaultStrategy: DefaultStrategy, MaxAttempts: DefaultAttempts},
+		Router: Router{DefaultStrategy: DefaultStrategy, MaxAttempts: DefaultAttempts, EndpointQueue: DefaultEndpointQueue},
 		Limits: Limits{
 			Body:            DefaultBody,
+			BodyMemory:      DefaultBodyMemory,
 			Header:          DefaultHeader,
 			HeaderTimeout:   DefaultHeaderTimeout,
 			BodyTimeout:     DefaultBodyTimeout,
 			WriteTimeout:    DefaultWriteTimeout,
 			IdleTimeout:     DefaultIdleTimeout,
-			CallTimeout:     DefaultCallTimeout,
 			Concurrency:     DefaultConcurrency,
 			Queue:           DefaultQueue,
 			QueueTimeout:    DefaultQueueTimeout,
 			ShutdownTimeout: DefaultShutdownTimeout,
 		},
 		Log:        Log{Level: "info", Format: "auto"},
-		Telemetry:  Telemetry{Metrics: true, ServiceName: DefaultServiceName, SampleRatio: 1},
+		Telemetry:  Telemetry{ServiceName: DefaultServiceName, SampleRatio: 1},
 		Events:     Events{Fsync: FsyncOff, Segment: DefaultSegment, MaxSpool: DefaultMaxSpool},
 		Embeddings: Embeddings{Timeout: DefaultEmbeddingsTimeout},
 		Discovery:  Discovery{Env: true, Ollama: true, OllamaURL: DefaultOllamaURL},

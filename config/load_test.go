@@ -95,10 +95,10 @@ func TestFullFileValues(t *testing.T) {
 		t.Errorf("metadata: %s", got)
 	}
 	s := l.Router.Strategies["night"]
-	if s.Weights.Cost != 3 || *s.MaxCost != 20_000_000 || s.MaxRisk != model.RiskMedium || s.Fallback.Rule != FallbackSameModel {
+	if s.Weights.Cost != 3 || *s.Limits.MaxCost != 20_000_000 || s.Limits.MaxRisk != model.RiskMedium || s.Fallback.Scope != FallbackSameModel {
 		t.Errorf("strategy: %+v", s)
 	}
-	if l.Limits.Header != 32*KiB || l.Limits.ShutdownTimeout.Std().Hours() != 24 || l.Limits.CallTimeout.String() != "1h30m" {
+	if l.Limits.Header != 32*KiB || l.Limits.ShutdownTimeout.Std().Hours() != 24 || l.Limits.IdleTimeout.String() != "1h30m" {
 		t.Errorf("limits: %+v", l.Limits)
 	}
 }
@@ -172,8 +172,8 @@ func TestProblemsOfFlagsAndVariablesNameThem(t *testing.T) {
 	if len(ps) != 2 || ps[0].Source != "--listen" || ps[1].Source != "CARTRITA_ROUTER_DEFAULT_STRATEGY" {
 		t.Errorf("want one problem of each, got %v", ps)
 	}
-	_, err = Load(Options{Environ: []string{"CARTRITA_LIMITS_BODY=much", "CARTRITA_PROVIDERS=[{nam: x}]", "CARTRITA_LOG_CALLS=["}})
-	for i, want := range []string{"CARTRITA_LIMITS_BODY: limits.body: ", "CARTRITA_LOG_CALLS: log.calls: ", "CARTRITA_PROVIDERS: providers[0].nam: "} {
+	_, err = Load(Options{Environ: []string{"CARTRITA_LIMITS_BODY=much", "CARTRITA_PROVIDERS=[{nam: x}]", "CARTRITA_TELEMETRY_OTLP_HEADERS=["}})
+	for i, want := range []string{"CARTRITA_LIMITS_BODY: limits.body: ", "CARTRITA_PROVIDERS: providers[0].nam: ", "CARTRITA_TELEMETRY_OTLP_HEADERS: telemetry.otlp_headers: "} {
 		if ps := Problems(err); len(ps) != 3 || !strings.HasPrefix(ps[i].String(), want) {
 			t.Errorf("want a problem that begins %q, got %v", want, ps)
 		}

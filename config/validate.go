@@ -35,6 +35,11 @@ func (v *validator) config() {
 		v.problem("data", "want the path of a directory")
 	}
 	v.oneOf("store", c.Store, StoreSQLite, StoreMemory)
+	for i, h := range c.AllowedHosts {
+		if h == "" || strings.ContainsFunc(h, notNameRune) {
+			v.problem(fmt.Sprintf("allowed_hosts[%d]", i), "%q: want the name of a host, without port", h)
+		}
+	}
 	v.apiKeys()
 	v.providers()
 	v.models()
@@ -126,6 +131,7 @@ func (v *validator) modelID(path string, id model.ModelID) {
 func (v *validator) limits() {
 	l := &v.c.Limits
 	v.atLeast("limits.body", int64(l.Body), int64(KiB), "1KiB")
+	v.atLeast("limits.body_memory", int64(l.BodyMemory), int64(l.Body), "limits.body")
 	v.atLeast("limits.header", int64(l.Header), int64(4*KiB), "4KiB")
 	v.atLeast("limits.concurrency", int64(l.Concurrency), 1, "1")
 	v.atLeast("limits.queue", int64(l.Queue), 0, "0")
@@ -137,7 +143,6 @@ func (v *validator) limits() {
 		{"limits.body_timeout", l.BodyTimeout},
 		{"limits.write_timeout", l.WriteTimeout},
 		{"limits.idle_timeout", l.IdleTimeout},
-		{"limits.call_timeout", l.CallTimeout},
 		{"limits.queue_timeout", l.QueueTimeout},
 		{"limits.shutdown_timeout", l.ShutdownTimeout},
 	} {

@@ -13,18 +13,21 @@ const maxAttempts = 16
 func (v *validator) router() {
 	r := &v.c.Router
 	own := sortedKeys(r.Strategies)
-	names := append(slices.Clone(builtinStrategies), own...)
+	names := slices.Clone(builtinStrategies)
+	for _, name := range own {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
 	v.oneOf("router.default_strategy", r.DefaultStrategy, names...)
 	if r.MaxAttempts < 1 || r.MaxAttempts > maxAttempts {
 		v.problem("router.max_attempts", "%d: want a number from 1 to %d", r.MaxAttempts, maxAttempts)
 	}
+	v.atLeast("router.endpoint_queue", int64(r.EndpointQueue), 1, "1")
 	for _, name := range own {
 		at := "router.strategies." + name
-		switch {
-		case name == "" || strings.ContainsFunc(name, notNameRune):
+		if name == "" || strings.ContainsFunc(name, notNameRune) {
 			v.problem(at, "%q: want a name of letters, digits, dots, dashes and underscores only", name)
-		case slices.Contains(builtinStrategies, name):
-			v.problem(at, "is a built-in strategy; choose another name")
 		}
 		s := r.Strategies[name]
 		v.strategy(at, &s)
@@ -51,26 +54,30 @@ func (v *validator) strategy(at string, s *Strategy) {
 	if !(sum > 0) || math.IsInf(sum, 0) {
 		v.problem(at+".weights", "want at least one weight above 0")
 	}
-	if s.MaxCost != nil && *s.MaxCost < 0 {
+	v.strategyLimits(at+".limits", &s.Limits)
+	if s.Fallback.Scope != "" {
+		v.oneOf(at+".fallback.scope", s.Fallback.Scope, FallbackAny, FallbackSameModel, FallbackNone)
+	}
+}
+
+func (v *validator) strategyLimits(at string, l *StrategyLimits) {
+	if l.MaxCost != nil && *l.MaxCost < 0 {
 		v.problem(at+".max_cost_usd", "want an amount that is not negative")
 	}
-	if s.MaxCostPer1KTokens != nil && *s.MaxCostPer1KTokens < 0 {
+	if l.MaxCostPer1KTokens != nil && *l.MaxCostPer1KTokens < 0 {
 		v.problem(at+".max_cost_per_1k_tokens", "want an amount that is not negative")
 	}
-	if s.MaxLatencyMS != nil && !(*s.MaxLatencyMS > 0) {
-		v.problem(at+".max_latency_ms", "%v: want a number above 0", *s.MaxLatencyMS)
+	if l.MaxLatencyMS != nil && !(*l.MaxLatencyMS > 0) {
+		v.problem(at+".max_latency_ms", "%v: want a number above 0", *l.MaxLatencyMS)
 	}
-	if s.MinQuality != nil {
-		v.within(at+".min_quality_score", *s.MinQuality, 0, 1)
+	if l.MinQuality != nil {
+		v.within(at+".min_quality_score", *l.MinQuality, 0, 1)
 	}
-	v.tags(at+".required_tags", s.RequiredTags)
-	v.tags(at+".excluded_tags", s.ExcludedTags)
-	for i, t := range s.ExcludedTags {
-		if slices.Contains(s.RequiredTags, t) {
+	v.tags(at+".required_tags", l.RequiredTags)
+	v.tags(at+".excluded_tags", l.ExcludedTags)
+	for i, t := range l.ExcludedTags {
+		if slices.Contains(l.RequiredTags, t) {
 			v.problem(fmt.Sprintf("%s.excluded_tags[%d]", at, i), "%q is required too", t)
 		}
-	}
-	if s.Fallback.Rule != "" {
-		v.oneOf(at+".fallback.rule", s.Fallback.Rule, FallbackAny, FallbackSameModel, FallbackNone)
 	}
 }
