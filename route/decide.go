@@ -1,24 +1,244 @@
 package route
 
-import "github.com/cartrita/cartrita/model"
+import (
+	"github.com/cartrita/cartrita/model"
+)
+
+// decision is the working state of one Decide.
+type decision struct {
+	in       *Input
+	strategy *Strategy
+	criteria *model.Criteria
+	weights  model.Weights
+	bounds   bounds
+	priority model.Priority
+	attempts int // Input.MaxAttempts with its default
+	anyModel bool
+
+	limitsLatency bool
+
+	marks    []mark          // by position in Served
+	eligible []scored        // endpoints that passed, each once
+	counts   [passed + 1]int // endpoints by verdict
+	unknown  struct {        // what nil slices of the Input stand for
+		health   model.Health
+		estimate model.Estimate
+	}
+}
+
+// mark is the verdict on one endpoint. The zero mark is an endpoint that was
+// not looked at: model.FilterName.
+type mark struct {
+	filter model.Filter
+	group  uint8 // see scored; groupNone before it is looked at
+}
+
+// scored is an eligible endpoint.
+type scored struct {
+	score float64
+	at    int32 // position in Served
+	group uint8
+	rank  uint8 // place in the fallback order
+}
+
+// The groups: of a call that names a model, its endpoints and then each name of
+// its chain; otherwise all endpoints are in the first.
+const (
+	groupNone  = 0
+	groupFirst = 1
+	groupMax   = 200 // longer chains share it
+)
 
 // Decide chooses the endpoints that may serve a call, in order.
 //
 // Errors: KindInvalid (a weight or limit that makes no sense, with its field),
 // KindNoCandidate (every endpoint was excluded by a condition of the call;
 // Details is a *NoCandidate), KindUnavailable or KindRateLimited (endpoints
-// meet the conditions but take no calls now; RetryAfter says until when).
-func Decide(in *Input) (*model.Plan, error) { return nil, nil }
-
-// NoCandidate is the Details of an error about a decision without candidates.
-type NoCandidate struct {
-	Considered int                `json:"considered"`
-	Counts     map[string]int     `json:"excluded_by"` // number of endpoints by filter name
-	Excluded   []ExcludedEndpoint `json:"excluded"`    // those that came furthest, at most Input.Keep
+// meet the conditions but take no calls now; RetryAfter says until when),
+// KindTimeout (the deadline has passed already).
+func Decide(in *Input) (*model.Plan, error) {
+	d := decision{in: in, strategy: in.Strategy, criteria: in.Criteria}
+	if err := d.prepare(); err != nil {
+		return nil, err
+	}
+	var fewMarks [64]mark
+	var fewScored [64]scored
+	d.marks, d.eligible = fewMarks[:0], fewScored[:0]
+	if n := len(in.Served); n <= len(fewMarks) {
+		d.marks = fewMarks[:n]
+	} else {
+		d.marks = make([]mark, n)
+		if d.anyModel {
+			d.eligible = make([]scored, 0, n)
+		}
+	}
+	if d.anyModel {
+		d.lookAtAll()
+	} else {
+		d.lookAtNamed()
+	}
+	if len(d.eligible) == 0 {
+		return nil, d.refusal()
+	}
+	return d.plan(), nil
 }
 
-// ExcludedEndpoint is an exclusion with its reason in words.
-type ExcludedEndpoint struct {
-	model.Exclusion
-	Reason string `json:"reason"`
+func (d *decision) prepare() (err error) {
+	const op = "route.Decide"
+	in := d.in
+	if d.strategy == nil {
+		d.strategy = &BuiltIn()[0]
+	}
+	if d.criteria == nil {
+		d.criteria = &model.Criteria{}
+	}
+	n := len(in.Served)
+	if in.Health != nil && len(in.Health) != n || in.Estimates != nil && len(in.Estimates) != n {
+		return model.Errorf(op, model.KindInternal, "%d endpoints, %d health views, %d estimates: want as many of each",
+			n, len(in.Health), len(in.Estimates))
+	}
+	if d.weights, err = Normalise(d.strategy, d.criteria); err != nil {
+		return err
+	}
+	if err = checkCriteria(d.criteria); err != nil {
+		return err
+	}
+	d.bounds = newBounds(in, d.strategy, d.criteria)
+	if d.bounds.remaining <= 0 {
+		return model.Errorf(op, model.KindTimeout, "the deadline of %d ms passed before the call could be sent",
+			*d.criteria.Context.DeadlineMS)
+	}
+	d.limitsLatency = limits(d.bounds.maxLatency) || limits(d.bounds.remaining)
+	d.priority = d.criteria.Context.Priority
+	d.anyModel = in.Named == nil
+	if d.attempts = in.MaxAttempts; d.attempts <= 0 {
+		d.attempts = DefaultMaxAttempts
+	}
+	return nil
+}
+
+func (d *decision) lookAtAll() {
+	for i := range d.in.Served {
+		d.look(int32(i), groupFirst, false)
+	}
+}
+
+// lookAtNamed looks at the endpoints of the named model and of its chain only.
+func (d *decision) lookAtNamed() {
+	safest := model.RiskUnknown
+	for _, at := range d.in.Named {
+		d.look(at, groupFirst, true)
+		safest = stricter(safest, d.in.Served[at].Model.Risk)
+	}
+	if d.strategy.Fallback.scope() == ScopeAny {
+		if d.strategy.Fallback.NoLessSafe {
+			d.bounds.maxRisk = stricter(d.bounds.maxRisk, safest)
+		}
+		for p, name := range d.in.Chain {
+			for _, at := range name {
+				d.look(at, uint8(min(groupFirst+1+p, groupMax)), false)
+			}
+		}
+	}
+	rest := len(d.marks)
+	for _, n := range d.counts {
+		rest -= n
+	}
+	d.counts[model.FilterName] = rest
+}
+
+// look judges one endpoint, once.
+func (d *decision) look(at int32, group uint8, named bool) {
+	m := &d.marks[at]
+	if m.group != groupNone {
+		return
+	}
+	m.group = group
+	m.filter = d.filter(int(at), named)
+	d.counts[m.filter]++
+	if m.filter == passed {
+		d.eligible = append(d.eligible, scored{score: d.score(int(at)), at: at, group: group})
+	}
+}
+
+func (d *decision) health(i int) *model.Health {
+	if d.in.Health == nil {
+		return &d.unknown.health
+	}
+	return &d.in.Health[i]
+}
+
+func (d *decision) estimate(i int) *model.Estimate {
+	if d.in.Estimates == nil {
+		return &d.unknown.estimate
+	}
+	return &d.in.Estimates[i]
+}
+
+// plan writes the decision down. There is at least one eligible endpoint.
+func (d *decision) plan() *model.Plan {
+	lead := d.leader()
+	first := d.spread(lead)
+	rival := d.rankFrom(first)
+	kept := d.kept()
+
+	p := &model.Plan{
+		Strategy: d.strategy.Name, Weights: d.weights, Seed: d.in.Seed, Snapshot: d.in.Snapshot,
+		Considered: len(d.marks), Eligible: len(d.eligible), Excluded: d.exclusions(), Spread: first != lead,
+		Candidates: make([]model.Candidate, len(kept)),
+	}
+	attempts := 0
+	for i := range kept {
+		p.Candidates[i] = d.candidate(&kept[i])
+		if kept[i].rank != rankNone {
+			attempts++
+		}
+	}
+	p.Attempts = order(kept, attempts)
+	top := &d.eligible[first]
+	terms := &p.First().Terms
+	p.Confidence = coverage(&d.weights, terms) * decisiveness(top.score, rival)
+	return p
+}
+
+func (d *decision) candidate(e *scored) model.Candidate {
+	i := int(e.at)
+	s := &d.in.Served[i]
+	return model.Candidate{
+		Endpoint: s.ID, Model: s.Endpoint.Model, Score: e.score, Terms: d.terms(i),
+		Load: d.load(i), Estimate: *d.estimate(i), Index: i,
+	}
+}
+
+// decisiveness is how clearly the choice leads the best other model; rival is
+// negative when there is none.
+func decisiveness(score, rival float64) float64 {
+	if rival < 0 {
+		return 1
+	}
+	return 0.5 + 0.5*min(max(score-rival, 0)/clearLead, 1)
+}
+
+// exclusions lists what was excluded, those that came furthest first.
+func (d *decision) exclusions() []model.Exclusion {
+	n := len(d.marks) - d.counts[passed]
+	if d.in.Keep > 0 {
+		n = min(n-d.counts[model.FilterName], d.in.Keep)
+	}
+	// One pass: the counts by filter say where each filter's entries begin.
+	var next [passed + 1]int
+	for f := int(passed) - 1; f > 0; f-- {
+		next[f-1] = next[f] + d.counts[f]
+	}
+	out := make([]model.Exclusion, n)
+	for i, m := range d.marks {
+		if m.filter == passed {
+			continue
+		}
+		if at := next[m.filter]; at < n {
+			out[at] = d.exclusion(i, m.filter, !d.anyModel && m.group == groupFirst)
+			next[m.filter]++
+		}
+	}
+	return out
 }

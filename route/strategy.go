@@ -1,6 +1,10 @@
 package route
 
 import (
+	"math"
+	"slices"
+	"strings"
+
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -55,26 +59,167 @@ type Fallback struct {
 	ContentPolicy bool `json:"content_policy,omitempty" yaml:"content_policy,omitempty"`
 }
 
+// BuiltIn returns a fresh copy of the five built-in strategies, by name.
+func BuiltIn() []Strategy {
+	return []Strategy{
+		{Name: Balanced, Weights: model.Weights{Quality: .35, Cost: .25, Latency: .25, Safety: .10, Availability: .05}},
+		{Name: CostOptimized, Weights: model.Weights{Quality: .20, Cost: .50, Latency: .10, Safety: .15, Availability: .05}},
+		{Name: QualityFirst, Weights: model.Weights{Quality: .60, Cost: .10, Latency: .10, Safety: .15, Availability: .05}},
+		{
+			Name:     SafetyCritical,
+			Weights:  model.Weights{Quality: .25, Cost: .10, Latency: .15, Safety: .45, Availability: .05},
+			Fallback: Fallback{NoLessSafe: true},
+		},
+		{Name: SpeedFirst, Weights: model.Weights{Quality: .20, Cost: .10, Latency: .50, Safety: .15, Availability: .05}},
+	}
+}
+
 // Strategies is a set of strategies by name: the built-in ones and those of
-// the configuration. Immutable.
-type Strategies struct{ list []Strategy }
+// the configuration. Immutable; its strategies are shared, not to be written.
+type Strategies struct{ list []Strategy } // default first, then by name
 
 // NewStrategies validates own strategies and adds them to the built-in ones; an
 // own strategy replaces the built-in one of its name. def names the default,
 // Balanced when empty. Errors are KindInvalid with the path of the field
-// ("strategies.<name>.weights.cost").
-func NewStrategies(def string, own ...Strategy) (*Strategies, error) { return nil, nil }
+// ("strategies.<name>.weights.cost", "default_strategy").
+func NewStrategies(def string, own ...Strategy) (*Strategies, error) {
+	list := BuiltIn()
+	seen := make(map[string]bool, len(own))
+	for i := range own {
+		s := own[i]
+		if err := s.Validate(); err != nil {
+			return nil, err
+		}
+		if seen[s.Name] {
+			return nil, model.Invalidf("route.NewStrategies", "strategies."+s.Name, "is defined twice")
+		}
+		seen[s.Name] = true
+		s.Weights, _ = normal(s.Weights)
+		if at := slices.IndexFunc(list, func(b Strategy) bool { return b.Name == s.Name }); at >= 0 {
+			list[at] = s
+		} else {
+			list = append(list, s)
+		}
+	}
+	if def == "" {
+		def = Balanced
+	}
+	slices.SortFunc(list, func(a, b Strategy) int {
+		if first := a.Name == def; first != (b.Name == def) {
+			return map[bool]int{true: -1, false: 1}[first]
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	set := &Strategies{list}
+	if list[0].Name != def {
+		return nil, model.Invalidf("route.NewStrategies", "default_strategy", "unknown strategy %q: want one of %s", def, set.names())
+	}
+	return set, nil
+}
 
 // Get returns the strategy of that name, the default for "". An unknown name is
 // a KindInvalid error that lists the known ones.
-func (s *Strategies) Get(name string) (*Strategy, error) { return nil, nil }
+func (s *Strategies) Get(name string) (*Strategy, error) {
+	if name == "" {
+		return &s.list[0], nil
+	}
+	for i := range s.list {
+		if s.list[i].Name == name {
+			return &s.list[i], nil
+		}
+	}
+	return nil, model.Invalidf("route.Strategies", "strategy", "unknown strategy %q: want one of %s", name, s.names())
+}
 
 // List returns the strategies, default first, then by name.
 func (s *Strategies) List() []Strategy { return s.list }
 
-// BuiltIn returns a fresh copy of the five built-in strategies.
-func BuiltIn() []Strategy { return nil }
+func (s *Strategies) names() string {
+	names := make([]string, len(s.list))
+	for i := range s.list {
+		names[i] = s.list[i].Name
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
 
-// Normalise returns the weights of a decision, which sum to 1: the strategy's,
-// or those of the caller where it gives any.
-func Normalise(s *Strategy, c *model.Criteria) (model.Weights, error) { return model.Weights{}, nil }
+// Validate checks a strategy of the configuration. Errors are KindInvalid with
+// the path of the field below "strategies".
+func (s *Strategy) Validate() error {
+	const op = "route.Strategy"
+	path := "strategies." + s.Name
+	if s.Name == "" || strings.ContainsAny(s.Name, " \t\n:/") || s.Name == "auto" {
+		return model.Invalidf(op, path, "want a name without spaces, ':' and '/', other than \"auto\", got %q", s.Name)
+	}
+	for name, w := range weightsByName(&s.Weights) {
+		if err := checkWeight(op, path+".weights."+name, *w); err != nil {
+			return err
+		}
+	}
+	if _, ok := normal(s.Weights); !ok {
+		return model.Invalidf(op, path+".weights", "want at least one weight above 0")
+	}
+	if err := s.Limits.validate(op, path+".limits."); err != nil {
+		return err
+	}
+	switch s.Fallback.Scope {
+	case "", ScopeAny, ScopeSameModel, ScopeNone:
+		return nil
+	}
+	return model.Invalidf(op, path+".fallback.scope", "unknown scope %q: want one of %s, %s, %s",
+		s.Fallback.Scope, ScopeAny, ScopeSameModel, ScopeNone)
+}
+
+func (l *Limits) validate(op, path string) error {
+	if err := checkMoney(op, path+"max_cost_usd", l.MaxCost); err != nil {
+		return err
+	}
+	if err := checkMoney(op, path+"max_cost_per_1k_tokens", l.MaxCostPer1KTokens); err != nil {
+		return err
+	}
+	if err := checkLatency(op, path+"max_latency_ms", l.MaxLatencyMS); err != nil {
+		return err
+	}
+	if err := checkQuality(op, path+"min_quality_score", l.MinQuality); err != nil {
+		return err
+	}
+	return checkTags(op, path, l.RequiredTags, l.ExcludedTags)
+}
+
+// checkTags refuses a strategy that no endpoint can ever meet.
+func checkTags(op, path string, required, excluded []string) error {
+	if tag, both := shared(required, excluded); both {
+		return model.Invalidf(op, path+"excluded_tags", "the tag %q is required and excluded at once", tag)
+	}
+	return nil
+}
+
+func shared(a, b []string) (string, bool) {
+	for _, tag := range a {
+		if slices.Contains(b, tag) {
+			return tag, true
+		}
+	}
+	return "", false
+}
+
+func checkMoney(op, param string, m *model.Money) error {
+	if m != nil && *m < 0 {
+		return model.Invalidf(op, param, "want 0 or more dollars, got %s", *m)
+	}
+	return nil
+}
+
+func checkLatency(op, param string, ms *float64) error {
+	if ms != nil && !(*ms > 0 && *ms <= math.MaxFloat64) {
+		return model.Invalidf(op, param, "want a number of milliseconds above 0, got %v", *ms)
+	}
+	return nil
+}
+
+func checkQuality(op, param string, q *float64) error {
+	if q != nil && !(*q >= 0 && *q <= 1) {
+		return model.Invalidf(op, param, "want a number from 0 to 1, got %v", *q)
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package route
+
+import (
+	"slices"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// unknownContext is what an unknown context length is taken for, in tokens.
+const unknownContext = 4096
+
+// passed is the verdict of filter on an endpoint that no filter excludes.
+const passed = model.FilterCircuit + 1
+
+// filter returns the first filter that excludes the endpoint at i, or passed.
+// named is true for the endpoints of the model that the call names. This is the
+// hot loop: exclusion tells the figures, for the few that the plan lists.
+func (d *decision) filter(i int, named bool) model.Filter {
+	s, b := &d.in.Served[i], &d.bounds
+	m := s.Model
+	switch {
+	case !s.Tasks.Has(d.in.Task):
+		return model.FilterTask
+	case m.Status != model.StatusActive && (!named || m.Status == model.StatusRetired):
+		return model.FilterStatus
+	case !s.Ready:
+		return model.FilterCredentials
+	case b.commercial && !(s.CommercialKnown && s.Commercial):
+		return model.FilterLicense
+	case b.maxRisk != model.RiskUnknown && (m.Risk == model.RiskUnknown || m.Risk > b.maxRisk):
+		return model.FilterRisk
+	case b.uses|b.must != 0 && (s.Lacks&(b.uses|b.must) != 0 || s.Features.Missing(b.known(named)) != 0):
+		return model.FilterFeatures
+	}
+	if _, ok := lacksTag(s.Tags, &b.required); ok {
+		return model.FilterRequiredTags
+	}
+	if _, ok := hasTag(s.Tags, &b.excluded); ok {
+		return model.FilterExcludedTags
+	}
+	e := d.estimate(i)
+	switch {
+	case !d.fits(s, e, named):
+		return model.FilterContextLength
+	case b.minQuality > 0 && !(s.QualityKnown && s.Quality >= b.minQuality):
+		return model.FilterMinQuality
+	case b.limitsCost && !(e.Priced && e.High <= b.maxCost && float64(e.Expected)*1000 <= b.maxPer1K*tokens(e)):
+		return model.FilterMaxCost
+	}
+	h := d.health(i)
+	if d.limitsLatency && !d.inTime(s, h, e) {
+		return model.FilterMaxLatency
+	}
+	if h.Circuit == model.CircuitOpen || !h.RetryAt.IsZero() && h.RetryAt.After(d.in.Now) {
+		return model.FilterCircuit
+	}
+	return passed
+}
+
+// known are the features that must be known of an endpoint, not just not
+// known to be missing.
+func (b *bounds) known(named bool) model.FeatureSet {
+	if named {
+		return b.must
+	}
+	return b.must | b.uses&^model.Features(model.FeatureStreaming)
+}
+
+func lacksTag(tags []string, required *[2][]string) (string, bool) {
+	for _, list := range required {
+		for _, tag := range list {
+			if !slices.Contains(tags, tag) {
+				return tag, true
+			}
+		}
+	}
+	return "", false
+}
+
+func hasTag(tags []string, excluded *[2][]string) (string, bool) {
+	for _, list := range excluded {
+		for _, tag := range list {
+			if slices.Contains(tags, tag) {
+				return tag, true
+			}
+		}
+	}
+	return "", false
+}
+
+// need is the number of tokens that prompt and answer take.
+func (d *decision) need(e *model.Estimate, named bool) int64 {
+	room := d.in.MaxOutput
+	switch {
+	case room.Known:
+		return e.InputTokens + room.N
+	case named:
+		return e.InputTokens + 1
+	}
+	return e.InputTokens + e.OutputTokens
+}
+
+func (d *decision) fits(s *model.Served, e *model.Estimate, named bool) bool {
+	if named && s.Context == 0 {
+		return true
+	}
+	return d.need(e, named) <= contextOf(s) && (named || !d.overAnswers(s))
+}
+
+// overAnswers reports whether the caller allows a longer answer than the model
+// can give, which upstreams refuse.
+func (d *decision) overAnswers(s *model.Served) bool {
+	return s.MaxOutput > 0 && d.in.MaxOutput.Known && d.in.MaxOutput.N > s.MaxOutput
+}
+
+func contextOf(s *model.Served) int64 {
+	if s.Context > 0 {
+		return s.Context
+	}
+	return unknownContext
+}
+
+func tokens(e *model.Estimate) float64 { return max(float64(e.InputTokens+e.OutputTokens), 1) }
+
+// inTime checks the ceiling, which an unknown latency does not meet, and the
+// deadline, for which it counts as its prior.
+func (d *decision) inTime(s *model.Served, h *model.Health, e *model.Estimate) bool {
+	ms, known := d.latency(s, h)
+	if ms > d.bounds.maxLatency || !known && limits(d.bounds.maxLatency) {
+		return false
+	}
+	return whole(ms, h, e) <= d.bounds.remaining
+}
+
+// exclusion tells why filter f excluded the endpoint at i.
+func (d *decision) exclusion(i int, f model.Filter, named bool) model.Exclusion {
+	s, b, e := &d.in.Served[i], &d.bounds, d.estimate(i)
+	x := model.Exclusion{Endpoint: s.ID, Model: s.Endpoint.Model, Filter: f}
+	switch f {
+	case model.FilterTask:
+		x.Detail = d.in.Task.String()
+	case model.FilterStatus:
+		x.Detail = s.Model.Status.String()
+	case model.FilterCredentials:
+		x.Detail = s.Credential
+	case model.FilterLicense:
+		x.Unknown = !s.CommercialKnown
+	case model.FilterRisk:
+		x.Want, x.Have, x.Unknown = float64(b.maxRisk), float64(s.Model.Risk), s.Model.Risk == model.RiskUnknown
+	case model.FilterFeatures:
+		missing := s.Lacks & (b.uses | b.must)
+		if missing == 0 {
+			missing, x.Unknown = s.Features.Missing(b.known(named)), true
+		}
+		x.Detail = missing.String()
+	case model.FilterRequiredTags:
+		x.Detail, _ = lacksTag(s.Tags, &b.required)
+	case model.FilterExcludedTags:
+		x.Detail, _ = hasTag(s.Tags, &b.excluded)
+	case model.FilterContextLength:
+		d.tellContext(&x, s, e, named)
+	case model.FilterMinQuality:
+		x.Want, x.Have, x.Unknown = b.minQuality, s.Quality, !s.QualityKnown
+	case model.FilterMaxCost:
+		d.tellCost(&x, e)
+	case model.FilterMaxLatency:
+		d.tellLatency(&x, i)
+	case model.FilterCircuit:
+		d.tellCircuit(&x, d.health(i))
+	}
+	return x
+}
+
+func (d *decision) tellContext(x *model.Exclusion, s *model.Served, e *model.Estimate, named bool) {
+	if need := d.need(e, named); need > contextOf(s) {
+		x.Want, x.Have, x.Unknown = float64(need), float64(s.Context), s.Context == 0
+		return
+	}
+	x.Want, x.Have, x.Detail = float64(d.in.MaxOutput.N), float64(s.MaxOutput), "answer"
+}
+
+func (d *decision) tellCost(x *model.Exclusion, e *model.Estimate) {
+	x.Unknown = !e.Priced
+	if e.High > d.bounds.maxCost || !limits(d.bounds.maxPer1K) {
+		x.Want, x.Have, x.Detail = d.bounds.maxCost.USD(), e.High.USD(), "for the call"
+		return
+	}
+	x.Want, x.Have, x.Detail = d.bounds.maxPer1K/1e9, float64(e.Expected)/1e9*1000/tokens(e), "per 1,000 tokens"
+}
+
+func (d *decision) tellLatency(x *model.Exclusion, i int) {
+	h := d.health(i)
+	ms, known := d.latency(&d.in.Served[i], h)
+	if !known && limits(d.bounds.maxLatency) {
+		x.Want, x.Unknown = d.bounds.maxLatency, true
+		return
+	}
+	if ms > d.bounds.maxLatency {
+		x.Want, x.Have = d.bounds.maxLatency, ms
+		return
+	}
+	x.Want, x.Have, x.Detail = d.bounds.remaining, whole(ms, h, d.estimate(i)), "deadline"
+}
+
+func (d *decision) tellCircuit(x *model.Exclusion, h *model.Health) {
+	x.Detail = "the upstream asked to be left alone"
+	if h.Circuit == model.CircuitOpen {
+		x.Detail = "the circuit is open"
+	}
+	if wait := h.RetryAt.Sub(d.in.Now); !h.RetryAt.IsZero() && wait > 0 {
+		x.Have = wait.Seconds()
+	}
+}

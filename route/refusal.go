@@ -1,0 +1,102 @@
+package route
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// NoCandidate is the Details of an error about a decision without candidates.
+type NoCandidate struct {
+	Considered int                `json:"considered"`
+	Counts     map[string]int     `json:"excluded_by"` // number of endpoints by filter name
+	Excluded   []ExcludedEndpoint `json:"excluded"`    // those that came furthest, at most Input.Keep
+}
+
+// ExcludedEndpoint is an exclusion with its reason in words.
+type ExcludedEndpoint struct {
+	model.Exclusion
+	Reason string `json:"reason"`
+}
+
+// refusal is the error of a decision without candidates: for now, if only the
+// circuit stands between an endpoint and the call, else for these conditions.
+func (d *decision) refusal() error {
+	const op = "route.Decide"
+	details := &NoCandidate{Considered: len(d.marks), Counts: map[string]int{}}
+	var by []string
+	for f := passed; f > 0; f-- {
+		filter := f - 1
+		if n := d.counts[filter]; n > 0 && (d.anyModel || filter != model.FilterName) {
+			details.Counts[filter.String()] = n
+			by = append(by, fmt.Sprintf("%d by %s", n, filter))
+		}
+	}
+	for _, x := range d.exclusions() {
+		if d.anyModel || x.Filter != model.FilterName {
+			details.Excluded = append(details.Excluded, ExcludedEndpoint{x, x.Reason()})
+		}
+	}
+	if d.counts[model.FilterCircuit] > 0 {
+		e := d.notNow(op)
+		e.Details = details
+		return e
+	}
+	e := model.Errorf(op, model.KindNoCandidate, "no endpoint may serve this call: %s excluded", strings.Join(by, ", "))
+	e.Details = details
+	required, excluded := &d.bounds.required, &d.bounds.excluded
+	switch tag, both := contradiction(required, excluded); {
+	case both:
+		e.Param = "required_tags"
+		e.Message = fmt.Sprintf("no endpoint may serve this call: the tag %q is required and excluded at once", tag)
+	case len(by) == 0 && d.anyModel:
+		e.Message = "no endpoint is configured"
+	case len(by) == 0:
+		e.Param = "model"
+		e.Message = "no configured endpoint serves this model or its fallback chain"
+	}
+	return e
+}
+
+func contradiction(required, excluded *[2][]string) (string, bool) {
+	for _, r := range required {
+		for _, x := range excluded {
+			if tag, both := shared(r, x); both {
+				return tag, true
+			}
+		}
+	}
+	return "", false
+}
+
+// notNow is the error when endpoints meet the conditions but take no calls.
+func (d *decision) notNow(op string) *model.Error {
+	kind, wait := model.KindRateLimited, time.Duration(-1)
+	for i, m := range d.marks {
+		if m.filter != model.FilterCircuit {
+			continue
+		}
+		h := d.health(i)
+		if h.Circuit == model.CircuitOpen {
+			kind = model.KindUnavailable
+		}
+		if !h.RetryAt.IsZero() {
+			if w := max(h.RetryAt.Sub(d.in.Now), 0); wait < 0 || w < wait {
+				wait = w
+			}
+		}
+	}
+	n := d.counts[model.FilterCircuit]
+	what := "are rate limited by their upstream"
+	if kind == model.KindUnavailable {
+		what = "are not taking calls after repeated failures"
+	}
+	e := model.Errorf(op, kind, "the %d endpoints that may serve this call %s", n, what)
+	if n == 1 {
+		e.Message = "the only endpoint that may serve this call " + strings.Replace(strings.Replace(what, "are", "is", 1), "their", "its", 1)
+	}
+	e.RetryAfter = max(wait, 0)
+	return e
+}
