@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// serveCall serves a surface whose bodies become calls.
+func (g *Gateway) serveCall(parse func([]byte) (*request, *model.Error)) func(*exchange) {
+	return func(x *exchange) {
+		defer x.releaseBody()
+		call, err := x.readCall(parse)
+		if err != nil {
+			x.fail(err)
+			return
+		}
+		ctx, span := g.startSpan(x, call)
+		defer span.end()
+		if err := g.admit(ctx, call); err != nil {
+			span.failed(err)
+			x.fail(err)
+			return
+		}
+		defer g.gate.Leave()
+		x.carry(ctx, call, span)
+	}
+}
+
+// readCall makes the call of a request.
+func (x *exchange) readCall(parse func([]byte) (*request, *model.Error)) (*model.Call, *model.Error) {
+	body, err := x.readBody()
+	if err != nil {
+		return nil, err
+	}
+	q, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.g.wishes(q, x.r.Header, x.user); err != nil {
+		return nil, err
+	}
+	q.call.ID, q.call.Received = x.id, x.received
+	return q.call, nil
+}
+
+// carry hands the call to the service, which answers through x, and renders
+// the error if nothing was answered.
+func (x *exchange) carry(ctx context.Context, call *model.Call, span span) {
+	x.call = true
+	rec, err := x.g.cfg.Service.Serve(ctx, call, x)
+	if rec != nil {
+		x.g.metrics.observe(rec)
+		span.record(rec)
+	}
+	if err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	if x.status == 0 {
+		x.fail(model.Errorf("gateway.carry", model.KindInternal, ""))
+	}
+}

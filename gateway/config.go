@@ -1,0 +1,191 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// Service is the part of *cartrita.Service that decides and carries calls.
+type Service interface {
+	Serve(ctx context.Context, call *model.Call, w cartrita.Writer) (*model.Record, error)
+	Select(ctx context.Context, c model.Criteria) (*cartrita.Selection, error)
+	Estimate(ctx context.Context, c model.Criteria) ([]cartrita.EndpointEstimate, error)
+	Decision(ctx context.Context, id model.CallID) (*cartrita.Decision, error)
+}
+
+// Events is the part of *event.Log that readers need.
+type Events interface {
+	// Subscribe returns events as they happen until ctx is done.
+	Subscribe(ctx context.Context, f event.Filter) iter.Seq[event.Event]
+	// Flush returns when everything recorded so far can be read. KindUnavailable.
+	Flush(ctx context.Context) error
+}
+
+// Config says what the gateway serves and within which limits.
+type Config struct {
+	Service  Service      // required
+	Registry Registry     // required
+	Events   Events       // required
+	Reader   event.Reader // required
+
+	// Endpoints returns every endpoint with its live state, sorted by id. Required.
+	Endpoints func() []cartrita.EndpointState
+	// Strategies returns the routing strategies that GET /api/v1/strategies and
+	// GET /v1/models show. Default: none.
+	Strategies func() []Strategy
+
+	// APIKeys are the keys that callers may present. Without any, the gateway
+	// serves loopback names only; it must then listen on loopback only.
+	APIKeys []APIKey
+	// AllowedHosts are names that Host and Origin may carry besides loopback
+	// when there are no keys, such as "gateway.local". Without port.
+	AllowedHosts []string
+
+	Limits Limits
+
+	// Ready reports why calls cannot be served, nil when they can. Default: always ready.
+	Ready func(ctx context.Context) error
+	// Schemas are the JSON Schemas of GET /api/v1/schema/{name}, by name.
+	Schemas map[string]json.RawMessage
+	// Version is what GET /api/v1/version answers, and the build metric shows.
+	Version Version
+
+	// Metrics collects what /metrics shows. Default: a new registry with Go's
+	// runtime and process collectors.
+	Metrics *prometheus.Registry
+	// Tracer makes the spans. Nil: no spans, at no cost.
+	Tracer trace.Tracer
+	// Logger default: discard.
+	Logger *slog.Logger
+	// Clock default: time.Now. It must carry the monotonic reading.
+	Clock func() time.Time
+}
+
+// Version says which build is running.
+type Version struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go,omitempty"`
+}
+
+// Strategy describes one routing strategy.
+type Strategy struct {
+	Name    string        `json:"name"`
+	Default bool          `json:"default,omitempty"`
+	Weights model.Weights `json:"weights"`
+	// Rules are its limits, tags and fallback rules, as configured.
+	Rules any `json:"rules,omitempty"`
+}
+
+// Limits bound what callers may take. The zero value of a field takes its default.
+type Limits struct {
+	MaxBodyBytes   int64         // of one request; default 32 MiB
+	MaxBodyMemory  int64         // of all request bodies held at once; default 512 MiB
+	MaxHeaderBytes int           // default 64 KiB
+	HeaderTimeout  time.Duration // for reading the request header; default 10 s
+	BodyTimeout    time.Duration // for reading the request body; default 60 s
+	WriteTimeout   time.Duration // that one write may wait for a slow client; default 30 s
+	IdleTimeout    time.Duration // that a kept-alive connection may rest; default 120 s
+	MaxConcurrent  int           // calls that run at once; default 1,024
+	MaxQueue       int           // calls that wait for a place; default 1,024; negative: none
+	QueueTimeout   time.Duration // longest wait for a place; default 10 s
+}
+
+// Defaults of Limits.
+const (
+	DefaultMaxBodyBytes   = 32 << 20
+	DefaultMaxBodyMemory  = 512 << 20
+	DefaultMaxHeaderBytes = 64 << 10
+	DefaultHeaderTimeout  = 10 * time.Second
+	DefaultBodyTimeout    = 60 * time.Second
+	DefaultWriteTimeout   = 30 * time.Second
+	DefaultIdleTimeout    = 120 * time.Second
+	DefaultMaxConcurrent  = 1024
+	DefaultMaxQueue       = 1024
+	DefaultQueueTimeout   = 10 * time.Second
+)
+
+func (c Config) withDefaults() Config {
+	c.Limits = c.Limits.withDefaults()
+	if c.Ready == nil {
+		c.Ready = func(context.Context) error { return nil }
+	}
+	if c.Strategies == nil {
+		c.Strategies = func() []Strategy { return nil }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c
+}
+
+func (l Limits) withDefaults() Limits {
+	orDefault(&l.MaxBodyBytes, DefaultMaxBodyBytes)
+	orDefault(&l.MaxBodyMemory, max(DefaultMaxBodyMemory, l.MaxBodyBytes))
+	orDefault(&l.MaxHeaderBytes, DefaultMaxHeaderBytes)
+	orDefault(&l.HeaderTimeout, DefaultHeaderTimeout)
+	orDefault(&l.BodyTimeout, DefaultBodyTimeout)
+	orDefault(&l.WriteTimeout, DefaultWriteTimeout)
+	orDefault(&l.IdleTimeout, DefaultIdleTimeout)
+	orDefault(&l.MaxConcurrent, DefaultMaxConcurrent)
+	orDefault(&l.MaxQueue, DefaultMaxQueue)
+	orDefault(&l.QueueTimeout, DefaultQueueTimeout)
+	if l.MaxQueue < 0 {
+		l.MaxQueue = 0
+	}
+	return l
+}
+
+func orDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (c Config) validate() error {
+	const op = "gateway.New"
+	for _, f := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Service", c.Service == nil}, {"Registry", c.Registry == nil}, {"Endpoints", c.Endpoints == nil},
+		{"Events", c.Events == nil}, {"Reader", c.Reader == nil},
+	} {
+		if f.missing {
+			return model.Invalidf(op, f.name, "is required")
+		}
+	}
+	l := c.Limits
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"max_body_bytes", l.MaxBodyBytes}, {"max_body_memory", l.MaxBodyMemory},
+		{"max_header_bytes", int64(l.MaxHeaderBytes)}, {"max_concurrent", int64(l.MaxConcurrent)},
+		{"header_timeout", int64(l.HeaderTimeout)}, {"body_timeout", int64(l.BodyTimeout)},
+		{"write_timeout", int64(l.WriteTimeout)}, {"idle_timeout", int64(l.IdleTimeout)},
+		{"queue_timeout", int64(l.QueueTimeout)},
+	} {
+		if f.value < 0 {
+			return model.Invalidf(op, "limits."+f.name, "is negative; want a positive value, or 0 for the default")
+		}
+	}
+	if l.MaxBodyMemory < l.MaxBodyBytes {
+		return model.Invalidf(op, "limits.max_body_memory", "is below max_body_bytes (%d); want at least that", l.MaxBodyBytes)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// wireEvent is an event as the API shows it.
+type wireEvent struct {
+	ID     string        `json:"id"`
+	Kind   event.Kind    `json:"kind"`
+	At     time.Time     `json:"at"`
+	CallID model.CallID  `json:"call_id"`
+	Record *model.Record `json:"record"`
+	Missed uint64        `json:"missed,omitempty"` // events that this stream lost just before this one
+}
+
+func toWire(e event.Event) wireEvent {
+	return wireEvent{ID: e.ID, Kind: e.Kind, At: e.At, CallID: e.Call, Record: e.Record, Missed: e.Missed}
+}
+
+// listEvents serves GET /api/v1/events, latest first. limit counts calls: the
+// events of one call stay together.
+func (g *Gateway) listEvents(x *exchange) {
+	q := x.query()
+	f := eventFilter(q)
+	f.Since, f.Until = q.moment("since"), q.moment("until")
+	f.Limit, f.Cursor = q.number("limit", 1, event.MaxLimit), q.text("cursor")
+	f.Plans = q.flag("plans")
+	if err := q.done(); err != nil {
+		x.fail(err)
+		return
+	}
+	page, err := g.calls(x.r.Context(), f)
+	if err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	events := []wireEvent{}
+	for _, c := range page.Calls {
+		for _, e := range slices.Backward(event.Of(c)) {
+			if len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind) {
+				events = append(events, toWire(e))
+			}
+		}
+	}
+	x.writeJSON(http.StatusOK, map[string]any{"events": events, "next": page.Next})
+}
+
+// calls reads a page with every call in it that has ended by now.
+func (g *Gateway) calls(ctx context.Context, f event.Filter) (event.Page, error) {
+	if err := g.flushEvents(ctx); err != nil {
+		return event.Page{}, err
+	}
+	return g.cfg.Reader.Calls(ctx, f)
+}
+
+// flushTimeout bounds how long a reader waits for its own writes.
+const flushTimeout = 5 * time.Second
+
+func (g *Gateway) flushEvents(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	return g.cfg.Events.Flush(ctx)
+}
+
+func eventFilter(q *query) event.Filter {
+	f := event.Filter{
+		State: oneOf(q, "state", model.StatePlanned, model.StateCompleted, model.StateFailed),
+		Model: model.ModelID(q.text("model")), Endpoint: model.EndpointID(q.text("endpoint")), Provider: q.text("provider"),
+		Task: q.task("task_type"), Strategy: q.text("strategy"),
+		User: q.text("user"), Workflow: q.text("workflow"), Stage: q.text("stage"), Session: q.text("session"),
+	}
+	known := []event.Kind{event.CallPlanned, event.CallStarted, event.CallCompleted, event.CallFailed, event.CostAccumulated}
+	for _, k := range q.list("kind") {
+		if !slices.Contains(known, event.Kind(k)) {
+			q.fail("kind", "want one of %v, found %.40q", known, k)
+		}
+		f.Kinds = append(f.Kinds, event.Kind(k))
+	}
+	return f
+}
+
+// heartbeat is how often an idle event stream shows that it lives.
+const heartbeat = 15 * time.Second
+
+// streamEvents serves GET /api/v1/events/stream: events as they happen, as
+// server-sent events, until the caller goes away or the server shuts down.
+func (g *Gateway) streamEvents(x *exchange) {
+	q := x.query()
+	f := eventFilter(q)
+	if err := q.done(); err != nil {
+		x.fail(err)
+		return
+	}
+	ctx, cancel := context.WithCancel(x.r.Context())
+	defer cancel()
+	events := g.cfg.Events.Subscribe(ctx, f)
+	h := x.w.Header()
+	h["Content-Type"], h["Cache-Control"], h["X-Accel-Buffering"] = contentSSE, noCache, noBuffering
+	x.set(h, headerRequestID, x.requestID())
+	x.writeHeader(http.StatusOK)
+	g.relayEvents(x, cancel, events)
+}
+
+// relayEvents writes events and heartbeats in turn. Its second goroutine ends
+// before it returns.
+func (g *Gateway) relayEvents(x *exchange, cancel context.CancelFunc, events iter.Seq[event.Event]) {
+	var mu sync.Mutex // over x
+	write := func(data []byte) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if x.Chunk(data) != nil {
+			cancel()
+			return false
+		}
+		return true
+	}
+	if !write([]byte(": listening\n\n")) {
+		return
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(heartbeat)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				if !write([]byte(": alive\n\n")) {
+					return
+				}
+			case <-g.stopping:
+				cancel()
+				return
+			case <-quit:
+				return
+			}
+		}
+	}()
+	for e := range events {
+		data, err := marshal(fmt.Appendf(nil, "id: %s\nevent: %s\ndata: ", e.ID, e.Kind), toWire(e))
+		if err != nil || !write(append(data, "\n\n"...)) {
+			break
+		}
+	}
+	close(quit)
+	<-done
+}
+
+// getDecision serves GET /api/v1/decisions/{id}.
+func (g *Gateway) getDecision(x *exchange) {
+	id, err := model.ParseCallID(x.rest())
+	if err != nil {
+		x.fail(model.Invalidf("gateway.getDecision", "id", "%v", err))
+		return
+	}
+	d, err := g.cfg.Service.Decision(x.r.Context(), id)
+	if err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	x.writeJSON(http.StatusOK, d)
+}
+
+// sumCosts serves GET /api/v1/costs.
+func (g *Gateway) sumCosts(x *exchange) {
+	q := x.query()
+	c := event.CostQuery{
+		Since: q.moment("since"), Until: q.moment("until"),
+		By: oneOf(q, "by", event.ByModel, event.ByEndpoint, event.ByProvider, event.ByTask, event.ByStrategy,
+			event.ByUser, event.ByWorkflow, event.ByStage, event.ByDay, event.ByHour),
+		Model: model.ModelID(q.text("model")), Endpoint: model.EndpointID(q.text("endpoint")), Provider: q.text("provider"),
+		Task: q.task("task_type"), Strategy: q.text("strategy"),
+		User: q.text("user"), Workflow: q.text("workflow"), Stage: q.text("stage"),
+	}
+	if err := q.done(); err != nil {
+		x.fail(err)
+		return
+	}
+	if err := g.flushEvents(x.r.Context()); err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	report, err := g.cfg.Reader.Costs(x.r.Context(), c)
+	if err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	x.writeJSON(http.StatusOK, report)
+}
