@@ -1,0 +1,57 @@
+# `make` prints this list. Everything needs Go alone, except `test`, which also
+# runs the official npm client and installs Node.js where it is missing.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+GO          ?= go
+FUZZTIME    ?= 60s
+LINT        := golangci-lint@v2.15.0
+GOBIN       := $(shell $(GO) env GOPATH)/bin
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test clients race lint fuzz bench check
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/cartrita
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cartrita ./cmd/cartrita
+
+run: build ## Build and start the gateway on 127.0.0.1:8080, with demo models if no provider key is set
+	bin/cartrita serve --demo=auto $(ARGS)
+
+test: clients ## Run every test, end-to-end tests with real clients included
+	$(GO) test -timeout 14m ./...
+
+clients: ## Install the npm client that the end-to-end tests use
+	@command -v npm >/dev/null || { \
+	  echo "Node.js is missing; installing it with apt-get"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
+	@cd test/clients && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
+
+race: ## Run the tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
+
+lint: $(GOBIN)/golangci-lint ## Check style and common mistakes
+	$(GOBIN)/golangci-lint run
+
+$(GOBIN)/golangci-lint:
+	$(GO) install github.com/golangci/golangci-lint/v2/cmd/$(LINT)
+
+fuzz: ## Run every fuzz target for a minute each (FUZZTIME=10s for less)
+	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
+	  { grep -ohE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go 2>/dev/null || true; } | sed 's/^func //' | while read -r target; do \
+	    echo "== $${dir#$(CURDIR)/} $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$dir" </dev/null; \
+	  done; \
+	done
+
+bench: build ## Measure routing, recording, start-up and the gateway beside a bare proxy
+	$(GO) run ./test/bench
+
+check: lint test ## What must pass before a change is merged
