@@ -77,6 +77,9 @@ func (r *Reader) Reset(src io.Reader) {
 	*r = Reader{src: src, buf: r.buf, limit: r.limit, scratch: r.scratch[:0]}
 }
 
+// Limit returns the limit that the reader was made with.
+func (r *Reader) Limit() int { return r.limit }
+
 // Size returns the memory that the reader holds, in bytes.
 func (r *Reader) Size() int { return cap(r.buf) + cap(r.scratch) }
 

@@ -67,6 +67,8 @@ func (f Fault) kind(status int) model.Kind {
 		return model.KindContextLength
 	case anyCode(policyCodes, f.Code, f.Type) || anyWording(policyWordings, message):
 		return model.KindContentPolicy
+	case anyCode(modelCodes, f.Code, f.Type):
+		return model.KindUpstream
 	}
 	if status < 300 {
 		return f.kindInStream()
@@ -129,7 +131,7 @@ func ParseFault(body []byte) Fault {
 		f.Message = e
 		f.Type, f.Code = text(obj["error_type"]), text(obj["code"])
 	case []any: // text embeddings inference, some Hugging Face tasks
-		f.Message = join(e)
+		f.Message = join(e, "; ")
 	default: // vLLM, Mistral: the members stand at the top
 		f.fill(obj)
 	}
@@ -143,8 +145,8 @@ func (f *Fault) fill(e map[string]any) {
 	if inner, ok := e["innererror"].(map[string]any); ok && text(inner["code"]) != "" { // Azure
 		f.Code = text(inner["code"])
 	}
-	if f.Message == "" {
-		f.Message = detail(e["detail"]) // FastAPI
+	if f.Message == "" { // FastAPI
+		f.Message, f.Param = detail(e["detail"])
 	}
 	if meta, ok := e["metadata"].(map[string]any); ok { // OpenRouter: what the model's host said
 		if raw := text(meta["raw"]); raw != "" {
@@ -160,29 +162,36 @@ func (f *Fault) fill(e map[string]any) {
 	}
 }
 
-// detail reads FastAPI's validation errors.
-func detail(v any) string {
+// detail reads FastAPI's validation errors: the words of all, the place of the first.
+func detail(v any) (message, param string) {
 	list, ok := v.([]any)
 	if !ok {
-		return text(v)
+		return text(v), ""
 	}
 	var out []any
 	for _, d := range list {
-		if m, ok := d.(map[string]any); ok {
-			out = append(out, m["msg"])
+		m, _ := d.(map[string]any)
+		loc, _ := m["loc"].([]any)
+		if len(loc) > 0 && loc[0] == "body" {
+			loc = loc[1:]
 		}
+		place := join(loc, ".")
+		if param == "" {
+			param = place
+		}
+		out = append(out, strings.TrimPrefix(place+": "+text(m["msg"]), ": "))
 	}
-	return join(out)
+	return join(out, "; "), param
 }
 
-func join(list []any) string {
+func join(list []any, sep string) string {
 	var parts []string
 	for _, v := range list {
 		if s := text(v); s != "" {
 			parts = append(parts, s)
 		}
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(parts, sep)
 }
 
 // text returns a string or a number as text; codes come as either.

@@ -22,6 +22,13 @@ var (
 		"datainspectionfailed",         // Alibaba
 		"prohibited_content",           // Google
 	}
+	// The endpoint is set up for a model that the server does not have.
+	modelCodes = []string{
+		"model_not_found",      // OpenAI
+		"model_decommissioned", // Groq, with status 400
+		"invalid_model",        // Mistral, with status 400
+		"deploymentnotfound",   // Azure
+	}
 	accountCodes = []string{
 		"insufficient_quota",         // OpenAI, with status 429
 		"billing_hard_limit_reached", // OpenAI

@@ -1,0 +1,135 @@
+package openai
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cartrita/cartrita/internal/jsonscan"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/provider/upstream"
+)
+
+// quirk is a set of members that a server refuses.
+type quirk uint8
+
+const (
+	noStreamOptions     quirk = 1 << iota // leaves stream_options out
+	noMaxTokens                           // max_tokens → max_completion_tokens
+	noMaxCompletion                       // max_completion_tokens → max_tokens
+	keyStreamOptions    = "stream_options"
+	keyMaxTokens        = "max_tokens"
+	keyMaxCompletion    = "max_completion_tokens"
+	includeUsage        = `{"include_usage":true}`
+	includeUsageMembers = `,"include_usage":true}`
+)
+
+// quirks remembers what servers refuse. There are as many entries as endpoints
+// that refused something.
+type quirks struct {
+	any atomic.Bool
+	m   sync.Map // quirkKey → quirk
+}
+
+type quirkKey struct{ base, upstream string }
+
+func (q *quirks) of(ep *model.Endpoint) quirk {
+	if !q.any.Load() {
+		return 0
+	}
+	if v, ok := q.m.Load(quirkKey{ep.BaseURL, ep.Upstream}); ok {
+		return v.(quirk)
+	}
+	return 0
+}
+
+func (q *quirks) keep(ep *model.Endpoint, known quirk) {
+	q.m.Store(quirkKey{ep.BaseURL, ep.Upstream}, known)
+	q.any.Store(true)
+}
+
+// refusals are the words by which servers say that they do not take a member,
+// as opposed to its value.
+var refusals = []string{
+	"extra inputs", "extra_forbidden", "extra fields", "not permitted", "unrecognized", "unknown", "unexpected",
+	"unsupported parameter", "not supported", "does not support", "additional properties",
+}
+
+// learn returns known and what the error adds to it.
+func learn(known quirk, call *model.Call, err error) quirk {
+	e := model.AsError(err)
+	if e.Kind != model.KindInvalid || e.Status == 0 {
+		return known
+	}
+	said := strings.ToLower(e.Param + " " + e.Message)
+	refused := false
+	for _, r := range refusals {
+		refused = refused || strings.Contains(said, r)
+	}
+	if !refused {
+		return known
+	}
+	_, ownOptions := call.Body.Get(keyStreamOptions)
+	_, maxTokens := call.Body.Get(keyMaxTokens)
+	_, maxCompletion := call.Body.Get(keyMaxCompletion)
+	switch {
+	case call.Stream && !ownOptions && strings.Contains(said, keyStreamOptions):
+		return known | noStreamOptions
+	case known&(noMaxTokens|noMaxCompletion) != 0:
+		return known
+	case maxTokens && !maxCompletion && strings.Contains(said, keyMaxTokens):
+		return known | noMaxTokens
+	case maxCompletion && !maxTokens && strings.Contains(said, keyMaxCompletion):
+		return known | noMaxCompletion
+	}
+	return known
+}
+
+// payload is the caller's body with our members rewritten.
+func (c *Client) payload(ep *model.Endpoint, call *model.Call, known quirk) *upstream.Payload {
+	var name [96]byte
+	edits := append(make([]jsonscan.Edit, 0, 4), jsonscan.Edit{Key: "model", Value: upstream.Quote(name[:0], ep.Upstream)})
+	if call.Stream && call.Surface != model.SurfaceEmbeddings {
+		own, ok := call.Body.Get(keyStreamOptions)
+		if ok || (!c.cfg.OmitStreamOptions && known&noStreamOptions == 0) {
+			edits = append(edits, jsonscan.Edit{Key: keyStreamOptions, Value: withUsage(own)})
+		}
+	}
+	switch {
+	case known&noMaxTokens != 0:
+		edits = rename(edits, call.Body, keyMaxTokens, keyMaxCompletion)
+	case known&noMaxCompletion != 0:
+		edits = rename(edits, call.Body, keyMaxCompletion, keyMaxTokens)
+	}
+	return upstream.NewPayload(func(dst []byte) []byte { return call.Body.Rewrite(dst, edits...) })
+}
+
+func rename(edits []jsonscan.Edit, body jsonscan.Object, from, to string) []jsonscan.Edit {
+	value, ok := body.Get(from)
+	if _, taken := body.Get(to); !ok || taken {
+		return edits
+	}
+	return append(edits, jsonscan.Edit{Key: from}, jsonscan.Edit{Key: to, Value: value})
+}
+
+// withUsage returns stream options that ask for usage and are otherwise the caller's.
+func withUsage(own []byte) []byte {
+	if len(own) == 0 || own[0] != '{' {
+		return []byte(includeUsage)
+	}
+	out := []byte{'{'}
+	jsonscan.Each(own, func(key, value []byte) bool {
+		if name, _ := jsonscan.Unquote(key); name == "include_usage" {
+			return true
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, key...), ':'), value...)
+		return true
+	})
+	if len(out) == 1 {
+		return []byte(includeUsage)
+	}
+	return append(out, includeUsageMembers...)
+}
