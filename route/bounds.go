@@ -21,6 +21,8 @@ type bounds struct {
 	excluded   [2][]string
 	uses       model.FeatureSet // features the request uses
 	must       model.FeatureSet // features the caller requires
+	limitsTags bool             // required or excluded is set
+	limitsTime bool             // maxLatency or remaining is set
 }
 
 // newBounds joins the limits. Those of the strategy are valid by construction;
@@ -63,6 +65,8 @@ func newBounds(in *Input, s *Strategy, c *model.Criteria) bounds {
 	if ms := c.Context.DeadlineMS; ms != nil {
 		b.remaining = float64(*ms) - milliseconds(elapsed(in))
 	}
+	b.limitsTags = len(l.RequiredTags)+len(c.RequiredTags)+len(l.ExcludedTags)+len(c.ExcludedTags) > 0
+	b.limitsTime = limits(b.maxLatency) || limits(b.remaining)
 	return b
 }
 

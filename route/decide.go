@@ -1,6 +1,8 @@
 package route
 
 import (
+	"slices"
+
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -15,15 +17,21 @@ type decision struct {
 	attempts int // Input.MaxAttempts with its default
 	anyModel bool
 
-	limitsLatency bool
+	served    []model.Served // those of the Input, or unknowns as many
+	health    []model.Health
+	estimates []model.Estimate
 
 	marks    []mark          // by position in Served
 	eligible []scored        // endpoints that passed, each once
 	counts   [passed + 1]int // endpoints by verdict
-	unknown  struct {        // what nil slices of the Input stand for
-		health   model.Health
-		estimate model.Estimate
-	}
+	lead     int             // position in eligible of the best of the first group there is
+}
+
+// Scratch is memory that one decision after another may work in, to save
+// allocations; it carries nothing between them. Not for concurrent use.
+type Scratch struct {
+	marks    []mark
+	eligible []scored
 }
 
 // mark is the verdict on one endpoint. The zero mark is an endpoint that was
@@ -57,26 +65,27 @@ const (
 // meet the conditions but take no calls now; RetryAfter says until when),
 // KindTimeout (the deadline has passed already).
 func Decide(in *Input) (*model.Plan, error) {
-	d := decision{in: in, strategy: in.Strategy, criteria: in.Criteria}
+	mem := in.Scratch
+	if mem == nil {
+		mem = &Scratch{}
+	}
+	d := decision{
+		in: in, strategy: in.Strategy, criteria: in.Criteria,
+		served: in.Served, health: in.Health, estimates: in.Estimates,
+	}
 	if err := d.prepare(); err != nil {
 		return nil, err
 	}
-	var fewMarks [64]mark
-	var fewScored [64]scored
-	d.marks, d.eligible = fewMarks[:0], fewScored[:0]
-	if n := len(in.Served); n <= len(fewMarks) {
-		d.marks = fewMarks[:n]
-	} else {
-		d.marks = make([]mark, n)
-		if d.anyModel {
-			d.eligible = make([]scored, 0, n)
-		}
-	}
+	d.marks = slices.Grow(mem.marks[:0], len(in.Served))[:len(in.Served)]
+	clear(d.marks)
+	d.eligible = mem.eligible[:0]
 	if d.anyModel {
+		d.eligible = slices.Grow(d.eligible, len(in.Served))
 		d.lookAtAll()
 	} else {
 		d.lookAtNamed()
 	}
+	mem.marks, mem.eligible = d.marks, d.eligible
 	if len(d.eligible) == 0 {
 		return nil, d.refusal()
 	}
@@ -97,6 +106,12 @@ func (d *decision) prepare() (err error) {
 		return model.Errorf(op, model.KindInternal, "%d endpoints, %d health views, %d estimates: want as many of each",
 			n, len(in.Health), len(in.Estimates))
 	}
+	if d.health == nil {
+		d.health = make([]model.Health, n)
+	}
+	if d.estimates == nil {
+		d.estimates = make([]model.Estimate, n)
+	}
 	if d.weights, err = Normalise(d.strategy, d.criteria); err != nil {
 		return err
 	}
@@ -108,7 +123,6 @@ func (d *decision) prepare() (err error) {
 		return model.Errorf(op, model.KindTimeout, "the deadline of %d ms passed before the call could be sent",
 			*d.criteria.Context.DeadlineMS)
 	}
-	d.limitsLatency = limits(d.bounds.maxLatency) || limits(d.bounds.remaining)
 	d.priority = d.criteria.Context.Priority
 	d.anyModel = in.Named == nil
 	if d.attempts = in.MaxAttempts; d.attempts <= 0 {
@@ -118,7 +132,7 @@ func (d *decision) prepare() (err error) {
 }
 
 func (d *decision) lookAtAll() {
-	for i := range d.in.Served {
+	for i := range d.served {
 		d.look(int32(i), groupFirst, false)
 	}
 }
@@ -128,7 +142,7 @@ func (d *decision) lookAtNamed() {
 	safest := model.RiskUnknown
 	for _, at := range d.in.Named {
 		d.look(at, groupFirst, true)
-		safest = stricter(safest, d.in.Served[at].Model.Risk)
+		safest = stricter(safest, d.served[at].Model.Risk)
 	}
 	if d.strategy.Fallback.scope() == ScopeAny {
 		if d.strategy.Fallback.NoLessSafe {
@@ -156,35 +170,27 @@ func (d *decision) look(at int32, group uint8, named bool) {
 	m.group = group
 	m.filter = d.filter(int(at), named)
 	d.counts[m.filter]++
-	if m.filter == passed {
-		d.eligible = append(d.eligible, scored{score: d.score(int(at)), at: at, group: group})
+	if m.filter != passed {
+		return
 	}
-}
-
-func (d *decision) health(i int) *model.Health {
-	if d.in.Health == nil {
-		return &d.unknown.health
+	k := len(d.eligible)
+	d.eligible = append(d.eligible, scored{score: d.score(int(at)), at: at, group: group})
+	e, lead := &d.eligible[k], &d.eligible[d.lead]
+	if e.group < lead.group || e.group == lead.group && e.score >= lead.score && d.better(e, lead) < 0 {
+		d.lead = k
 	}
-	return &d.in.Health[i]
-}
-
-func (d *decision) estimate(i int) *model.Estimate {
-	if d.in.Estimates == nil {
-		return &d.unknown.estimate
-	}
-	return &d.in.Estimates[i]
 }
 
 // plan writes the decision down. There is at least one eligible endpoint.
 func (d *decision) plan() *model.Plan {
-	lead := d.leader()
-	first := d.spread(lead)
+	first := d.spread(d.lead)
 	rival := d.rankFrom(first)
-	kept := d.kept()
+	score := d.eligible[first].score
+	kept := d.kept() // may reorder eligible
 
 	p := &model.Plan{
 		Strategy: d.strategy.Name, Weights: d.weights, Seed: d.in.Seed, Snapshot: d.in.Snapshot,
-		Considered: len(d.marks), Eligible: len(d.eligible), Excluded: d.exclusions(), Spread: first != lead,
+		Considered: len(d.marks), Eligible: len(d.eligible), Excluded: d.exclusions(), Spread: first != d.lead,
 		Candidates: make([]model.Candidate, len(kept)),
 	}
 	attempts := 0
@@ -195,18 +201,17 @@ func (d *decision) plan() *model.Plan {
 		}
 	}
 	p.Attempts = order(kept, attempts)
-	top := &d.eligible[first]
 	terms := &p.First().Terms
-	p.Confidence = coverage(&d.weights, terms) * decisiveness(top.score, rival)
+	p.Confidence = coverage(&d.weights, terms) * decisiveness(score, rival)
 	return p
 }
 
 func (d *decision) candidate(e *scored) model.Candidate {
 	i := int(e.at)
-	s := &d.in.Served[i]
+	s := &d.served[i]
 	return model.Candidate{
 		Endpoint: s.ID, Model: s.Endpoint.Model, Score: e.score, Terms: d.terms(i),
-		Load: d.load(i), Estimate: *d.estimate(i), Index: i,
+		Load: d.load(i), Estimate: d.estimates[i], Index: i,
 	}
 }
 

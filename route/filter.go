@@ -16,7 +16,7 @@ const passed = model.FilterCircuit + 1
 // named is true for the endpoints of the model that the call names. This is the
 // hot loop: exclusion tells the figures, for the few that the plan lists.
 func (d *decision) filter(i int, named bool) model.Filter {
-	s, b := &d.in.Served[i], &d.bounds
+	s, b := &d.served[i], &d.bounds
 	m := s.Model
 	switch {
 	case !s.Tasks.Has(d.in.Task):
@@ -32,13 +32,15 @@ func (d *decision) filter(i int, named bool) model.Filter {
 	case b.uses|b.must != 0 && (s.Lacks&(b.uses|b.must) != 0 || s.Features.Missing(b.known(named)) != 0):
 		return model.FilterFeatures
 	}
-	if _, ok := lacksTag(s.Tags, &b.required); ok {
-		return model.FilterRequiredTags
+	if b.limitsTags {
+		if _, ok := lacksTag(s.Tags, &b.required); ok {
+			return model.FilterRequiredTags
+		}
+		if _, ok := hasTag(s.Tags, &b.excluded); ok {
+			return model.FilterExcludedTags
+		}
 	}
-	if _, ok := hasTag(s.Tags, &b.excluded); ok {
-		return model.FilterExcludedTags
-	}
-	e := d.estimate(i)
+	e := &d.estimates[i]
 	switch {
 	case !d.fits(s, e, named):
 		return model.FilterContextLength
@@ -47,8 +49,8 @@ func (d *decision) filter(i int, named bool) model.Filter {
 	case b.limitsCost && !(e.Priced && e.High <= b.maxCost && float64(e.Expected)*1000 <= b.maxPer1K*tokens(e)):
 		return model.FilterMaxCost
 	}
-	h := d.health(i)
-	if d.limitsLatency && !d.inTime(s, h, e) {
+	h := &d.health[i]
+	if b.limitsTime && !d.inTime(s, h, e) {
 		return model.FilterMaxLatency
 	}
 	if h.Circuit == model.CircuitOpen || !h.RetryAt.IsZero() && h.RetryAt.After(d.in.Now) {
@@ -134,7 +136,7 @@ func (d *decision) inTime(s *model.Served, h *model.Health, e *model.Estimate) b
 
 // exclusion tells why filter f excluded the endpoint at i.
 func (d *decision) exclusion(i int, f model.Filter, named bool) model.Exclusion {
-	s, b, e := &d.in.Served[i], &d.bounds, d.estimate(i)
+	s, b, e := &d.served[i], &d.bounds, &d.estimates[i]
 	x := model.Exclusion{Endpoint: s.ID, Model: s.Endpoint.Model, Filter: f}
 	switch f {
 	case model.FilterTask:
@@ -166,7 +168,7 @@ func (d *decision) exclusion(i int, f model.Filter, named bool) model.Exclusion 
 	case model.FilterMaxLatency:
 		d.tellLatency(&x, i)
 	case model.FilterCircuit:
-		d.tellCircuit(&x, d.health(i))
+		d.tellCircuit(&x, &d.health[i])
 	}
 	return x
 }
@@ -189,8 +191,8 @@ func (d *decision) tellCost(x *model.Exclusion, e *model.Estimate) {
 }
 
 func (d *decision) tellLatency(x *model.Exclusion, i int) {
-	h := d.health(i)
-	ms, known := d.latency(&d.in.Served[i], h)
+	h := &d.health[i]
+	ms, known := d.latency(&d.served[i], h)
 	if !known && limits(d.bounds.maxLatency) {
 		x.Want, x.Unknown = d.bounds.maxLatency, true
 		return
@@ -199,7 +201,7 @@ func (d *decision) tellLatency(x *model.Exclusion, i int) {
 		x.Want, x.Have = d.bounds.maxLatency, ms
 		return
 	}
-	x.Want, x.Have, x.Detail = d.bounds.remaining, whole(ms, h, d.estimate(i)), "deadline"
+	x.Want, x.Have, x.Detail = d.bounds.remaining, whole(ms, h, &d.estimates[i]), "deadline"
 }
 
 func (d *decision) tellCircuit(x *model.Exclusion, h *model.Health) {

@@ -10,7 +10,7 @@ import (
 const DefaultMaxAttempts = 3
 
 // Input is everything a decision depends on. Decide and Next read it and
-// never write it; the same Input gives the same answer.
+// write nothing of it but Scratch; the same Input gives the same answer.
 type Input struct {
 	Strategy *Strategy       // nil: Balanced
 	Criteria *model.Criteria // wishes and limits of the caller; nil: none
@@ -49,4 +49,6 @@ type Input struct {
 	// Keep bounds the candidates and the exclusions that the plan lists; 0 lists all.
 	// The first MaxAttempts of the fallback order are always listed.
 	Keep int
+
+	Scratch *Scratch // memory to work in; nil allocates it
 }

@@ -31,20 +31,7 @@ func (d *decision) better(a, b *scored) int {
 	if a.score != b.score {
 		return cmp.Compare(b.score, a.score)
 	}
-	return strings.Compare(string(d.in.Served[a.at].ID), string(d.in.Served[b.at].ID))
-}
-
-// leader returns the best of the first group that has an eligible endpoint, as
-// a position in d.eligible.
-func (d *decision) leader() int {
-	lead := 0
-	for k := range d.eligible {
-		e, l := &d.eligible[k], &d.eligible[lead]
-		if e.group < l.group || e.group == l.group && e.score >= l.score && d.better(e, l) < 0 {
-			lead = k
-		}
-	}
-	return lead
+	return strings.Compare(string(d.served[a.at].ID), string(d.served[b.at].ID))
 }
 
 // spread returns the near equal of the leader that goes first instead of it,
@@ -91,7 +78,7 @@ func (d *decision) twoChoices(lead int) int {
 		if !d.nearEqual(k, lead) {
 			continue
 		}
-		h := hash(d.in.Seed, string(d.in.Served[d.eligible[k].at].ID))
+		h := hash(d.in.Seed, string(d.served[d.eligible[k].at].ID))
 		switch {
 		case a < 0 || h < hashA:
 			a, b, hashA, hashB = k, a, h, hashA
@@ -142,10 +129,10 @@ func (d *decision) rankFrom(first int) (rival float64) {
 	if d.anyModel && scope == ScopeAny && d.in.ChainOf != nil {
 		d.markChain(d.in.ChainOf(int(f.at)))
 	}
-	chosen := d.in.Served[f.at].Model
+	chosen := d.served[f.at].Model
 	for k := range d.eligible {
 		e := &d.eligible[k]
-		m := d.in.Served[e.at].Model
+		m := d.served[e.at].Model
 		same := sameModel(m, chosen)
 		if d.anyModel && !same {
 			rival = max(rival, e.score)
@@ -183,10 +170,13 @@ func (d *decision) markChain(chain [][]int32) {
 
 // sameModel reports whether two records are the same weights.
 func sameModel(a, b *model.Model) bool {
-	if a == b || a.ID == b.ID {
+	if a == b {
 		return true
 	}
-	return a.Canonical != "" && a.Canonical == b.Canonical
+	if a.Canonical == "" || b.Canonical == "" {
+		return a.ID == b.ID
+	}
+	return a.Canonical == b.Canonical
 }
 
 // riskier reports whether risk a is above b; unknown is above critical.

@@ -78,7 +78,7 @@ func (d *decision) notNow(op string) *model.Error {
 		if m.filter != model.FilterCircuit {
 			continue
 		}
-		h := d.health(i)
+		h := &d.health[i]
 		if h.Circuit == model.CircuitOpen {
 			kind = model.KindUnavailable
 		}

@@ -111,9 +111,9 @@ func availabilityScore(h *model.Health) float64 {
 
 // score is the composite of the endpoint at i.
 func (d *decision) score(i int) float64 {
-	s, h := &d.in.Served[i], d.health(i)
+	s, h := &d.served[i], &d.health[i]
 	q, _ := qualityScore(s)
-	c, _ := costScore(d.estimate(i))
+	c, _ := costScore(&d.estimates[i])
 	ms, _ := d.latency(s, h)
 	w := &d.weights
 	return w.Quality*q + w.Cost*c + w.Latency*latencyScore(ms) +
@@ -122,7 +122,7 @@ func (d *decision) score(i int) float64 {
 
 // terms are the parts of that composite.
 func (d *decision) terms(i int) (t model.Terms) {
-	s, h, e := &d.in.Served[i], d.health(i), d.estimate(i)
+	s, h, e := &d.served[i], &d.health[i], &d.estimates[i]
 	t.Quality.Score, t.Quality.Known = qualityScore(s)
 	if t.Quality.Known {
 		t.Quality.Value = s.Quality
@@ -139,7 +139,7 @@ func (d *decision) terms(i int) (t model.Terms) {
 
 // load is what breaks near ties: seconds of work that wait per place.
 func (d *decision) load(i int) float64 {
-	s, h := &d.in.Served[i], d.health(i)
+	s, h := &d.served[i], &d.health[i]
 	calls := float64(h.InFlight) + float64(h.Queued)
 	seconds, places := spreadSeconds, spreadPlaces
 	if h.LatencyMS > 0 {
