@@ -1,7 +1,13 @@
 package registry
 
 import (
+	"slices"
+	"strings"
+	"sync"
+
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/registry/catalogue"
+	"github.com/cartrita/cartrita/registry/internal/near"
 )
 
 // Snapshot is the registry at one moment: every record and every endpoint,
@@ -16,15 +22,19 @@ type Snapshot struct {
 	Served  []model.Served // sorted by endpoint id; indices into it are stable within the snapshot
 
 	names   map[string]int32 // every name that resolves, to its match
+	folded  map[string]int32 // the same without case and separators
 	matches []Match
 	models  map[model.ModelID]int32
 	ends    map[model.EndpointID]int32
 	chains  [][][]int32 // fallback chain, parallel to Served
+
+	vectorsOnce sync.Once // for similarity search
+	vectors     []vector  // of Models
 }
 
-// Match is what a model name stands for.
+// Match is what a model name stands for. Its slices are shared and read-only.
 type Match struct {
-	Name      string // the name in the registry: an id, an endpoint id, a canonical id or an alias
+	Name      string // the name in the registry: an id, an endpoint id or a canonical id
 	Canonical string // of the weights; endpoints with an equal canonical id serve the same model
 
 	// Served holds the indices into Snapshot.Served of the endpoints that
@@ -60,18 +70,55 @@ func (s *Snapshot) Endpoint(id model.EndpointID) (int, bool) {
 
 // Resolve finds what a name stands for: the exact id of a record, else
 // "<provider>/<name>" of an endpoint, else a canonical id or an alias. It
-// allocates nothing when it finds one. The error is KindNotFound and suggests
-// near names.
+// allocates nothing when it finds one as it stands. The error is KindNotFound
+// and suggests near names.
 func (s *Snapshot) Resolve(name string) (Match, error) {
-	if i, ok := s.names[name]; ok {
+	if i, ok := s.lookup(name); ok {
 		return s.matches[i], nil
 	}
-	return Match{}, s.notFound(name)
+	return Match{}, s.notFound("registry.Resolve", name)
 }
 
-func (s *Snapshot) notFound(name string) error {
-	return &model.Error{
-		Op: "registry.Resolve", Kind: model.KindNotFound, Param: "model",
-		Message: "no model is named " + name,
+// lookup tries a name as it stands, then without case and separators.
+func (s *Snapshot) lookup(name string) (int32, bool) {
+	if i, ok := s.names[name]; ok {
+		return i, true
 	}
+	if len(name) > 300 { // longer than any id: not worth folding
+		return 0, false
+	}
+	i, ok := s.folded[catalogue.Fold(name)]
+	return i, ok && strings.TrimSpace(name) == name && name != ""
+}
+
+// notFound suggests names, those with endpoints first: they can be used.
+func (s *Snapshot) notFound(op, name string) *model.Error {
+	shown := name
+	if len(shown) > 100 {
+		shown = shown[:100] + "…"
+	}
+	e := model.Errorf(op, model.KindNotFound, "there is no model %q", shown)
+	e.Param = "model"
+	if len(name) > 300 {
+		return e
+	}
+	var served, other []string
+	for n, i := range s.names {
+		if len(s.matches[i].Served) > 0 {
+			served = append(served, n)
+		} else {
+			other = append(other, n)
+		}
+	}
+	slices.Sort(served)
+	slices.Sort(other)
+	names := near.Names(name, served, 3)
+	if len(names) < 3 {
+		names = append(names, near.Names(name, other, 3-len(names))...)
+	}
+	if len(names) > 0 {
+		e.Message += `: did you mean "` + strings.Join(names, `" or "`) + `"?`
+		e.Details = map[string][]string{"suggestions": names}
+	}
+	return e
 }

@@ -1,0 +1,117 @@
+package registry
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/registry/importer"
+	"github.com/cartrita/cartrita/registry/schema"
+)
+
+// merge lays what a source says over what the registry has: a field that the
+// source knows replaces the old one, a field on which it is silent stays. A
+// cost profile is one statement and is replaced as a whole; metrics and
+// throughputs are replaced one by one. Features move between the two lists.
+func merge(old, said *model.Model) *model.Model {
+	m := *old
+	set(&m.Canonical, said.Canonical)
+	set(&m.Name, said.Name)
+	set(&m.Upstream, said.Upstream)
+	set(&m.Family, said.Family)
+	set(&m.License, said.License)
+	set(&m.RiskNotes, said.RiskNotes)
+	set(&m.Source, said.Source)
+	set(&m.Architecture, said.Architecture)
+	set(&m.Risk, said.Risk)
+	set(&m.Status, said.Status)
+	set(&m.ParametersBillion, said.ParametersBillion)
+	set(&m.CommercialAllowed, said.CommercialAllowed)
+	set(&m.ContextLength, said.ContextLength)
+	set(&m.MaxOutputTokens, said.MaxOutputTokens)
+	set(&m.LatencyMS, said.LatencyMS)
+	set(&m.DefaultTemperature, said.DefaultTemperature)
+	set(&m.Pricing, said.Pricing)
+	set(&m.LastBenchmark, said.LastBenchmark)
+	list(&m.Aliases, said.Aliases)
+	list(&m.Tasks, said.Tasks)
+	list(&m.InputModalities, said.InputModalities)
+	list(&m.OutputModalities, said.OutputModalities)
+	list(&m.Quantizations, said.Quantizations)
+	list(&m.Tags, said.Tags)
+	list(&m.Fallbacks, said.Fallbacks)
+	list(&m.Metadata, said.Metadata)
+	m.Quality = overlay(old.Quality, said.Quality)
+	m.Throughput = overlay(old.Throughput, said.Throughput)
+	have := model.Features(old.Features...)&^model.Features(said.MissingFeatures...) | model.Features(said.Features...)
+	lack := model.Features(old.MissingFeatures...)&^model.Features(said.Features...) | model.Features(said.MissingFeatures...)
+	m.Features, m.MissingFeatures = have.List(), (lack &^ have).List()
+	return &m
+}
+
+func set[T comparable](into *T, v T) {
+	var zero T
+	if v != zero {
+		*into = v
+	}
+}
+
+func list[S ~[]T, T any](into *S, v S) {
+	if len(v) > 0 {
+		*into = v
+	}
+}
+
+func overlay(old, said map[string]model.Figure) map[string]model.Figure {
+	if len(said) == 0 {
+		return old
+	}
+	out := maps.Clone(old)
+	if out == nil {
+		out = make(map[string]model.Figure, len(said))
+	}
+	maps.Copy(out, said)
+	return out
+}
+
+// normalise fills what follows from other fields and checks a record against
+// the schema and against itself. It returns a copy, or every problem.
+func (r *Registry) normalise(in *model.Model) (*model.Model, []schema.Problem) {
+	m := *in
+	if m.Upstream == "" {
+		m.Upstream = strings.TrimPrefix(string(m.ID), m.Provider+"/")
+	}
+	if m.Canonical == "" {
+		m.Canonical = string(m.ID)
+	}
+	doc, err := encode(&m)
+	if err != nil {
+		return nil, []schema.Problem{{Message: err.Error()}}
+	}
+	out, problems := importer.Decode(doc, r.validator())
+	if problems != nil {
+		return nil, problems
+	}
+	return out, checkRecord(out)
+}
+
+// checkRecord checks what a schema cannot say.
+func checkRecord(m *model.Model) (out []schema.Problem) {
+	if strings.HasPrefix(string(m.ID), "auto:") || m.ID == "auto" {
+		out = append(out, schema.Problem{Path: "model_id", Message: `"auto" and names that start with "auto:" are reserved for routing`})
+	}
+	for i, name := range m.Fallbacks {
+		if name == string(m.ID) || name == m.Canonical {
+			out = append(out, schema.Problem{Path: index("fallback_chain", i), Message: "a model cannot be its own fallback"})
+		}
+	}
+	for i, f := range m.MissingFeatures {
+		if model.Features(m.Features...).Has(f) {
+			out = append(out, schema.Problem{Path: index("missing_features", i), Message: f.String() + " is also among the features"})
+		}
+	}
+	if m.ContextLength != nil && m.MaxOutputTokens != nil && *m.MaxOutputTokens > *m.ContextLength {
+		out = append(out, schema.Problem{Path: "max_output_tokens", Message: "is more than the context_length"})
+	}
+	return out
+}
