@@ -142,7 +142,7 @@ func (m *llm) compose(p *Profile, q *prompt, choice int) *answer {
 	limit := outputLimit(p, q)
 	a.reason(p, q, limit)
 	switch {
-	case len(q.tools) > 0 && q.choice != choiceNone && !(q.fromTool && q.choice == choiceAuto):
+	case q.callsTools():
 		a.callTools(p, q, rng)
 	case q.schema != nil:
 		a.text = string(sample(q.schema, q.topic, rng))
@@ -154,6 +154,18 @@ func (m *llm) compose(p *Profile, q *prompt, choice int) *answer {
 	a.stopAt(q.stops)
 	a.count(limit)
 	return a
+}
+
+// callsTools reports whether the answer is to call tools: where they are
+// offered, unless one has just answered.
+func (q *prompt) callsTools() bool {
+	switch q.choice {
+	case choiceNone:
+		return false
+	case choiceAuto:
+		return len(q.tools) > 0 && !q.fromTool
+	}
+	return len(q.tools) > 0
 }
 
 // outputLimit is the largest number of tokens that the answer may have.

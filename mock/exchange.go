@@ -1,6 +1,7 @@
 package mock
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -9,7 +10,6 @@ import (
 // exchange sends one answer.
 type exchange struct {
 	w     http.ResponseWriter
-	r     *http.Request
 	d     dialect
 	m     *llm
 	t     *turn
@@ -48,14 +48,14 @@ func (x *exchange) firstToken() time.Time {
 }
 
 // unary sends the answer as one body.
-func (x *exchange) unary() {
+func (x *exchange) unary(ctx context.Context) {
 	_, shown := x.tokens()
 	if x.fail == failStall {
 		x.m.stats.hung.Add(1)
-		hang(x.r.Context(), x.t.profile)
+		hang(ctx, x.t.profile)
 	}
 	due := x.firstToken().Add(x.dice.jitter(time.Duration(shown)*x.gap(), x.t.profile.Jitter))
-	if !sleep(x.r.Context(), due) {
+	if !sleep(ctx, due) {
 		x.m.stats.canceled.Add(1)
 		return
 	}
@@ -83,7 +83,7 @@ func (x *exchange) unary() {
 const maxPending = 32 << 10
 
 // stream sends the answer token by token, each at its time.
-func (x *exchange) stream() {
+func (x *exchange) stream(ctx context.Context) {
 	buf := buffers.Get().(*[]byte)
 	x.buf = (*buf)[:0]
 	defer func() { *buf = x.buf[:0]; buffers.Put(buf) }()
@@ -93,7 +93,7 @@ func (x *exchange) stream() {
 
 	breakAt := x.breakAt()
 	due, gap, sent := x.firstToken(), x.gap(), int64(0)
-	if !sleep(x.r.Context(), due) {
+	if !sleep(ctx, due) {
 		x.m.stats.canceled.Add(1)
 		return
 	}
@@ -101,10 +101,10 @@ func (x *exchange) stream() {
 	for i, a := range x.t.answers {
 		for p := range a.parts() {
 			if sent == breakAt {
-				x.breakOff()
+				x.breakOff(ctx)
 				return
 			}
-			if !x.ready(due) {
+			if !x.ready(ctx, due) {
 				x.m.stats.canceled.Add(1)
 				return
 			}
@@ -115,11 +115,11 @@ func (x *exchange) stream() {
 		x.buf = x.d.end(x.buf, x.t, i)
 	}
 	if breakAt >= 0 { // an answer without a token
-		x.breakOff()
+		x.breakOff(ctx)
 		return
 	}
 	x.buf = x.d.done(x.buf, x.t)
-	if !x.flush() {
+	if !x.flush(ctx) {
 		x.m.stats.canceled.Add(1)
 		return
 	}
@@ -140,38 +140,38 @@ func (x *exchange) breakAt() int64 {
 }
 
 // breakOff ends the stream in the middle, as the failure demands.
-func (x *exchange) breakOff() {
+func (x *exchange) breakOff(ctx context.Context) {
 	x.m.stats.broken.Add(1)
 	if x.fail == failStream {
 		x.buf = x.d.streamFault(x.buf, x.t.profile.serverFault())
-		x.flush()
+		x.flush(ctx)
 		return
 	}
-	x.flush()
+	x.flush(ctx)
 	if x.fail == failStall {
-		hang(x.r.Context(), x.t.profile)
+		hang(ctx, x.t.profile)
 	}
 	panic(http.ErrAbortHandler)
 }
 
 // ready waits until a token is due, after sending what was due before it. It
 // returns false if the client left.
-func (x *exchange) ready(due time.Time) bool {
+func (x *exchange) ready(ctx context.Context, due time.Time) bool {
 	paced := x.t.profile.TokensPerSecond > 0
 	if paced && time.Until(due) > 0 {
-		return x.flush() && sleep(x.r.Context(), due)
+		return x.flush(ctx) && sleep(ctx, due)
 	}
 	if len(x.buf) > maxPending {
-		return x.flush()
+		return x.flush(ctx)
 	}
 	return true
 }
 
 // flush sends what is pending.
-func (x *exchange) flush() bool {
+func (x *exchange) flush(ctx context.Context) bool {
 	if _, err := x.w.Write(x.buf); err != nil {
 		return false
 	}
 	x.buf = x.buf[:0]
-	return http.NewResponseController(x.w).Flush() == nil && x.r.Context().Err() == nil
+	return http.NewResponseController(x.w).Flush() == nil && ctx.Err() == nil
 }

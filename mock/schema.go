@@ -166,7 +166,7 @@ func (s *sampler) number(schema []byte) float64 {
 // text writes a string of the demanded format and length.
 func (s *sampler) text(schema []byte, name string) string {
 	format, _ := jsonscan.Unquote(member(schema, "format")) // none or no string: plain text
-	text := ""
+	var text string
 	switch format {
 	case "date":
 		text = "2026-03-14"

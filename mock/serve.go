@@ -170,11 +170,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, d dialect, m *llm
 		t.answers[i].inputTokens = q.tokens(p.BytesPerToken)
 	}
 	s.cache.apply(t.answers[0], p, q)
-	x := &exchange{w: w, r: r, d: d, m: m, t: t, dice: dice, start: start, fail: fail}
+	x := &exchange{w: w, d: d, m: m, t: t, dice: dice, start: start, fail: fail}
 	if q.stream {
-		x.stream()
+		x.stream(r.Context())
 	} else {
-		x.unary()
+		x.unary(r.Context())
 	}
 }
 
