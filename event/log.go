@@ -2,99 +2,339 @@ package event
 
 import (
 	"context"
-	"iter"
-	"log/slog"
+	"errors"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
 )
 
-// SyncMode says when a frame counts as recorded.
-type SyncMode uint8
-
-// The modes.
-const (
-	SyncNone  SyncMode = iota // in the file: survives the death of the process
-	SyncBatch                 // on the disk: survives a power loss; concurrent callers share an fsync
-)
-
-// Config of a Log. The zero value of a field takes its default.
-type Config struct {
-	Dir    string // of the spool; "" keeps outcomes in memory only, until they are in the Sink
-	Sink   Sink   // required
-	Clock  func() time.Time
-	Logger *slog.Logger
-
-	Sync         SyncMode      // default SyncNone
-	SegmentBytes int64         // size at which a segment file ends; default 32 MiB
-	MaxBytes     int64         // of all segment files; default 1 GiB
-	BatchCalls   int           // calls that start a batch at once; default 1,000
-	BatchDelay   time.Duration // longest wait for a batch to fill; default 200 ms
-	QueueCalls   int           // finished calls held in memory; default 4,096
-}
-
-// Stats counts what a Log did since Open.
-type Stats struct {
-	Intents     uint64 // recorded
-	Outcomes    uint64 // recorded, recovered ones included
-	Stored      uint64 // calls handed to the Sink
-	Batches     uint64
-	SinkErrors  uint64 // failed batches; each is tried again
-	Refused     uint64 // intents refused because the spool was full or failing
-	Undurable   uint64 // outcomes kept in memory only because the spool was failing
-	Lost        uint64 // outcomes lost because memory was full too
-	Interrupted uint64 // intents of a dead process, closed as failed
-	Corrupt     uint64 // bytes of the spool that were unreadable and skipped
-	Missed      uint64 // events that slow subscribers did not get
-	Pending     int    // calls with an intent and no outcome yet
-	Waiting     int64  // bytes of spool not yet in the Sink
-	SpoolBytes  int64  // of all segment files
-	Segments    int
-	Subscribers int
-	SinkError   string // of the last batch, "" if it was stored
-}
-
 // Log records calls. Open, then Run until shutdown, then Close.
-type Log struct{}
+type Log struct {
+	cfg  Config
+	lock *os.File // of Dir; nil in memory
+
+	mu       sync.Mutex // guards what follows, and the order of frames
+	spool    *spool     // nil in memory
+	pending  map[model.CallID]pendingCall
+	retained int       // bytes of payloads kept in pending
+	queue    []*queued // outcomes on their way to the Sink, in the order of their frames
+	queued   int       // bytes in queue
+	orphans  []*queued // outcomes that have no frame because the spool failed
+	lagging  bool      // later outcomes are in the spool only; the queue takes no more until Run has read them
+	tail     Position  // end of the last outcome
+	stored   Position  // end of the last outcome in the Sink
+	seen     Position  // tail when Open returned: what the foreign segments are needed for
+	first    uint64    // number of the first segment of this process
+	stats    Stats
+	closed   bool
+	broken   bool          // the last append failed; said once
+	progress chan struct{} // closed and replaced when a batch is stored or fails
+
+	synced struct {
+		sync.Mutex
+		Position
+	}
+	work chan struct{} // something is in the queue
+	now  chan struct{} // do not wait for more
+	subs subscribers
+}
+
+// pendingCall is an intent without an outcome.
+type pendingCall struct {
+	pos     Position // of its frame; in memory zero
+	at      int64    // µs
+	payload *buffer  // nil: to be read back
+}
+
+// retainBytes bounds the payloads of pending intents that are kept in memory;
+// those of more calls in flight are read back from the spool.
+const retainBytes = 4 << 20
 
 // Open opens the spool, recovers what a former process left, and closes its
 // interrupted calls as failed. Errors: KindConflict when another process has
 // the spool (the message names its pid), KindUnavailable when the directory
 // cannot be used, KindInvalid for a bad Config.
-func Open(c Config) (*Log, error) { panic("being written") }
+func Open(c Config) (*Log, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{
+		cfg: c, pending: map[model.CallID]pendingCall{}, progress: make(chan struct{}),
+		work: make(chan struct{}, 1), now: make(chan struct{}, 1),
+	}
+	if c.Dir == "" {
+		return l, nil
+	}
+	if l.lock, err = lockDirectory(c.Dir); err != nil {
+		return nil, err
+	}
+	if err := l.recover(); err != nil {
+		l.lock.Close()
+		return nil, err
+	}
+	return l, nil
+}
 
 // Intent records that a call is about to start: rec holds the plan and
 // everything known so far, and is not kept. Errors: KindUnavailable when it
 // cannot be recorded; the call should then not start.
-func (l *Log) Intent(rec *model.Record) error { panic("being written") }
+func (l *Log) Intent(rec *model.Record) error {
+	buf, sum := encode(rec, true)
+	f := frame{kind: frameIntent, id: rec.ID}
+
+	l.mu.Lock()
+	pos, _, err := l.append(&f, buf.b, sum, l.cfg.MaxBytes-l.cfg.MaxBytes/8)
+	if err != nil {
+		l.stats.Refused++
+		l.mu.Unlock()
+		buf.release()
+		return unrecorded("event.Intent", "the call cannot be recorded and was not started", err)
+	}
+	l.stats.Intents++
+	p := pendingCall{pos: pos, at: f.at}
+	if l.spool == nil || l.retained+len(buf.b) <= retainBytes {
+		p.payload = buf
+		l.retained += len(buf.b)
+	}
+	l.pending[rec.ID] = p
+	l.mu.Unlock()
+
+	if p.payload == nil {
+		buf.release()
+	}
+	if l.subs.any() {
+		l.subs.publish(planned(f.time(), rec))
+	}
+	return nil
+}
 
 // Outcome records how a call ended and publishes its terminal events. The Log
 // keeps rec: it must not be changed afterwards. A record in StatePlanned is a
 // decision without a call; a call refused before its first attempt has an
 // outcome and no intent. Call it once per call. Errors: KindUnavailable when
-// the record is not durable (see Stats.Undurable and Lost).
-func (l *Log) Outcome(rec *model.Record) error { panic("being written") }
+// the record is not durable (see Stats.Undurable and Stats.Lost).
+func (l *Log) Outcome(rec *model.Record) error {
+	switch rec.State {
+	case model.StatePlanned, model.StateCompleted, model.StateFailed:
+	default:
+		return model.Invalidf("event.Outcome", "state", "is %q, want planned, completed or failed", rec.State)
+	}
+	l.mu.Lock()
+	intent, had := l.pending[rec.ID]
+	if had {
+		delete(l.pending, rec.ID)
+		if intent.payload != nil {
+			l.retained -= len(intent.payload.b)
+		}
+	}
+	l.mu.Unlock()
+
+	q := &queued{intent: intent.pos, started: intent.payload}
+	var sum uint32
+	q.ended, sum = encode(rec, !had)
+	f := frame{kind: frameOutcome, id: rec.ID, intent: intent.pos}
+	q.call.Record = rec
+	if had {
+		q.call.Started = time.UnixMicro(intent.at).UTC()
+	}
+
+	l.mu.Lock()
+	_, end, err := l.append(&f, q.ended.b, sum, l.cfg.MaxBytes)
+	if l.closed {
+		err = os.ErrClosed
+	}
+	if err == nil {
+		l.stats.Outcomes++
+		q.end, l.tail = end, end
+	}
+	if f.at == 0 {
+		f.at = l.cfg.Clock().UnixMicro()
+	}
+	q.call.Ended = f.time()
+	q.fill()
+	call := q.call
+	kept := l.enqueue(q, err)
+	l.mu.Unlock()
+
+	if !kept {
+		q.release()
+	}
+	if l.subs.any() {
+		l.subs.publish(ended(call))
+	}
+	if err != nil {
+		return unrecorded("event.Outcome", "the outcome of the call is not durable", err)
+	}
+	if l.spool != nil && l.cfg.Sync == SyncBatch {
+		return l.waitSync(end)
+	}
+	return nil
+}
+
+// append writes a frame in mu. In memory there is nothing to write, and the
+// position is a plain count.
+func (l *Log) append(f *frame, b []byte, sum uint32, max int64) (start, end Position, err error) {
+	now := l.cfg.Clock().UnixMicro()
+	if l.spool == nil {
+		f.at = now
+		if f.kind == frameOutcome && len(l.queue) >= l.cfg.QueueCalls {
+			return start, end, errSpoolFull
+		}
+		return start, Position{1, l.tail.Offset + 1}, nil
+	}
+	start, end, err = l.spool.append(f, b, sum, now, max)
+	if broken := err != nil && model.KindOf(err) != model.KindInvalid; broken != l.broken {
+		l.broken = broken
+		if broken {
+			l.cfg.Logger.Error("the event spool cannot be written; new calls are refused", "dir", l.cfg.Dir, "err", err)
+		} else {
+			l.cfg.Logger.Info("the event spool can be written again", "dir", l.cfg.Dir)
+		}
+	}
+	return start, end, err
+}
+
+// enqueue hands an outcome to Run, in mu; appendErr says why it has no frame.
+// It reports whether the queue keeps it.
+func (l *Log) enqueue(q *queued, appendErr error) bool {
+	switch {
+	case appendErr != nil:
+		if l.closed || l.spool == nil || len(l.orphans) >= l.cfg.QueueCalls {
+			l.stats.Lost++
+			l.cfg.Logger.Error("an outcome is lost: neither spool nor memory can hold it", "call", q.call.Record.ID, "err", appendErr)
+			return false
+		}
+		l.stats.Undurable++
+		l.orphans = append(l.orphans, q)
+	case l.lagging:
+		return false
+	case len(l.queue) >= l.cfg.QueueCalls || len(l.queue) > 0 && l.queued+q.bytes() > l.cfg.QueueBytes:
+		l.lagging = true // Run reads it back from the spool
+		return false
+	default:
+		l.queue = append(l.queue, q)
+		l.queued += q.bytes()
+	}
+	signal(l.work)
+	if len(l.queue) >= l.cfg.BatchCalls {
+		signal(l.now)
+	}
+	return true
+}
+
+// waitSync returns when the frame that ends at end is on the disk. The first
+// caller syncs for all that wait behind it.
+func (l *Log) waitSync(end Position) error {
+	l.synced.Lock()
+	defer l.synced.Unlock()
+	if !l.synced.Less(end) {
+		return nil
+	}
+	l.mu.Lock()
+	g := l.spool.active()
+	at := Position{g.number, g.size}
+	l.mu.Unlock()
+	// A segment that was closed meanwhile was synced when the next one began.
+	if err := g.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return unrecorded("event.Outcome", "the outcome of the call is in the file but not on the disk", err)
+	}
+	l.synced.Position = at
+	return nil
+}
 
 // Pending returns the record of a call that is under way in this process, as
 // its Intent recorded it.
-func (l *Log) Pending(id model.CallID) (*model.Record, bool) { panic("being written") }
+func (l *Log) Pending(id model.CallID) (*model.Record, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, ok := l.pending[id]
+	if !ok {
+		return nil, false
+	}
+	payload, err := l.intentPayload(p.pos, p.payload)
+	if err != nil {
+		return nil, false
+	}
+	_, record, plan, ok := splitPayload(payload)
+	if !ok {
+		return nil, false
+	}
+	rec, err := ParseRecord(record, plan)
+	return rec, err == nil
+}
 
-// Run moves outcomes to the Sink until ctx is done, then moves what is left,
-// for at most five seconds, and returns. It must run once.
-func (l *Log) Run(ctx context.Context) error { panic("being written") }
+// intentPayload returns the payload of an intent from memory or the spool.
+func (l *Log) intentPayload(pos Position, kept *buffer) ([]byte, error) {
+	if kept != nil {
+		return kept.payload(), nil
+	}
+	g := l.spool.segment(pos.Segment)
+	if g == nil {
+		return nil, errDamaged
+	}
+	f, err := g.read(pos)
+	return f.payload, err
+}
 
 // Flush returns when every outcome recorded so far is in the Sink; while the
 // Sink fails, it returns the Sink's error. Readers call it to see their own
 // writes. It needs Run.
-func (l *Log) Flush(ctx context.Context) error { panic("being written") }
-
-// Subscribe returns events as they happen, from this moment until ctx is done,
-// the loop ends, or the Log is closed. A subscriber that is slower than its
-// queue loses events and is told how many (Event.Missed).
-func (l *Log) Subscribe(ctx context.Context, f Filter) iter.Seq[Event] { panic("being written") }
-
-// Stats returns the counters.
-func (l *Log) Stats() Stats { panic("being written") }
+func (l *Log) Flush(ctx context.Context) error {
+	l.mu.Lock()
+	target, failures := l.tail, l.stats.SinkErrors
+	for l.stored.Less(target) || len(l.orphans) > 0 {
+		if l.stats.SinkErrors > failures {
+			err := model.Errorf("event.Flush", model.KindUnavailable, "the store cannot be written: %s", l.stats.SinkError)
+			l.mu.Unlock()
+			return err
+		}
+		progress := l.progress
+		l.mu.Unlock()
+		signal(l.work)
+		signal(l.now)
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			return &model.Error{Op: "event.Flush", Kind: model.KindTimeout, Message: "the store did not take the calls in time", Err: ctx.Err()}
+		}
+		l.mu.Lock()
+	}
+	l.mu.Unlock()
+	return nil
+}
 
 // Close ends subscriptions and releases the spool. Call it after Run has returned.
-func (l *Log) Close() error { panic("being written") }
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	l.subs.close()
+	if l.spool == nil {
+		return nil
+	}
+	if !l.stored.Less(l.tail) && len(l.pending) == 0 {
+		l.forget()
+	}
+	l.spool.close()
+	return l.lock.Close()
+}
+
+func unrecorded(op, message string, err error) error {
+	if model.KindOf(err) == model.KindInvalid {
+		return err
+	}
+	return &model.Error{Op: op, Kind: model.KindUnavailable, Message: message, Err: err}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -24,7 +24,9 @@ type Call struct {
 	Seq     int64         // the store's own number, rising in the order of storing; 0 before it is stored
 	Started time.Time     // when the intent was recorded; zero if the call never had one
 	Ended   time.Time     // when the outcome was recorded
-	Record  *model.Record // read-only; on the way to a Sink its Plan may be nil although PlanJSON is not
+	Record  *model.Record // read-only; its Plan may be nil although there was one, see Strategy
+	// Strategy of the plan; "" if the call never had a plan.
+	Strategy string
 	// The documents to store: the record without its plan, and the plan (nil if
 	// there was none). Set on the way to a Sink, valid until Ingest returns.
 	RecordJSON, PlanJSON []byte
@@ -38,8 +40,9 @@ type Batch struct {
 }
 
 // Sink is where the Log puts calls. Implementations are safe for concurrent
-// use. Errors: KindUnavailable when the store cannot be reached or written now;
-// the Log tries again with the same calls in a batch that may be longer.
+// use. Errors: KindInvalid when the store can never take one of the calls: the
+// Log finds it, sets it aside and counts it; any other: the store cannot be
+// written now, and the Log tries again.
 type Sink interface {
 	// Ingest stores the calls, their rollups and the position, all or nothing.
 	// A call whose id is stored already is skipped, rollups included.

@@ -1,0 +1,356 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sink is a store in memory that can be made to fail.
+type sink struct {
+	mu     sync.Mutex
+	calls  []Call // documents copied
+	ids    map[model.CallID]int
+	pos    map[string]Position
+	fail   func(Batch) error
+	stored int
+}
+
+func newSink() *sink { return &sink{ids: map[model.CallID]int{}, pos: map[string]Position{}} }
+
+func (s *sink) Ingest(_ context.Context, b Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		if err := s.fail(b); err != nil {
+			return err
+		}
+	}
+	for _, c := range b.Calls {
+		s.ids[c.Record.ID]++
+		c.RecordJSON, c.PlanJSON = append([]byte(nil), c.RecordJSON...), append([]byte(nil), c.PlanJSON...)
+		s.calls = append(s.calls, c)
+	}
+	if b.Position != (Position{}) {
+		s.pos[b.Spool] = b.Position
+	}
+	return nil
+}
+
+func (s *sink) Position(_ context.Context, spool string) (Position, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		if err := s.fail(Batch{}); err != nil {
+			return Position{}, err
+		}
+	}
+	return s.pos[spool], nil
+}
+
+func (s *sink) setFail(f func(Batch) error) {
+	s.mu.Lock()
+	s.fail = f
+	s.mu.Unlock()
+}
+
+func (s *sink) count(id model.CallID) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ids[id]
+}
+
+func (s *sink) record(t testing.TB, id model.CallID) *model.Record {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.calls {
+		if c.Record.ID == id {
+			plan := c.PlanJSON
+			if len(plan) == 0 {
+				plan = nil
+			}
+			rec, err := ParseRecord(c.RecordJSON, plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return rec
+		}
+	}
+	t.Fatalf("call %s is not in the sink", id)
+	return nil
+}
+
+var errDown = errors.New("the store is down")
+
+func open(t testing.TB, c Config) *Log {
+	t.Helper()
+	l, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// start runs l; the returned function ends it cleanly.
+func run(t testing.TB, l *Log) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- l.Run(ctx) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// die gives the spool back as kill -9 does: nothing is moved, nothing is said.
+func die(l *Log) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.spool.close()
+	l.lock.Close()
+}
+
+func flush(t testing.TB, l *Log) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := l.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// call records a whole call and returns its id.
+func call(t testing.TB, l *Log) model.CallID {
+	t.Helper()
+	rec := sampleRecord(model.NewCallID(), 3)
+	intend(t, l, rec)
+	if err := l.Outcome(rec); err != nil {
+		t.Fatal(err)
+	}
+	return rec.ID
+}
+
+// intend records the intent of rec as the service does: before its outcome is known.
+func intend(t testing.TB, l *Log, rec *model.Record) {
+	t.Helper()
+	if err := l.Intent(beforeAttempts(rec)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOutcomesReachTheSinkOnceWithTheirPlan(t *testing.T) {
+	s := newSink()
+	l := open(t, Config{Dir: t.TempDir(), Sink: s, SegmentBytes: 16 << 10})
+	stop := run(t, l)
+	var ids []model.CallID
+	for range 100 {
+		ids = append(ids, call(t, l))
+	}
+	flush(t, l)
+	for _, id := range ids {
+		if n := s.count(id); n != 1 {
+			t.Errorf("call %s is %d times in the sink, want 1", id, n)
+		}
+		if rec := s.record(t, id); rec.Plan == nil || len(rec.Plan.Candidates) != 3 || rec.State != model.StateCompleted {
+			t.Errorf("the stored record is not whole: %+v", rec)
+		}
+	}
+	stop()
+	if st := l.Stats(); st.Stored != 100 || st.Lost+st.Undurable+st.Refused != 0 || st.Pending != 0 {
+		t.Errorf("stats are %+v", st)
+	}
+}
+
+func TestACleanEndLeavesNothingToRead(t *testing.T) {
+	s, dir := newSink(), t.TempDir()
+	for range 3 {
+		l := open(t, Config{Dir: dir, Sink: s, SegmentBytes: 16 << 10})
+		stop := run(t, l)
+		for range 20 {
+			call(t, l)
+		}
+		flush(t, l)
+		if n := l.Stats().Segments; n > 3 {
+			t.Errorf("%d segments are kept although everything is stored", n)
+		}
+		stop()
+	}
+	names, _ := directory(dir).List()
+	if len(names) != 2 { // lock and an empty segment that carries the numbering on
+		t.Errorf("a clean end leaves %v", names)
+	}
+	if len(s.calls) != 60 {
+		t.Errorf("%d calls are stored, want 60", len(s.calls))
+	}
+}
+
+func TestADeadProcessLosesNothing(t *testing.T) {
+	s, dir := newSink(), t.TempDir()
+	l := open(t, Config{Dir: dir, Sink: s})
+	finished := call(t, l)
+	under := sampleRecord(model.NewCallID(), 2)
+	intend(t, l, under)
+	die(l)
+
+	for range 2 { // the second start finds nothing more to do
+		l = open(t, Config{Dir: dir, Sink: s})
+		stop := run(t, l)
+		flush(t, l)
+		stop()
+	}
+	if n := s.count(finished); n != 1 {
+		t.Errorf("the finished call is %d times in the sink", n)
+	}
+	if n := s.count(under.ID); n != 1 {
+		t.Errorf("the interrupted call is %d times in the sink", n)
+	}
+	rec := s.record(t, under.ID)
+	if rec.State != model.StateFailed || rec.Error == nil || rec.Error.Kind != model.KindUnavailable || rec.Error.Message != "interrupted" || rec.Plan == nil {
+		t.Errorf("the interrupted call is recorded as %+v", rec)
+	}
+}
+
+func TestASecondProcessIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Config{Dir: dir, Sink: newSink()})
+	_, err := Open(Config{Dir: dir, Sink: newSink()})
+	if model.KindOf(err) != model.KindConflict {
+		t.Errorf("got %v, want a conflict", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, Config{Dir: dir, Sink: newSink()})
+	l.Close()
+}
+
+func TestWhileTheSinkIsAwayOutcomesWaitInTheSpool(t *testing.T) {
+	s := newSink()
+	s.fail = func(Batch) error { return errDown }
+	l := open(t, Config{Dir: t.TempDir(), Sink: s, SegmentBytes: 16 << 10, QueueCalls: 5, BatchCalls: 7})
+	stop := run(t, l)
+	var ids []model.CallID
+	for range 60 {
+		ids = append(ids, call(t, l))
+	}
+	if err := l.Flush(t.Context()); model.KindOf(err) != model.KindUnavailable {
+		t.Errorf("flush says %v while the sink is away", err)
+	}
+	if st := l.Stats(); st.Queued > 5 || !st.Lagging || st.SinkError == "" {
+		t.Errorf("stats are %+v", st)
+	}
+	s.setFail(nil)
+	for range 20 {
+		ids = append(ids, call(t, l))
+	}
+	flush(t, l)
+	ids = append(ids, call(t, l))
+	flush(t, l)
+	for i, id := range ids {
+		if n := s.count(id); n != 1 {
+			t.Errorf("call %d is %d times in the sink", i, n)
+		}
+		if s.record(t, id).Plan == nil {
+			t.Errorf("call %d lost its plan", i)
+		}
+	}
+	if l.Stats().Lagging {
+		t.Error("the queue did not take over again")
+	}
+	stop()
+}
+
+func TestACallThatTheSinkCanNeverTakeIsSetAside(t *testing.T) {
+	s := newSink()
+	l := open(t, Config{Dir: t.TempDir(), Sink: s})
+	bad := call(t, l)
+	s.fail = func(b Batch) error {
+		for _, c := range b.Calls {
+			if c.Record.ID == bad {
+				return model.Invalidf("sink", "record", "cannot be stored")
+			}
+		}
+		return nil
+	}
+	good := call(t, l)
+	stop := run(t, l)
+	flush(t, l)
+	stop()
+	if s.count(bad) != 0 || s.count(good) != 1 || l.Stats().Rejected != 1 {
+		t.Errorf("bad %d, good %d, stats %+v", s.count(bad), s.count(good), l.Stats())
+	}
+}
+
+func TestInMemoryTheQueueIsTheBound(t *testing.T) {
+	s := newSink()
+	s.fail = func(Batch) error { return errDown }
+	l := open(t, Config{Sink: s, QueueCalls: 3})
+	for range 3 {
+		call(t, l)
+	}
+	if err := l.Outcome(sampleRecord(model.NewCallID(), 1)); model.KindOf(err) != model.KindUnavailable {
+		t.Errorf("got %v, want unavailable", err)
+	}
+	if l.Stats().Lost != 1 {
+		t.Errorf("stats are %+v", l.Stats())
+	}
+	s.setFail(nil)
+	stop := run(t, l)
+	flush(t, l)
+	stop()
+	if len(s.calls) != 3 || s.calls[0].PlanJSON == nil {
+		t.Errorf("%d calls are stored", len(s.calls))
+	}
+}
+
+func TestALongCallIsCarriedForward(t *testing.T) {
+	s, dir := newSink(), t.TempDir()
+	l := open(t, Config{Dir: dir, Sink: s, SegmentBytes: 8 << 10})
+	stop := run(t, l)
+	long := sampleRecord(model.NewCallID(), 2)
+	intend(t, l, long)
+	for range 200 {
+		call(t, l)
+		flush(t, l)
+	}
+	if n := l.Stats().Segments; n > keepSegments+2 {
+		t.Errorf("one long call keeps %d segments", n)
+	}
+	if rec, ok := l.Pending(long.ID); !ok || rec.Plan == nil || rec.State != model.StatePlanned {
+		t.Errorf("the long call is not found under way: %+v", rec)
+	}
+	die2 := sampleRecord(model.NewCallID(), 2)
+	intend(t, l, die2)
+	if err := l.Outcome(long); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, l)
+	if s.count(long.ID) != 1 || s.record(t, long.ID).Plan == nil {
+		t.Error("the long call is not stored whole")
+	}
+	stop()
+	l = open(t, Config{Dir: dir, Sink: s})
+	stop = run(t, l)
+	flush(t, l)
+	stop()
+	if s.count(die2.ID) != 1 || s.count(long.ID) != 1 {
+		t.Errorf("after a restart: interrupted %d, long %d", s.count(die2.ID), s.count(long.ID))
+	}
+}

@@ -1,0 +1,113 @@
+package event
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// interrupted is the message of calls whose process died.
+const interrupted = "interrupted"
+
+// recover opens the spool, begins a new segment, and closes the calls that a
+// former process left under way. Their outcomes are frames like any other: a
+// crash in the middle leaves the rest to the next Open, and none is closed
+// twice. Outcomes that the Sink may not have are left to Run.
+func (l *Log) recover() error {
+	d := l.cfg.disk
+	if d == nil {
+		d = directory(l.cfg.Dir)
+	}
+	failed := func(err error) error {
+		return &model.Error{Op: "event.Open", Kind: model.KindUnavailable, Param: "dir", Message: "the event spool cannot be opened", Err: err}
+	}
+	left := map[model.CallID]pendingCall{}
+	s, skipped, err := openSpool(d, l.cfg.SegmentBytes, l.cfg.Sync == SyncBatch, func(f *frame, start, end Position) {
+		if f.kind == frameIntent {
+			left[f.id] = pendingCall{pos: start, at: f.at}
+			return
+		}
+		delete(left, f.id)
+		l.tail = end
+	})
+	if err != nil {
+		return failed(err)
+	}
+	l.spool = s
+	l.stats.Corrupt = uint64(skipped)
+	if skipped > 0 {
+		l.cfg.Logger.Error("a part of the event spool was damaged and skipped", "dir", l.cfg.Dir, "bytes", skipped)
+	}
+	if err := s.begin(); err != nil {
+		s.close()
+		return failed(err)
+	}
+	first := s.active().number
+	if err := l.interrupt(left); err != nil {
+		s.close()
+		return failed(err)
+	}
+	l.seen, l.first = l.tail, first
+	l.lagging = l.tail != Position{}
+	if l.lagging {
+		signal(l.work)
+	}
+	return nil
+}
+
+// interrupt writes the outcomes of the calls that are left, oldest first.
+func (l *Log) interrupt(left map[model.CallID]pendingCall) error {
+	type item struct {
+		id model.CallID
+		pendingCall
+	}
+	items := make([]item, 0, len(left))
+	for id, p := range left {
+		items = append(items, item{id, p})
+	}
+	slices.SortFunc(items, func(a, b item) int {
+		return cmp.Or(cmp.Compare(a.pos.Segment, b.pos.Segment), cmp.Compare(a.pos.Offset, b.pos.Offset))
+	})
+	for _, it := range items {
+		rec := l.leftRecord(it.pos)
+		if rec == nil {
+			continue
+		}
+		rec.State, rec.Error = model.StateFailed, &model.Failure{Kind: model.KindUnavailable, Message: interrupted}
+		buf, sum := encode(rec, false)
+		f := frame{kind: frameOutcome, id: it.id, intent: it.pos}
+		_, end, err := l.spool.append(&f, buf.b, sum, l.cfg.Clock().UnixMicro(), l.cfg.MaxBytes+l.cfg.MaxBytes/8)
+		buf.release()
+		if err != nil {
+			return err
+		}
+		l.tail = end
+		l.stats.Interrupted++
+		l.stats.Outcomes++
+	}
+	if n := l.stats.Interrupted; n > 0 {
+		l.cfg.Logger.Warn("calls of a former process were under way when it died; they are closed as failed", "calls", n)
+	}
+	return nil
+}
+
+// leftRecord reads the record of an intent with its plan; nil when it cannot
+// be read, which a sum over the frame makes a fault of an older version.
+func (l *Log) leftRecord(pos Position) *model.Record {
+	payload, err := l.intentPayload(pos, nil)
+	if err != nil {
+		l.cfg.Logger.Error("the intent of an interrupted call cannot be read", "segment", pos.Segment, "offset", pos.Offset, "err", err)
+		return nil
+	}
+	_, record, plan, ok := splitPayload(payload)
+	if !ok {
+		return nil
+	}
+	rec, err := ParseRecord(record, plan)
+	if err != nil {
+		l.cfg.Logger.Error("the intent of an interrupted call cannot be read", "segment", pos.Segment, "offset", pos.Offset, "err", err)
+		return nil
+	}
+	return rec
+}

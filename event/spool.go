@@ -1,0 +1,239 @@
+package event
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// spool is the segment files of one directory. It appends to the last one;
+// segments of a former process are only read. It has no lock of its own.
+type spool struct {
+	disk     disk
+	id       [16]byte
+	limit    int64 // bytes at which a segment ends
+	sync     bool  // a segment is on the disk before the next begins
+	segments []*segment
+	spare    bool  // a file to recycle is there
+	lastAt   int64 // time of the newest frame; times never repeat or go back
+}
+
+// segment is one file.
+type segment struct {
+	number  uint64
+	file    file
+	size    int64    // bytes used
+	refs    int      // intents in it whose outcome is not in the Sink yet
+	last    Position // end of its last outcome frame
+	foreign bool     // written by a former process; refs is not kept
+}
+
+var (
+	errSpoolFull = errors.New("the spool has reached its size limit")
+	errDamaged   = errors.New("the frame is damaged")
+)
+
+func (s *spool) active() *segment { return s.segments[len(s.segments)-1] }
+
+func (s *spool) bytes() (n int64) {
+	for _, g := range s.segments {
+		n += g.size
+	}
+	return n
+}
+
+// segment finds a segment by number; nil when it is gone.
+func (s *spool) segment(number uint64) *segment {
+	for _, g := range s.segments {
+		if g.number == number {
+			return g
+		}
+	}
+	return nil
+}
+
+// openSpool opens the segments in d and shows every frame in them to visit, in
+// order; the payload is valid during visit only. It returns the number of
+// damaged bytes that were skipped. begin must follow before append.
+func openSpool(d disk, limit int64, sync bool, visit func(f *frame, start, end Position)) (*spool, int64, error) {
+	s := &spool{disk: d, limit: limit, sync: sync}
+	numbers, err := segmentNumbers(d)
+	if err != nil {
+		return nil, 0, err
+	}
+	var skipped int64
+	for _, n := range numbers {
+		g, lost, err := s.scan(n, visit)
+		if err != nil {
+			s.close()
+			return nil, 0, err
+		}
+		s.segments = append(s.segments, g)
+		skipped += lost
+	}
+	if s.id == [16]byte{} {
+		rand.Read(s.id[:])
+	}
+	if _, err := d.Size(spareName); err == nil {
+		s.spare = true
+	}
+	return s, skipped, nil
+}
+
+func (s *spool) scan(number uint64, visit func(f *frame, start, end Position)) (*segment, int64, error) {
+	size, err := s.disk.Size(segmentName(number))
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := s.disk.Open(segmentName(number))
+	if err != nil {
+		return nil, 0, err
+	}
+	g := &segment{number: number, file: f, size: segmentHeader, foreign: true}
+	id, ok := readSegmentHeader(f, number)
+	if !ok {
+		return g, 0, nil
+	}
+	s.id = id
+	r := frameReader{src: f, segment: number, size: size, off: segmentHeader}
+	for {
+		fr, start, end, err := r.next()
+		if err == io.EOF {
+			return g, r.skipped, nil
+		}
+		if err != nil {
+			f.Close()
+			return nil, 0, err
+		}
+		g.size = end
+		s.lastAt = max(s.lastAt, fr.at)
+		at := Position{number, end}
+		if fr.kind == frameOutcome {
+			g.last = at
+		}
+		visit(&fr, Position{number, start}, at)
+	}
+}
+
+// name is the spool's identity as the Sink knows it.
+func (s *spool) name() string { return hex.EncodeToString(s.id[:]) }
+
+// begin makes the next segment the active one.
+func (s *spool) begin() error {
+	number := uint64(1)
+	if len(s.segments) > 0 {
+		old := s.active()
+		number = old.number + 1
+		if s.sync && !old.foreign {
+			if err := old.file.Sync(); err != nil {
+				return err
+			}
+		}
+	}
+	name := segmentName(number)
+	if s.spare {
+		if err := s.disk.Rename(spareName, name); err != nil {
+			return err
+		}
+		s.spare = false
+	}
+	f, err := s.disk.Create(name)
+	if err != nil {
+		return err
+	}
+	if err = writeSegmentHeader(f, s.id, number); err == nil && s.sync {
+		err = s.disk.Sync()
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	s.segments = append(s.segments, &segment{number: number, file: f, size: segmentHeader})
+	return nil
+}
+
+// append writes a frame: b is frameHeader bytes of room and the payload, whose
+// sum is given. It sets f.at to now, or just behind the newest frame, unless it
+// is set. A frame that would take the spool over max bytes is refused. After an
+// error nothing was appended, and the next frame takes the same place.
+func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (start, end Position, err error) {
+	if len(b)-frameHeader > maxPayload {
+		return start, end, model.Invalidf("event.append", "record", "has %d bytes, at most %d are kept", len(b)-frameHeader, maxPayload)
+	}
+	if s.bytes()+int64(len(b)) > max {
+		return start, end, errSpoolFull
+	}
+	g := s.active()
+	if g.size > segmentHeader && g.size+int64(len(b)) > s.limit {
+		if err := s.begin(); err != nil {
+			return start, end, err
+		}
+		g = s.active()
+	}
+	if f.at == 0 {
+		if f.at = now; f.at <= s.lastAt {
+			f.at = s.lastAt + 1
+		}
+	}
+	f.seal(b, g.number, sum)
+	if _, err := g.file.WriteAt(b, g.size); err != nil {
+		return start, end, err
+	}
+	if f.at > s.lastAt {
+		s.lastAt = f.at
+	}
+	start = Position{g.number, g.size}
+	g.size += int64(len(b))
+	end = Position{g.number, g.size}
+	switch f.kind {
+	case frameIntent:
+		g.refs++
+	case frameOutcome:
+		g.last = end
+	}
+	return start, end, nil
+}
+
+// read returns the frame at p, in memory of its own.
+func (g *segment) read(p Position) (frame, error) {
+	b := make([]byte, frameHeader)
+	if _, err := g.file.ReadAt(b, p.Offset); err != nil {
+		return frame{}, err
+	}
+	n := min(int64(binary.LittleEndian.Uint32(b[12:])), maxPayload)
+	b = append(b, make([]byte, n)...)
+	if _, err := g.file.ReadAt(b[frameHeader:], p.Offset+frameHeader); err != nil {
+		return frame{}, err
+	}
+	f, _, ok := readFrame(b, g.number)
+	if !ok {
+		return frame{}, errDamaged
+	}
+	return f, nil
+}
+
+// drop forgets a segment and recycles or removes its file.
+func (s *spool) drop(g *segment) error {
+	for i := range s.segments {
+		if s.segments[i] == g {
+			s.segments = append(s.segments[:i:i], s.segments[i+1:]...)
+			break
+		}
+	}
+	g.file.Close()
+	if !s.spare && s.disk.Rename(segmentName(g.number), spareName) == nil {
+		s.spare = true
+		return nil
+	}
+	return s.disk.Remove(segmentName(g.number))
+}
+
+func (s *spool) close() {
+	for _, g := range s.segments {
+		g.file.Close()
+	}
+}

@@ -1,0 +1,37 @@
+package event
+
+// Stats counts what a Log did since Open.
+type Stats struct {
+	Intents     uint64 // recorded
+	Outcomes    uint64 // recorded, those of interrupted calls included
+	Stored      uint64 // calls handed to the Sink
+	Batches     uint64 // stored
+	SinkErrors  uint64 // failed batches; each is tried again
+	Refused     uint64 // intents refused because the spool was full or failing
+	Undurable   uint64 // outcomes kept in memory only because the spool was failing
+	Lost        uint64 // outcomes lost because memory was full too
+	Rejected    uint64 // calls that the Sink can never take
+	Interrupted uint64 // intents of a dead process, closed as failed
+	Corrupt     uint64 // bytes of the spool that were damaged and skipped
+	Missed      uint64 // events that slow subscribers did not get
+	Pending     int    // calls with an intent and no outcome yet
+	Queued      int    // outcomes in memory, not yet in the Sink
+	Lagging     bool   // more outcomes wait in the spool than the queue holds
+	SpoolBytes  int64  // of all segments
+	Segments    int
+	Subscribers int
+	SinkError   string // of the last batch, "" if it was stored
+}
+
+// Stats returns the counters.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.stats
+	s.Pending, s.Queued, s.Lagging = len(l.pending), len(l.queue)+len(l.orphans), l.lagging
+	if l.spool != nil {
+		s.SpoolBytes, s.Segments = l.spool.bytes(), len(l.spool.segments)
+	}
+	s.Missed, s.Subscribers = l.subs.stats()
+	return s
+}
