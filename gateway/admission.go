@@ -63,8 +63,8 @@ func (g *Gateway) admit(ctx context.Context, call *model.Call) *model.Error {
 // first waits for it: most calls find a place at once and never pay for one.
 type patience struct {
 	context.Context
-	limit time.Duration
-	timed context.Context
+	limit  time.Duration
+	timed  context.Context
 	cancel context.CancelFunc
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/registry/schema"
 )
 
 // Service is the part of *cartrita.Service that decides and carries calls.
@@ -80,11 +81,27 @@ type Version struct {
 
 // Strategy describes one routing strategy.
 type Strategy struct {
-	Name    string        `json:"name"`
-	Default bool          `json:"default,omitempty"`
-	Weights model.Weights `json:"weights"`
-	// Rules are its limits, tags and fallback rules, as configured.
-	Rules any `json:"rules,omitempty"`
+	Name     string        `json:"name"`
+	Default  bool          `json:"default,omitempty"`
+	Weights  model.Weights `json:"weights"`
+	Limits   any           `json:"limits,omitempty"`   // its hard conditions, as configured
+	Fallback any           `json:"fallback,omitempty"` // what may follow a failure, as configured
+}
+
+// FromService returns a Config over everything that the Service holds. The
+// rest of it has defaults, and may be set.
+func FromService(s *cartrita.Service) Config {
+	return Config{
+		Service: s, Registry: s.Registry(), Events: s.Events(), Reader: s.Reader(), Endpoints: s.Endpoints,
+		Strategies: func() []Strategy {
+			var out []Strategy
+			for i, st := range s.Strategies().List() { // the default is the first
+				out = append(out, Strategy{st.Name, i == 0, st.Weights, st.Limits, st.Fallback})
+			}
+			return out
+		},
+		Schemas: map[string]json.RawMessage{"model": schema.Model()},
+	}
 }
 
 // Limits bound what callers may take. The zero value of a field takes its default.

@@ -15,6 +15,10 @@ import (
 // maxContextBytes bounds each id of a caller's context: all are kept with every event.
 const maxContextBytes = 256
 
+type criteriaDecoder = strict.Decoder[model.Criteria]
+
+func newCriteriaDecoder() criteriaDecoder { return strict.For[model.Criteria](opParse) }
+
 // wishes completes the call's criteria. The "cartrita" member of the body says
 // most and wins; then the X-Cartrita headers; then OpenAI's own user and
 // metadata; last the name of the API key, as the user.

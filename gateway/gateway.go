@@ -8,22 +8,21 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cartrita/cartrita/gateway/internal/strict"
 	"github.com/cartrita/cartrita/internal/gate"
 	"github.com/cartrita/cartrita/model"
 )
 
 // Gateway is the HTTP handler. Make it with New.
 type Gateway struct {
-	cfg       Config
-	routes    routes
-	keys      atomic.Pointer[keyring]
-	gate      *gate.Gate
-	criteria  strict.Decoder[model.Criteria]
-	bodies    byteBudget
-	metrics   *metrics
-	stopping  chan struct{} // closed by Drain
-	drain     sync.Once
+	cfg      Config
+	routes   routes
+	keys     atomic.Pointer[keyring]
+	gate     *gate.Gate
+	criteria criteriaDecoder
+	bodies   byteBudget
+	metrics  *metrics
+	stopping chan struct{} // closed by Drain
+	drain    sync.Once
 }
 
 // New makes a Gateway. It does no I/O. The errors are KindInvalid and name the
@@ -33,7 +32,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, stopping: make(chan struct{}), criteria: strict.For[model.Criteria](opParse)}
+	g := &Gateway{cfg: cfg, stopping: make(chan struct{}), criteria: newCriteriaDecoder()}
 	if err := g.SetAPIKeys(cfg.APIKeys); err != nil {
 		return nil, err
 	}

@@ -1,25 +1,35 @@
 package gateway
 
 import (
+	"context"
 	"testing"
 
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/registry/catalogue"
 )
 
-type fakeRegistry struct{ snap *registry.Snapshot }
-
-func (f *fakeRegistry) Snapshot() *registry.Snapshot { return f.snap }
-
-func testRegistry(testing.TB) Registry {
-	claude := &model.Model{ID: "anthropic/claude", Provider: "anthropic"}
-	gpt := &model.Model{ID: "openai/gpt-4o", Provider: "openai"}
-	return &fakeRegistry{&registry.Snapshot{
-		Models: []*model.Model{claude, gpt},
-		Served: []model.Served{
-			{Endpoint: &model.Endpoint{ID: "anthropic/claude"}, Model: claude},
-			{Endpoint: &model.Endpoint{ID: "openai/gpt-4o"}, Model: gpt},
-			{Endpoint: &model.Endpoint{ID: "azure/gpt-4o"}, Model: gpt},
+// testRegistry is a real registry without the embedded models.
+func testRegistry(t testing.TB) *registry.Registry {
+	t.Helper()
+	r := registry.New(registry.Config{Catalogue: func() (*catalogue.Catalogue, error) { return &catalogue.Catalogue{}, nil }})
+	if err := r.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	record := func(id model.ModelID, provider string, aliases ...string) model.Model {
+		return model.Model{ID: id, Provider: provider, Aliases: aliases, Tasks: []model.Task{model.TaskChat}}
+	}
+	endpoint := func(provider, upstream string, id model.ModelID) model.Endpoint {
+		return model.Endpoint{Provider: provider, Upstream: upstream, Kind: model.ProviderOpenAI, BaseURL: "http://127.0.0.1:9/v1", Model: id}
+	}
+	err := r.SetEndpoints(
+		[]model.Endpoint{
+			endpoint("openai", "gpt-4o", "openai/gpt-4o"), endpoint("azure", "gpt-4o", "openai/gpt-4o"),
+			endpoint("anthropic", "claude", "anthropic/claude"),
 		},
-	}}
+		[]model.Model{record("openai/gpt-4o", "openai", "four-o"), record("anthropic/claude", "anthropic"), record("idle/model", "idle")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

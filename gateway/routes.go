@@ -96,18 +96,21 @@ func (t *routes) find(r *http.Request) (*route, *model.Error) {
 		rt = t.prefixed(r.URL.Path)
 	}
 	if rt == nil {
-		return t.absent, &model.Error{
-			Op: "gateway.route", Kind: model.KindNotFound,
-			Message: "no such path; GET / lists what is served",
-		}
+		return t.absent, errNoPath
 	}
 	if rt.methods[r.Method] == nil {
-		return rt, &model.Error{
-			Op: "gateway.route", Kind: model.KindInvalid,
-			Message: "the path takes " + rt.allow + " only", Err: &methodError{rt.allow},
-		}
+		return rt, methodNotAllowed(rt.allow)
 	}
 	return rt, nil
+}
+
+var errNoPath = model.Errorf("gateway.route", model.KindNotFound, "no such path; GET / lists what is served")
+
+func methodNotAllowed(allow string) *model.Error {
+	return &model.Error{
+		Op: "gateway.route", Kind: model.KindInvalid,
+		Message: "the path takes " + allow + " only", Err: &methodError{allow},
+	}
 }
 
 func (t *routes) prefixed(path string) *route {
