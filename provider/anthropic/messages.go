@@ -1,0 +1,236 @@
+package anthropic
+
+import (
+	"fmt"
+
+	"github.com/cartrita/cartrita/internal/jsonscan"
+	"github.com/cartrita/cartrita/provider/upstream"
+)
+
+// message is one message of the caller, its members raw.
+type message struct {
+	at         string // its path
+	role       string
+	content    []byte
+	toolCalls  []byte
+	toolCallID []byte
+	thoughts   []byte
+	refusal    []byte
+	last       bool
+}
+
+func readMessage(raw []byte) (m message) {
+	jsonscan.Each(raw, func(key, value []byte) bool {
+		if isNull(value) {
+			return true
+		}
+		switch string(key) {
+		case `"role"`:
+			m.role, _ = jsonscan.Unquote(value)
+		case `"content"`:
+			m.content = value
+		case `"tool_calls"`:
+			m.toolCalls = value
+		case `"tool_call_id"`:
+			m.toolCallID = value
+		case `"thinking_blocks"`:
+			m.thoughts = value
+		case `"refusal"`:
+			m.refusal = value
+		}
+		return true
+	})
+	return m
+}
+
+// messages turns the caller's messages into turns and the system prompt.
+func (r *request) messages(raw []byte) {
+	if len(raw) == 0 || raw[0] != '[' {
+		r.refuse("messages", "want an array of messages")
+		return
+	}
+	count := 0
+	jsonscan.Each(raw, func(_, _ []byte) bool { count++; return true })
+	i := 0
+	jsonscan.Each(raw, func(_, value []byte) bool {
+		m := readMessage(value)
+		m.at, m.last = fmt.Sprintf("messages[%d]", i), i == count-1
+		i++
+		r.message(m)
+		return r.err == nil
+	})
+	r.closeTurn()
+	if len(r.turns) == 0 {
+		r.refuse("messages", "want at least one message of a user or the assistant with content")
+	}
+}
+
+func (r *request) message(m message) {
+	r.toolRound = m.role == "tool"
+	switch m.role {
+	case "system", "developer":
+		r.content(m, func(block []byte) {
+			if len(r.system) > 0 {
+				r.system = append(r.system, ',')
+			}
+			r.system = append(r.system, block...)
+		})
+	case "user":
+		r.content(m, func(block []byte) { r.block("user", block) })
+	case "assistant":
+		r.assistant(m)
+	case "tool":
+		r.toolResult(m)
+	default:
+		r.refuse(m.at+".role", "want system, developer, user, assistant or tool")
+	}
+}
+
+// block adds a content block to a turn of the role, opening one if need be.
+func (r *request) block(role string, block []byte) {
+	switch {
+	case r.role == role:
+		r.turns = append(r.turns, ',')
+	default:
+		r.closeTurn()
+		if len(r.turns) > 0 {
+			r.turns = append(r.turns, ',')
+		}
+		r.turns = append(append(append(r.turns, `{"role":"`...), role...), `","content":[`...)
+		r.role = role
+	}
+	r.turns = append(r.turns, block...)
+}
+
+func (r *request) closeTurn() {
+	if r.role != "" {
+		r.turns = append(r.turns, "]}"...)
+		r.role = ""
+	}
+}
+
+func (r *request) assistant(m message) {
+	add := func(block []byte) { r.block("assistant", block) }
+	shown := false
+	jsonscan.Each(m.thoughts, func(_, block []byte) bool {
+		shown = true
+		add(block)
+		return true
+	})
+	if m.last && len(m.content) > 0 && m.content[0] == '"' {
+		m.content = trimRight(m.content) // the API refuses trailing blanks in what it shall continue
+	}
+	r.content(m, add)
+	if len(m.refusal) > 0 && m.refusal[0] == '"' && !blank(m.refusal) {
+		add(textBlock(m.refusal, nil))
+	}
+	called, i := false, 0
+	jsonscan.Each(m.toolCalls, func(_, call []byte) bool {
+		called = true
+		r.toolUse(fmt.Sprintf("%s.tool_calls[%d]", m.at, i), call, add)
+		i++
+		return r.err == nil
+	})
+	r.thoughtsMissing = called && !shown
+}
+
+// toolUse turns a tool call of the assistant into a block.
+func (r *request) toolUse(at string, call []byte, add func([]byte)) {
+	var id, name, arguments []byte
+	jsonscan.Each(call, func(key, value []byte) bool {
+		switch string(key) {
+		case `"id"`:
+			id = value
+		case `"function"`:
+			jsonscan.Each(value, func(key, value []byte) bool {
+				switch string(key) {
+				case `"name"`:
+					name = value
+				case `"arguments"`:
+					arguments = value
+				}
+				return true
+			})
+		}
+		return true
+	})
+	if id == nil || name == nil {
+		r.refuse(at, "want id and function.name")
+		return
+	}
+	input := "{}"
+	if text, err := jsonscan.Unquote(arguments); err == nil && text != "" {
+		if _, err := jsonscan.Parse([]byte(text)); err != nil {
+			r.refuse(at+".function.arguments", "want a JSON object: %v", err)
+			return
+		}
+		input = text
+	}
+	block := append([]byte(`{"type":"tool_use","id":`), id...)
+	block = append(append(block, `,"name":`...), name...)
+	add(append(append(append(block, `,"input":`...), input...), '}'))
+}
+
+// toolResult turns a tool message into a block of a user turn.
+func (r *request) toolResult(m message) {
+	if m.toolCallID == nil {
+		r.refuse(m.at+".tool_call_id", "want the id of the tool call that this answers")
+		return
+	}
+	block := append([]byte(`{"type":"tool_result","tool_use_id":`), m.toolCallID...)
+	first := true
+	r.content(m, func(part []byte) {
+		if first {
+			block = append(block, `,"content":[`...)
+		} else {
+			block = append(block, ',')
+		}
+		first = false
+		block = append(block, part...)
+	})
+	if !first {
+		block = append(block, ']')
+	}
+	r.block("user", append(block, '}'))
+}
+
+func textBlock(text, cache []byte) []byte {
+	b := append([]byte(`{"type":"text","text":`), text...)
+	if cache != nil {
+		b = append(append(b, `,"cache_control":`...), cache...)
+	}
+	return append(b, '}')
+}
+
+// systemLine adds a sentence of ours to the system prompt.
+func (r *request) systemLine(text string) {
+	if len(r.system) > 0 {
+		r.system = append(r.system, ',')
+	}
+	r.system = append(r.system, textBlock(upstream.Quote(nil, text), nil)...)
+}
+
+// trimRight cuts white space off the end of a raw string.
+func trimRight(raw []byte) []byte {
+	end := len(raw) - 1
+	for end > 1 {
+		switch {
+		case raw[end-1] == ' ':
+			end--
+		case end > 2 && raw[end-2] == '\\' && (raw[end-1] == 'n' || raw[end-1] == 't' || raw[end-1] == 'r') && !escaped(raw, end-2):
+			end -= 2
+		default:
+			return append(append([]byte{}, raw[:end]...), '"')
+		}
+	}
+	return []byte(`""`)
+}
+
+// escaped reports whether the backslash at i is itself escaped.
+func escaped(raw []byte, i int) bool {
+	n := 0
+	for i--; i > 0 && raw[i] == '\\'; i-- {
+		n++
+	}
+	return n%2 == 1
+}
