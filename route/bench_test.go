@@ -47,7 +47,7 @@ func busyMarket(n int) *route.Input {
 }
 
 func benchmarkDecide(b *testing.B, in *route.Input) {
-	in.Scratch = &route.Scratch{}
+	in.Scratch, in.Table = &route.Scratch{}, route.NewTable(in.Served)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := route.Decide(in); err != nil {

@@ -9,6 +9,7 @@ import (
 // decision is the working state of one Decide.
 type decision struct {
 	in       *Input
+	mem      *Scratch
 	strategy *Strategy
 	criteria *model.Criteria
 	weights  model.Weights
@@ -17,14 +18,14 @@ type decision struct {
 	attempts int // Input.MaxAttempts with its default
 	anyModel bool
 
-	served    []model.Served // those of the Input, or unknowns as many
-	health    []model.Health
+	served    []model.Served
+	facts     []fact
+	health    []model.Health // those of the Input, or unknowns as many
 	estimates []model.Estimate
 
 	marks    []mark          // by position in Served
 	eligible []scored        // endpoints that passed, each once
 	counts   [passed + 1]int // endpoints by verdict
-	lead     int             // position in eligible of the best of the first group there is
 }
 
 // Scratch is memory that one decision after another may work in, to save
@@ -32,6 +33,8 @@ type decision struct {
 type Scratch struct {
 	marks    []mark
 	eligible []scored
+	listed   []scored
+	next     []scored
 }
 
 // mark is the verdict on one endpoint. The zero mark is an endpoint that was
@@ -70,7 +73,7 @@ func Decide(in *Input) (*model.Plan, error) {
 		mem = &Scratch{}
 	}
 	d := decision{
-		in: in, strategy: in.Strategy, criteria: in.Criteria,
+		in: in, mem: mem, strategy: in.Strategy, criteria: in.Criteria,
 		served: in.Served, health: in.Health, estimates: in.Estimates,
 	}
 	if err := d.prepare(); err != nil {
@@ -105,6 +108,13 @@ func (d *decision) prepare() (err error) {
 	if in.Health != nil && len(in.Health) != n || in.Estimates != nil && len(in.Estimates) != n {
 		return model.Errorf(op, model.KindInternal, "%d endpoints, %d health views, %d estimates: want as many of each",
 			n, len(in.Health), len(in.Estimates))
+	}
+	table := in.Table
+	if table == nil {
+		table = NewTable(in.Served)
+	}
+	if d.facts = table.facts; len(d.facts) != n {
+		return model.Errorf(op, model.KindInternal, "a table of %d endpoints for %d endpoints", len(d.facts), n)
 	}
 	if d.health == nil {
 		d.health = make([]model.Health, n)
@@ -142,7 +152,7 @@ func (d *decision) lookAtNamed() {
 	safest := model.RiskUnknown
 	for _, at := range d.in.Named {
 		d.look(at, groupFirst, true)
-		safest = stricter(safest, d.served[at].Model.Risk)
+		safest = stricter(safest, d.facts[at].risk)
 	}
 	if d.strategy.Fallback.scope() == ScopeAny {
 		if d.strategy.Fallback.NoLessSafe {
@@ -170,27 +180,24 @@ func (d *decision) look(at int32, group uint8, named bool) {
 	m.group = group
 	m.filter = d.filter(int(at), named)
 	d.counts[m.filter]++
-	if m.filter != passed {
-		return
-	}
-	k := len(d.eligible)
-	d.eligible = append(d.eligible, scored{score: d.score(int(at)), at: at, group: group})
-	e, lead := &d.eligible[k], &d.eligible[d.lead]
-	if e.group < lead.group || e.group == lead.group && e.score >= lead.score && d.better(e, lead) < 0 {
-		d.lead = k
+	if m.filter == passed {
+		d.eligible = append(d.eligible, scored{at: at, group: group})
 	}
 }
 
 // plan writes the decision down. There is at least one eligible endpoint.
 func (d *decision) plan() *model.Plan {
-	first := d.spread(d.lead)
-	rival := d.rankFrom(first)
+	for k := range d.eligible { // a loop of its own: nothing in it branches on a score
+		d.eligible[k].score = d.score(int(d.eligible[k].at))
+	}
+	lead := d.leader()
+	first := d.spread(lead)
 	score := d.eligible[first].score
-	kept := d.kept() // may reorder eligible
+	kept, rival := d.arrange(first)
 
 	p := &model.Plan{
 		Strategy: d.strategy.Name, Weights: d.weights, Seed: d.in.Seed, Snapshot: d.in.Snapshot,
-		Considered: len(d.marks), Eligible: len(d.eligible), Excluded: d.exclusions(), Spread: first != d.lead,
+		Considered: len(d.marks), Eligible: len(d.eligible), Excluded: d.exclusions(), Spread: first != lead,
 		Candidates: make([]model.Candidate, len(kept)),
 	}
 	attempts := 0

@@ -1,13 +1,11 @@
 package route
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/cartrita/cartrita/model"
 )
-
-// unknownContext is what an unknown context length is taken for, in tokens.
-const unknownContext = 4096
 
 // passed is the verdict of filter on an endpoint that no filter excludes.
 const passed = model.FilterCircuit + 1
@@ -16,41 +14,41 @@ const passed = model.FilterCircuit + 1
 // named is true for the endpoints of the model that the call names. This is the
 // hot loop: exclusion tells the figures, for the few that the plan lists.
 func (d *decision) filter(i int, named bool) model.Filter {
-	s, b := &d.served[i], &d.bounds
-	m := s.Model
+	f, b := &d.facts[i], &d.bounds
 	switch {
-	case !s.Tasks.Has(d.in.Task):
+	case !f.tasks.Has(d.in.Task):
 		return model.FilterTask
-	case m.Status != model.StatusActive && (!named || m.Status == model.StatusRetired):
+	case f.status != model.StatusActive && (!named || f.status == model.StatusRetired):
 		return model.FilterStatus
-	case !s.Ready:
+	case !f.ready:
 		return model.FilterCredentials
-	case b.commercial && !(s.CommercialKnown && s.Commercial):
+	case b.commercial && !f.commercial:
 		return model.FilterLicense
-	case b.maxRisk != model.RiskUnknown && (m.Risk == model.RiskUnknown || m.Risk > b.maxRisk):
+	case b.maxRisk != model.RiskUnknown && (f.risk == model.RiskUnknown || f.risk > b.maxRisk):
 		return model.FilterRisk
-	case b.uses|b.must != 0 && (s.Lacks&(b.uses|b.must) != 0 || s.Features.Missing(b.known(named)) != 0):
+	case b.uses|b.must != 0 && (f.lacks&(b.uses|b.must) != 0 || f.features.Missing(b.known(named)) != 0):
 		return model.FilterFeatures
 	}
 	if b.limitsTags {
-		if _, ok := lacksTag(s.Tags, &b.required); ok {
+		tags := d.served[i].Tags
+		if _, ok := lacksTag(tags, &b.required); ok {
 			return model.FilterRequiredTags
 		}
-		if _, ok := hasTag(s.Tags, &b.excluded); ok {
+		if _, ok := hasTag(tags, &b.excluded); ok {
 			return model.FilterExcludedTags
 		}
 	}
 	e := &d.estimates[i]
 	switch {
-	case !d.fits(s, e, named):
+	case !d.fits(f, e, named):
 		return model.FilterContextLength
-	case b.minQuality > 0 && !(s.QualityKnown && s.Quality >= b.minQuality):
+	case b.minQuality > 0 && !(f.qualityKnown && f.quality >= b.minQuality):
 		return model.FilterMinQuality
 	case b.limitsCost && !(e.Priced && e.High <= b.maxCost && float64(e.Expected)*1000 <= b.maxPer1K*tokens(e)):
 		return model.FilterMaxCost
 	}
 	h := &d.health[i]
-	if b.limitsTime && !d.inTime(s, h, e) {
+	if b.limitsTime && !d.inTime(f, h, e) {
 		return model.FilterMaxLatency
 	}
 	if h.Circuit == model.CircuitOpen || !h.RetryAt.IsZero() && h.RetryAt.After(d.in.Now) {
@@ -102,32 +100,25 @@ func (d *decision) need(e *model.Estimate, named bool) int64 {
 	return e.InputTokens + e.OutputTokens
 }
 
-func (d *decision) fits(s *model.Served, e *model.Estimate, named bool) bool {
-	if named && s.Context == 0 {
+func (d *decision) fits(f *fact, e *model.Estimate, named bool) bool {
+	if named && !f.contextKnown {
 		return true
 	}
-	return d.need(e, named) <= contextOf(s) && (named || !d.overAnswers(s))
+	return d.need(e, named) <= f.context && (named || !d.overAnswers(f))
 }
 
 // overAnswers reports whether the caller allows a longer answer than the model
 // can give, which upstreams refuse.
-func (d *decision) overAnswers(s *model.Served) bool {
-	return s.MaxOutput > 0 && d.in.MaxOutput.Known && d.in.MaxOutput.N > s.MaxOutput
-}
-
-func contextOf(s *model.Served) int64 {
-	if s.Context > 0 {
-		return s.Context
-	}
-	return unknownContext
+func (d *decision) overAnswers(f *fact) bool {
+	return f.maxOutput > 0 && d.in.MaxOutput.Known && d.in.MaxOutput.N > f.maxOutput
 }
 
 func tokens(e *model.Estimate) float64 { return max(float64(e.InputTokens+e.OutputTokens), 1) }
 
 // inTime checks the ceiling, which an unknown latency does not meet, and the
 // deadline, for which it counts as its prior.
-func (d *decision) inTime(s *model.Served, h *model.Health, e *model.Estimate) bool {
-	ms, known := d.latency(s, h)
+func (d *decision) inTime(f *fact, h *model.Health, e *model.Estimate) bool {
+	ms, known := d.latency(f, h)
 	if ms > d.bounds.maxLatency || !known && limits(d.bounds.maxLatency) {
 		return false
 	}
@@ -154,13 +145,13 @@ func (d *decision) exclusion(i int, f model.Filter, named bool) model.Exclusion 
 		if missing == 0 {
 			missing, x.Unknown = s.Features.Missing(b.known(named)), true
 		}
-		x.Detail = missing.String()
+		x.Detail = featureNames(missing)
 	case model.FilterRequiredTags:
 		x.Detail, _ = lacksTag(s.Tags, &b.required)
 	case model.FilterExcludedTags:
 		x.Detail, _ = hasTag(s.Tags, &b.excluded)
 	case model.FilterContextLength:
-		d.tellContext(&x, s, e, named)
+		d.tellContext(&x, &d.facts[i], e, named)
 	case model.FilterMinQuality:
 		x.Want, x.Have, x.Unknown = b.minQuality, s.Quality, !s.QualityKnown
 	case model.FilterMaxCost:
@@ -173,12 +164,12 @@ func (d *decision) exclusion(i int, f model.Filter, named bool) model.Exclusion 
 	return x
 }
 
-func (d *decision) tellContext(x *model.Exclusion, s *model.Served, e *model.Estimate, named bool) {
-	if need := d.need(e, named); need > contextOf(s) {
-		x.Want, x.Have, x.Unknown = float64(need), float64(s.Context), s.Context == 0
+func (d *decision) tellContext(x *model.Exclusion, f *fact, e *model.Estimate, named bool) {
+	if need := d.need(e, named); need > f.context {
+		x.Want, x.Have, x.Unknown = float64(need), float64(f.context), !f.contextKnown
 		return
 	}
-	x.Want, x.Have, x.Detail = float64(d.in.MaxOutput.N), float64(s.MaxOutput), "answer"
+	x.Want, x.Have, x.Detail = float64(d.in.MaxOutput.N), float64(f.maxOutput), "answer"
 }
 
 func (d *decision) tellCost(x *model.Exclusion, e *model.Estimate) {
@@ -192,7 +183,7 @@ func (d *decision) tellCost(x *model.Exclusion, e *model.Estimate) {
 
 func (d *decision) tellLatency(x *model.Exclusion, i int) {
 	h := &d.health[i]
-	ms, known := d.latency(&d.served[i], h)
+	ms, known := d.latency(&d.facts[i], h)
 	if !known && limits(d.bounds.maxLatency) {
 		x.Want, x.Unknown = d.bounds.maxLatency, true
 		return
@@ -212,4 +203,12 @@ func (d *decision) tellCircuit(x *model.Exclusion, h *model.Health) {
 	if wait := h.RetryAt.Sub(d.in.Now); !h.RetryAt.IsZero() && wait > 0 {
 		x.Have = wait.Seconds()
 	}
+}
+
+// featureNames is the String of the set, without allocating for a single one.
+func featureNames(s model.FeatureSet) string {
+	if s&(s-1) == 0 {
+		return model.Feature(bits.TrailingZeros32(uint32(s))).String()
+	}
+	return s.String()
 }

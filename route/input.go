@@ -25,6 +25,9 @@ type Input struct {
 	Health    []model.Health
 	Estimates []model.Estimate
 
+	// Table is NewTable(Served), made once per snapshot; nil makes it here.
+	Table *Table
+
 	// Named are the positions in Served of the endpoints of the model that the
 	// call names, nil when any model may serve. A call that names a model is
 	// served by these and by Chain only. A non-nil empty Named is a model

@@ -170,11 +170,11 @@ func viable(in *Input, plan *model.Plan, done []model.Attempt, candidate int) bo
 		tried := &in.Served[plan.Candidates[was.Candidate].Index]
 		switch done[i].Error.Kind {
 		case model.KindContextLength:
-			if contextOf(s) <= contextOf(tried) {
+			if holds(s) <= holds(tried) {
 				return false
 			}
 		case model.KindContentPolicy:
-			if sameModel(s.Model, tried.Model) {
+			if canonical(s.Model) == canonical(tried.Model) {
 				return false
 			}
 		case model.KindUpstreamAuth:

@@ -27,11 +27,26 @@ func (f Fallback) scope() Scope {
 }
 
 // better orders by falling score, then by id.
-func (d *decision) better(a, b *scored) int {
+func (d *decision) better(a, b scored) int {
 	if a.score != b.score {
 		return cmp.Compare(b.score, a.score)
 	}
 	return strings.Compare(string(d.served[a.at].ID), string(d.served[b.at].ID))
+}
+
+// leader returns the best of the first group that has an eligible endpoint, as
+// a position in d.eligible.
+func (d *decision) leader() (lead int) {
+	l := d.eligible[0]
+	for k, e := range d.eligible {
+		if e.group > l.group || e.group == l.group && e.score < l.score {
+			continue
+		}
+		if e.group < l.group || d.better(e, l) < 0 {
+			l, lead = e, k
+		}
+	}
+	return lead
 }
 
 // spread returns the near equal of the leader that goes first instead of it,
@@ -96,7 +111,7 @@ func (d *decision) lighter(a, b int) int {
 		return max(a, b)
 	}
 	ea, eb := &d.eligible[a], &d.eligible[b]
-	if c := cmp.Compare(d.load(int(ea.at)), d.load(int(eb.at))); c < 0 || c == 0 && d.better(ea, eb) < 0 {
+	if c := cmp.Compare(d.load(int(ea.at)), d.load(int(eb.at))); c < 0 || c == 0 && d.better(*ea, *eb) < 0 {
 		return a
 	}
 	return b
@@ -120,41 +135,91 @@ func hash(seed uint64, id string) uint64 {
 	return h ^ h>>29
 }
 
-// rankFrom ranks the eligible endpoints for the order that starts with first.
-// It returns the best score of another model, -1 when none competes.
-func (d *decision) rankFrom(first int) (rival float64) {
-	rival = -1
-	f := d.eligible[first]
-	scope := d.strategy.Fallback.scope()
-	if d.anyModel && scope == ScopeAny && d.in.ChainOf != nil {
-		d.markChain(d.in.ChainOf(int(f.at)))
+// arrange ranks the eligible endpoints for the order that starts with first.
+// It returns those that the plan lists, by falling score (the best Input.Keep
+// and the first attempts), and the best score of another model, -1 when none
+// competes.
+func (d *decision) arrange(first int) (kept []scored, rival float64) {
+	r := d.ranking(first)
+	keep := d.in.Keep
+	if keep <= 0 || keep >= len(d.eligible) {
+		for k := range d.eligible {
+			d.rank(&d.eligible[k], &r)
+		}
+		slices.SortFunc(d.eligible, d.better)
+		return d.eligible, r.rival
 	}
-	chosen := d.served[f.at].Model
+	best := shortlist{list: d.mem.listed[:0], n: keep}
+	next := shortlist{list: d.mem.next[:0], n: d.attempts, ranked: true}
 	for k := range d.eligible {
 		e := &d.eligible[k]
-		m := d.served[e.at].Model
-		same := sameModel(m, chosen)
-		if d.anyModel && !same {
-			rival = max(rival, e.score)
+		d.rank(e, &r)
+		if !best.beats(e) {
+			best.insert(d, e)
 		}
-		switch {
-		case k == first:
-			e.rank = rankFirst
-		case scope == ScopeNone, d.strategy.Fallback.NoLessSafe && riskier(m.Risk, chosen.Risk):
-			e.rank = rankNone
-		case d.anyModel && same, !d.anyModel && e.group == groupFirst:
-			e.rank = rankSame
-		case scope == ScopeSameModel:
-			e.rank = rankNone
-		case !d.anyModel:
-			e.rank = rankChain + e.group - groupFirst - 1
-		default:
-			if e.rank = rankNext; d.marks[e.at].group > groupFirst {
-				e.rank = rankChain + d.marks[e.at].group - groupFirst - 1
-			}
+		if e.rank != rankNone && !next.beats(e) {
+			next.insert(d, e)
 		}
 	}
-	return rival
+	for _, e := range next.list {
+		if !slices.ContainsFunc(best.list, func(x scored) bool { return x.at == e.at }) {
+			best.list = append(best.list, e)
+		}
+	}
+	slices.SortFunc(best.list, d.better)
+	d.mem.listed, d.mem.next = best.list, next.list
+	return best.list, r.rival
+}
+
+// ranking is what the rank of an endpoint depends on.
+type ranking struct {
+	first   int32 // position in Served
+	weights int32 // of the choice
+	risk    model.Risk
+	scope   Scope
+	noLess  bool // NoLessSafe
+	rival   float64
+}
+
+func (d *decision) ranking(first int) ranking {
+	f := &d.eligible[first]
+	r := ranking{
+		first: f.at, weights: d.facts[f.at].weights, risk: d.facts[f.at].risk, rival: -1,
+		scope: d.strategy.Fallback.scope(), noLess: d.strategy.Fallback.NoLessSafe,
+	}
+	if d.anyModel && r.scope == ScopeAny && d.in.ChainOf != nil {
+		d.markChain(d.in.ChainOf(int(f.at)))
+	}
+	return r
+}
+
+// rank sets the rank of e and notes the best score of another model.
+func (d *decision) rank(e *scored, r *ranking) {
+	f := &d.facts[e.at]
+	same := e.group == groupFirst
+	if d.anyModel {
+		if same = f.weights == r.weights; !same && e.score > r.rival {
+			r.rival = e.score
+		}
+	}
+	switch {
+	case e.at == r.first:
+		e.rank = rankFirst
+	case r.scope == ScopeNone, r.noLess && riskier(f.risk, r.risk):
+		e.rank = rankNone
+	case same:
+		e.rank = rankSame
+	case r.scope == ScopeSameModel:
+		e.rank = rankNone
+	default:
+		group := e.group
+		if d.anyModel {
+			group = d.marks[e.at].group // its place in the chain, if it has one
+		}
+		if e.rank = rankNext; group > groupFirst {
+			e.rank = rankChain + group - groupFirst - 1
+		}
+	}
 }
 
 // markChain notes for each eligible endpoint its place in the chain.
@@ -168,73 +233,49 @@ func (d *decision) markChain(chain [][]int32) {
 	}
 }
 
-// sameModel reports whether two records are the same weights.
-func sameModel(a, b *model.Model) bool {
-	if a == b {
-		return true
-	}
-	if a.Canonical == "" || b.Canonical == "" {
-		return a.ID == b.ID
-	}
-	return a.Canonical == b.Canonical
-}
-
 // riskier reports whether risk a is above b; unknown is above critical.
 func riskier(a, b model.Risk) bool { return a-1 > b-1 } // unknown, 0, wraps to the highest
 
-// kept returns the candidates that the plan lists, by falling score: the best
-// Input.Keep and the first attempts.
-func (d *decision) kept() []scored {
-	keep := d.in.Keep
-	if keep <= 0 || keep >= len(d.eligible) {
-		slices.SortFunc(d.eligible, func(a, b scored) int { return d.better(&a, &b) })
-		return d.eligible
-	}
-	list := d.best(make([]scored, 0, keep+d.attempts), keep, false)
-	var few [8]scored
-	for _, e := range d.best(few[:0], d.attempts, true) {
-		if e.rank != rankNone && !slices.ContainsFunc(list, func(x scored) bool { return x.at == e.at }) {
-			list = append(list, e)
-		}
-	}
-	slices.SortFunc(list, func(a, b scored) int { return d.better(&a, &b) })
-	return list
+// shortlist keeps the n best endpoints that it was offered, by rank first if
+// ranked.
+type shortlist struct {
+	list   []scored
+	n      int
+	ranked bool
 }
 
-// best appends the n best eligible endpoints to dst, by rank first if ranked.
-func (d *decision) best(dst []scored, n int, ranked bool) []scored {
-	for k := range d.eligible {
-		e := d.eligible[k]
-		if ranked && e.rank == rankNone {
-			continue
-		}
-		if len(dst) == n {
-			last := &dst[n-1]
-			if ranked && e.rank > last.rank || (!ranked || e.rank == last.rank) && e.score < last.score {
-				continue
+// beats reports whether the list is full of better ones; a tie is left to insert.
+func (l *shortlist) beats(e *scored) bool {
+	if len(l.list) < l.n {
+		return false
+	}
+	last := &l.list[l.n-1]
+	if l.ranked && e.rank != last.rank {
+		return e.rank > last.rank
+	}
+	return e.score < last.score
+}
+
+func (l *shortlist) insert(d *decision, e *scored) {
+	at := len(l.list)
+	for ; at > 0; at-- {
+		x := &l.list[at-1]
+		if l.ranked && x.rank != e.rank {
+			if x.rank < e.rank {
+				break
 			}
+		} else if d.better(*x, *e) < 0 {
+			break
 		}
-		at := len(dst)
-		for at > 0 && d.before(&e, &dst[at-1], ranked) {
-			at--
-		}
-		if at == n {
-			continue
-		}
-		if len(dst) < n {
-			dst = append(dst, e)
-		}
-		copy(dst[at+1:], dst[at:])
-		dst[at] = e
 	}
-	return dst
-}
-
-func (d *decision) before(a, b *scored, ranked bool) bool {
-	if ranked && a.rank != b.rank {
-		return a.rank < b.rank
+	if at == l.n {
+		return
 	}
-	return d.better(a, b) < 0
+	if len(l.list) < l.n {
+		l.list = append(l.list, scored{})
+	}
+	copy(l.list[at+1:], l.list[at:])
+	l.list[at] = *e
 }
 
 // order returns the n attempts among the kept candidates, which are sorted by

@@ -9,7 +9,7 @@ import (
 // The constants of the formulae in the package comment.
 const (
 	costHalfUSDPerMillion = 1.0    // scores ½
-	costMinTokens         = 1000.0 // a smaller call is scored as one of these
+	costMinTokens         = 1000   // a smaller call is scored as one of these
 	latencyHalfMS         = 1000.0 // scores ½
 	failureHalf           = 0.05   // scores ½
 
@@ -19,6 +19,8 @@ const (
 	priorSafety        = 0.4
 	priorFailure       = 0.02
 	priorFailureWeight = 10.0
+
+	unknownContext = 4096 // tokens
 
 	lowPriorityShare = 0.8  // of the places, for calls of low priority
 	spreadEpsilon    = 0.02 // scores this close are near equals
@@ -34,46 +36,37 @@ var riskScore = [...]float64{
 	model.RiskUnknown: priorSafety, model.RiskLow: 1, model.RiskMedium: 0.7, model.RiskHigh: 0.3, model.RiskCritical: 0,
 }
 
-func qualityScore(s *model.Served) (float64, bool) {
-	if !s.QualityKnown {
-		return priorQuality, false
-	}
-	return min(max(s.Quality, 0), 1), true
-}
-
 func costScore(e *model.Estimate) (float64, bool) {
 	if !e.Priced {
 		return priorCost, false
 	}
 	const nanoPerToken = costHalfUSDPerMillion * 1e9 / 1e6
-	tokens := max(float64(e.InputTokens+e.OutputTokens), costMinTokens)
-	return 1 / (1 + math.Sqrt(max(float64(e.Expected), 0)/(tokens*nanoPerToken))), true
+	x := float64(max(e.Expected, 0))
+	h := float64(max(e.InputTokens+e.OutputTokens, costMinTokens)) * nanoPerToken
+	return h / (h + math.Sqrt(x*h)), true // 1/(1+√(x/h)) with one division
 }
 
 // latency is the expected time to the first token in milliseconds.
-func (d *decision) latency(s *model.Served, h *model.Health) (ms float64, known bool) {
-	ms = priorLatencyMS
-	if f := s.Model.LatencyMS; f != nil && f.Value >= 0 {
-		ms, known = f.Value, true
+func (d *decision) latency(f *fact, h *model.Health) (ms float64, known bool) {
+	ms, known = f.latency, f.latencyKnown
+	measured := h.TTFTMS
+	if measured == 0 && h.LatencyMS < ms {
+		measured = h.LatencyMS // of whole answers, which bounds it
 	}
-	base := ms
-	switch n := h.Samples * (1 - h.ErrorRate); {
-	case h.TTFTMS > 0:
-		ms = (n*h.TTFTMS + base) / (n + 1)
-		known = known || n >= 1
-	case h.LatencyMS > 0 && h.LatencyMS < base:
-		ms = (n*h.LatencyMS + base) / (n + 1)
+	if measured > 0 {
+		n := h.Samples * (1 - h.ErrorRate)
+		ms = (n*measured + ms) / (n + 1)
 		known = known || n >= 1
 	}
-	if s.MaxConcurrency > 0 {
-		ms += d.wait(s, h, base)
+	if f.places > 0 {
+		ms += d.wait(f, h)
 	}
 	return ms, known
 }
 
 // wait is the time in milliseconds until the endpoint has a free place.
-func (d *decision) wait(s *model.Served, h *model.Health, base float64) float64 {
-	places := float64(s.MaxConcurrency)
+func (d *decision) wait(f *fact, h *model.Health) float64 {
+	places := float64(f.places)
 	ahead := float64(h.InFlight) + 1
 	switch {
 	case d.priority <= model.PriorityLow:
@@ -84,7 +77,7 @@ func (d *decision) wait(s *model.Served, h *model.Health, base float64) float64 
 	if ahead -= places; ahead <= 0 {
 		return 0
 	}
-	return ahead * max(h.LatencyMS, base) / places
+	return ahead * max(h.LatencyMS, f.latency) / places
 }
 
 // whole is the expected time of the whole answer in milliseconds, given that to
@@ -111,42 +104,41 @@ func availabilityScore(h *model.Health) float64 {
 
 // score is the composite of the endpoint at i.
 func (d *decision) score(i int) float64 {
-	s, h := &d.served[i], &d.health[i]
-	q, _ := qualityScore(s)
+	f, h := &d.facts[i], &d.health[i]
 	c, _ := costScore(&d.estimates[i])
-	ms, _ := d.latency(s, h)
+	ms, _ := d.latency(f, h)
 	w := &d.weights
-	return w.Quality*q + w.Cost*c + w.Latency*latencyScore(ms) +
-		w.Safety*riskScore[s.Model.Risk] + w.Availability*availabilityScore(h)
+	return w.Quality*f.quality + w.Cost*c + w.Latency*latencyScore(ms) +
+		w.Safety*riskScore[f.risk] + w.Availability*availabilityScore(h)
 }
 
 // terms are the parts of that composite.
 func (d *decision) terms(i int) (t model.Terms) {
-	s, h, e := &d.served[i], &d.health[i], &d.estimates[i]
-	t.Quality.Score, t.Quality.Known = qualityScore(s)
+	f, h, e := &d.facts[i], &d.health[i], &d.estimates[i]
+	t.Quality.Score, t.Quality.Known = f.quality, f.qualityKnown
 	if t.Quality.Known {
-		t.Quality.Value = s.Quality
+		t.Quality.Value = d.served[i].Quality
 	}
 	if t.Cost.Score, t.Cost.Known = costScore(e); t.Cost.Known {
 		t.Cost.Value = e.Expected.USD()
 	}
-	t.Latency.Value, t.Latency.Known = d.latency(s, h)
+	t.Latency.Value, t.Latency.Known = d.latency(f, h)
 	t.Latency.Score = latencyScore(t.Latency.Value)
-	t.Safety = model.Term{Score: riskScore[s.Model.Risk], Value: float64(s.Model.Risk), Known: s.Model.Risk != model.RiskUnknown}
+	t.Safety = model.Term{Score: riskScore[f.risk], Value: float64(f.risk), Known: f.risk != model.RiskUnknown}
 	t.Availability = model.Term{Score: availabilityScore(h), Value: 1 - failure(h), Known: h.Samples >= 1}
 	return t
 }
 
 // load is what breaks near ties: seconds of work that wait per place.
 func (d *decision) load(i int) float64 {
-	s, h := &d.served[i], &d.health[i]
+	f, h := &d.facts[i], &d.health[i]
 	calls := float64(h.InFlight) + float64(h.Queued)
 	seconds, places := spreadSeconds, spreadPlaces
 	if h.LatencyMS > 0 {
 		seconds = h.LatencyMS / 1000
 	}
-	if s.MaxConcurrency > 0 {
-		places = float64(s.MaxConcurrency)
+	if f.places > 0 {
+		places = float64(f.places)
 	}
 	return calls * seconds / places
 }
