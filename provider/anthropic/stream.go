@@ -122,8 +122,10 @@ func (s *stream) event(cur *piece, ev sse.Event) error {
 	switch string(kind) {
 	case `"message_start"`:
 		message, _ := obj.Get("message")
+		s.finish(cur)
 		s.out = t.start(s.out, message)
 		cur.Usage = t.counts.usage()
+		s.finish(cur)
 	case `"content_block_start"`, `"content_block_delta"`, `"content_block_stop"`:
 		var size int
 		s.out, size = t.content(s.out, string(kind), obj)

@@ -25,6 +25,7 @@ var (
 	// The endpoint is set up for a model that the server does not have.
 	modelCodes = []string{
 		"model_not_found",      // OpenAI
+		"model_not_supported",  // Hugging Face, with status 400
 		"model_decommissioned", // Groq, with status 400
 		"invalid_model",        // Mistral, with status 400
 		"deploymentnotfound",   // Azure
