@@ -16,6 +16,10 @@ const Source = "huggingface"
 // Hugging Face's own router.
 const Provider = "huggingface"
 
+// ParamPipelineTag is the Param of the error about a model whose pipeline tag
+// has no task type here: such a model is not wrong, only of no use.
+const ParamPipelineTag = "pipeline_tag"
+
 // Info is the part of the Hub's model information that is read.
 type Info struct {
 	ID          string      `json:"id"`
@@ -120,7 +124,7 @@ func (i *Info) Record() (*model.Model, error) {
 	}
 	m.Tasks = tasks(tag, i.hasChatTemplate())
 	if m.Tasks == nil {
-		return nil, model.Invalidf(op, "pipeline_tag", "%q has no task type here: want one of %s", tag, strings.Join(PipelineTags(), ", "))
+		return nil, model.Invalidf(op, ParamPipelineTag, "pipeline tag %q has no task type: known are %s", tag, strings.Join(PipelineTags(), ", "))
 	}
 	m.InputModalities, m.OutputModalities = modalities(tag)
 	if slices.Contains(m.InputModalities, "image") && slices.Contains(m.Tasks, model.TaskChat) {

@@ -23,7 +23,11 @@ func parseHub(data []byte) ([]Record, error) {
 			r.Problems = []schema.Problem{{Message: "want an object, got " + clip(e.raw)}}
 		} else if m, err := hub.Decode(e.raw); err != nil {
 			me := model.AsError(err)
-			r.Problems = []schema.Problem{{Path: me.Param, Message: me.Message}}
+			if me.Param == hub.ParamPipelineTag {
+				r.Skip = me.Message
+			} else {
+				r.Problems = []schema.Problem{{Path: me.Param, Message: me.Message}}
+			}
 		} else {
 			r.Model, r.Ignored = m, hub.Ignored(raw)
 		}

@@ -131,7 +131,8 @@ func liteLLMName(m *model.Model, key string, f *fields) {
 	m.ID = model.ModelID(m.Provider + "/" + m.Upstream)
 }
 
-// liteLLMLimits reads token limits. max_tokens is the old name of the answer's
+// liteLLMLimits reads token limits. The longest input counts as the context
+// length, which is what it is for most models and never too much; max_tokens is the old name of the answer's
 // limit where max_output_tokens is missing; of embeddings it is the input's.
 func liteLLMLimits(m *model.Model, f *fields) {
 	in, out, either := f.tokens("max_input_tokens"), f.tokens("max_output_tokens"), f.tokens("max_tokens")

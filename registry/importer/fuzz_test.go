@@ -1,0 +1,54 @@
+package importer
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// fuzzFormat checks of any input that it is an error or records, and that each
+// record is a model, problems or a reason to skip it.
+func fuzzFormat(f *testing.F, format Format, samples ...string) {
+	o := options(f, "")
+	for _, s := range samples {
+		f.Add(sample(f, s))
+	}
+	f.Add([]byte(`{"a":{"b":{"c":[1e999]}}}`))
+	f.Add([]byte("{\"data\":[[],null,1,\"x\",{}]}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse(format, data, o)
+		if err != nil {
+			if file != nil {
+				t.Error("an error and a file")
+			}
+			return
+		}
+		for _, r := range file.Records {
+			if (r.Model == nil) == (r.Problems == nil && r.Skip == "") {
+				t.Errorf("%s: want a model, problems or a skip: %+v", r.Path, r)
+			}
+			if r.Model != nil {
+				if _, err := json.Marshal(r.Model); err != nil {
+					t.Errorf("%s: cannot be stored: %v", r.Path, err)
+				}
+			}
+		}
+	})
+}
+
+func FuzzLiteLLM(f *testing.F)     { fuzzFormat(f, LiteLLM, "litellm.json") }
+func FuzzOpenRouter(f *testing.F)  { fuzzFormat(f, OpenRouter, "openrouter.json") }
+func FuzzHuggingFace(f *testing.F) { fuzzFormat(f, HuggingFace, "hub.json") }
+func FuzzCartrita(f *testing.F)    { fuzzFormat(f, Cartrita, "models.yaml", "models.jsonl") }
+func FuzzAuto(f *testing.F) {
+	fuzzFormat(f, Auto, "litellm.json", "openrouter.json", "hub.json", "models.yaml")
+}
+
+func BenchmarkLiteLLM(b *testing.B) {
+	data, o := sample(b, "litellm.json"), options(b, "")
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, err := Parse(LiteLLM, data, o); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
