@@ -35,6 +35,15 @@ type Loaded struct {
 	File      string
 	Overrides map[string]string // path of a setting → the flag or variable that set it
 	Warnings  []Problem         // what may be a mistake and is none by itself
+
+	root *node // of the file; nil without one
+}
+
+// Refuse makes the error for problems that only those can find who use the
+// configuration: a model that does not exist, a port that is taken. The
+// problems need a Path and a Message; their place is added. Nil for none.
+func (l *Loaded) Refuse(problems []Problem) error {
+	return failure("config.Refuse", l.locate(l.root, problems))
 }
 
 // Load builds a configuration from its layers and validates it. The error is
@@ -64,6 +73,7 @@ func build(o Options, data []byte) (*Loaded, error) {
 	l := &Loaded{Config: Default(), File: o.File, Overrides: map[string]string{}}
 	root, problems := parseDocument(o.File, data)
 	if root != nil {
+		l.root = root
 		d := decoder{source: o.File}
 		d.decode(root, reflect.ValueOf(&l.Config).Elem(), "")
 		problems = append(problems, d.problems...)

@@ -247,3 +247,14 @@ func TestLimitsOfADocument(t *testing.T) {
 		}
 	}
 }
+
+func TestRefuseAddsThePlace(t *testing.T) {
+	l := parse(t, "providers:\n- name: a\n  base_url: http://127.0.0.1:1\n  endpoints:\n  - {model: nope}\n")
+	if err := l.Refuse(nil); err != nil {
+		t.Errorf("no problems: %v", err)
+	}
+	err := l.Refuse([]Problem{{Path: "providers[0].endpoints[0].model", Message: "no such model"}})
+	if ps := Problems(err); len(ps) != 1 || ps[0].String() != "c.yaml:5:6: providers[0].endpoints[0].model: no such model" {
+		t.Errorf("got %v", err)
+	}
+}

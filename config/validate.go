@@ -50,7 +50,7 @@ func (v *validator) config() {
 	v.telemetry()
 	v.oneOf("events.fsync", c.Events.Fsync, FsyncOff, FsyncBatch)
 	v.atLeast("events.segment", int64(c.Events.Segment), int64(64*KiB), "64KiB")
-	v.atLeast("events.max_spool", int64(c.Events.MaxSpool), int64(c.Events.Segment), "events.segment")
+	v.atLeast("events.max_spool", int64(c.Events.MaxSpool), 2*int64(c.Events.Segment), "twice events.segment")
 	v.embeddings()
 	v.url("discovery.ollama_url", c.Discovery.OllamaURL)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -220,3 +221,12 @@ func serveStream(failure *model.Error, chunks ...string) func(context.Context, *
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}

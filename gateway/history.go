@@ -13,20 +13,6 @@ import (
 	"github.com/cartrita/cartrita/model"
 )
 
-// wireEvent is an event as the API shows it.
-type wireEvent struct {
-	ID     string        `json:"id"`
-	Kind   event.Kind    `json:"kind"`
-	At     time.Time     `json:"at"`
-	CallID model.CallID  `json:"call_id"`
-	Record *model.Record `json:"record"`
-	Missed uint64        `json:"missed,omitempty"` // events that this stream lost just before this one
-}
-
-func toWire(e event.Event) wireEvent {
-	return wireEvent{ID: e.ID, Kind: e.Kind, At: e.At, CallID: e.Call, Record: e.Record, Missed: e.Missed}
-}
-
 // listEvents serves GET /api/v1/events, latest first. limit counts calls: the
 // events of one call stay together.
 func (g *Gateway) listEvents(x *exchange) {
@@ -44,11 +30,11 @@ func (g *Gateway) listEvents(x *exchange) {
 		x.fail(model.AsError(err))
 		return
 	}
-	events := []wireEvent{}
+	events := []event.Event{}
 	for _, c := range page.Calls {
 		for _, e := range slices.Backward(event.Of(c)) {
 			if len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind) {
-				events = append(events, toWire(e))
+				events = append(events, e)
 			}
 		}
 	}
@@ -147,7 +133,7 @@ func (g *Gateway) relayEvents(x *exchange, cancel context.CancelFunc, events ite
 		}
 	}()
 	for e := range events {
-		data, err := marshal(fmt.Appendf(nil, "id: %s\nevent: %s\ndata: ", e.ID, e.Kind), toWire(e))
+		data, err := marshal(fmt.Appendf(nil, "id: %s\nevent: %s\ndata: ", e.ID, e.Kind), e)
 		if err != nil || !write(append(data, "\n\n"...)) {
 			break
 		}

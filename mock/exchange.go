@@ -98,6 +98,10 @@ func (x *exchange) stream(ctx context.Context) {
 		return
 	}
 	x.buf = x.d.begin(x.buf, x.t)
+	if breakAt == 0 { // here, since an answer may have no token to show
+		x.breakOff(ctx)
+		return
+	}
 	for i, a := range x.t.answers {
 		for p := range a.parts() {
 			if sent == breakAt {
@@ -114,10 +118,6 @@ func (x *exchange) stream(ctx context.Context) {
 		}
 		x.buf = x.d.end(x.buf, x.t, i)
 	}
-	if breakAt >= 0 { // an answer without a token
-		x.breakOff(ctx)
-		return
-	}
 	x.buf = x.d.done(x.buf, x.t)
 	if !x.flush(ctx) {
 		x.m.stats.canceled.Add(1)
@@ -132,7 +132,7 @@ func (x *exchange) breakAt() int64 {
 	switch x.fail {
 	case failCut, failStall, failStream:
 		if at := int64(x.t.profile.BreakAfter); at > 0 {
-			return min(at, shown-1)
+			return max(min(at, shown-1), 0)
 		}
 		return x.dice.Int64N(max(shown, 1))
 	}

@@ -1,6 +1,7 @@
 package mock
 
 import (
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -66,10 +67,8 @@ func (s *sampler) value(dst, schema []byte, name string, depth int) []byte {
 		return s.array(dst, schema, name, depth)
 	case "string":
 		return appendString(dst, s.text(schema, name))
-	case "integer":
-		return strconv.AppendInt(dst, int64(s.number(schema)), 10)
-	case "number":
-		return strconv.AppendFloat(dst, s.number(schema)+0.5, 'f', -1, 64)
+	case "integer", "number":
+		return strconv.AppendFloat(dst, s.number(schema), 'f', -1, 64)
 	case "boolean":
 		return strconv.AppendBool(dst, s.rng.IntN(2) == 0)
 	}
@@ -155,8 +154,8 @@ func numeric(raw []byte, def float64) float64 {
 
 // number picks a whole number within the bounds of the schema.
 func (s *sampler) number(schema []byte) float64 {
-	low := numeric(member(schema, "minimum"), numeric(member(schema, "exclusiveMinimum"), 0)+1)
-	high := numeric(member(schema, "maximum"), numeric(member(schema, "exclusiveMaximum"), low+100)-1)
+	low := math.Ceil(numeric(member(schema, "minimum"), numeric(member(schema, "exclusiveMinimum"), 0)+1))
+	high := math.Floor(numeric(member(schema, "maximum"), numeric(member(schema, "exclusiveMaximum"), low+100)-1))
 	if high <= low {
 		return low
 	}

@@ -99,9 +99,8 @@ type Exclusion struct {
 // Reason says in words why the endpoint was excluded.
 func (e Exclusion) Reason() string {
 	num := func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
-	have := num(e.Have)
 	if e.Unknown {
-		have = "unknown"
+		return e.unknownReason(num)
 	}
 	switch e.Filter {
 	case FilterName:
@@ -113,9 +112,6 @@ func (e Exclusion) Reason() string {
 	case FilterCredentials:
 		return "has no credentials: " + e.Detail + " is not set"
 	case FilterLicense:
-		if e.Unknown {
-			return "is not known to allow commercial use"
-		}
 		return "does not allow commercial use"
 	case FilterRisk:
 		return fmt.Sprintf("has risk level %s, at most %s is allowed", riskWord(e.Have), riskWord(e.Want))
@@ -126,15 +122,45 @@ func (e Exclusion) Reason() string {
 	case FilterExcludedTags:
 		return "has the excluded tag " + strconv.Quote(e.Detail)
 	case FilterContextLength:
-		return fmt.Sprintf("holds %s tokens, the call needs about %s", have, num(e.Want))
+		if e.Detail != "" {
+			return fmt.Sprintf("gives answers of at most %s tokens, the call allows %s", num(e.Have), num(e.Want))
+		}
+		return fmt.Sprintf("holds %s tokens, the call needs about %s", num(e.Have), num(e.Want))
 	case FilterMinQuality:
-		return fmt.Sprintf("has quality %s, at least %s is asked", have, num(e.Want))
+		return fmt.Sprintf("has quality %s, at least %s is asked", num(e.Have), num(e.Want))
 	case FilterMaxCost:
-		return fmt.Sprintf("costs $%s %s, at most $%s is allowed", have, e.Detail, num(e.Want))
+		return fmt.Sprintf("costs up to $%s %s, at most $%s is allowed", num(e.Have), e.Detail, num(e.Want))
 	case FilterMaxLatency:
-		return fmt.Sprintf("has latency %s ms, at most %s ms is allowed", have, num(e.Want))
+		if e.Detail != "" {
+			return fmt.Sprintf("answers in about %s ms, %s ms are left to the deadline", num(e.Have), num(e.Want))
+		}
+		return fmt.Sprintf("has latency %s ms, at most %s ms is allowed", num(e.Have), num(e.Want))
 	case FilterCircuit:
+		if e.Have > 0 {
+			return fmt.Sprintf("is not taking calls for %s s: %s", num(e.Have), e.Detail)
+		}
 		return "is not taking calls: " + e.Detail
+	}
+	return e.Filter.String()
+}
+
+// unknownReason words an exclusion for a figure that nobody knows.
+func (e Exclusion) unknownReason(num func(float64) string) string {
+	switch e.Filter {
+	case FilterLicense:
+		return "is not known to allow commercial use"
+	case FilterRisk:
+		return fmt.Sprintf("has no known risk level, at most %s is allowed", riskWord(e.Want))
+	case FilterFeatures:
+		return "is not known to have " + e.Detail
+	case FilterContextLength:
+		return fmt.Sprintf("has no known context length, the call needs about %s tokens", num(e.Want))
+	case FilterMinQuality:
+		return fmt.Sprintf("has no known quality, at least %s is asked", num(e.Want))
+	case FilterMaxCost:
+		return fmt.Sprintf("has no known price, at most $%s %s is allowed", num(e.Want), e.Detail)
+	case FilterMaxLatency:
+		return fmt.Sprintf("has no known latency, at most %s ms is allowed", num(e.Want))
 	}
 	return e.Filter.String()
 }

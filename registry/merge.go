@@ -2,6 +2,7 @@ package registry
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/cartrita/cartrita/model"
@@ -12,7 +13,8 @@ import (
 // merge lays what a source says over what the registry has: a field that the
 // source knows replaces the old one, a field on which it is silent stays. A
 // cost profile is one statement and is replaced as a whole; metrics and
-// throughputs are replaced one by one. Features move between the two lists.
+// throughputs are replaced one by one. Tasks are added, never taken away: no
+// source lists all of them. Features move between the two lists.
 func merge(old, said *model.Model) *model.Model {
 	m := *old
 	set(&m.Canonical, said.Canonical)
@@ -34,7 +36,7 @@ func merge(old, said *model.Model) *model.Model {
 	set(&m.Pricing, said.Pricing)
 	set(&m.LastBenchmark, said.LastBenchmark)
 	list(&m.Aliases, said.Aliases)
-	list(&m.Tasks, said.Tasks)
+	m.Tasks = union(old.Tasks, said.Tasks)
 	list(&m.InputModalities, said.InputModalities)
 	list(&m.OutputModalities, said.OutputModalities)
 	list(&m.Quantizations, said.Quantizations)
@@ -62,6 +64,16 @@ func list[S ~[]T, T any](into *S, v S) {
 	}
 }
 
+func union[T comparable](old, said []T) []T {
+	out := slices.Clone(old)
+	for _, v := range said {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
 func overlay(old, said map[string]model.Figure) map[string]model.Figure {
 	if len(said) == 0 {
 		return old
@@ -84,6 +96,7 @@ func (r *Registry) normalise(in *model.Model) (*model.Model, []schema.Problem) {
 	if m.Canonical == "" {
 		m.Canonical = string(m.ID)
 	}
+	m.Features, m.MissingFeatures = ordered(m.Features), ordered(m.MissingFeatures)
 	doc, err := encode(&m)
 	if err != nil {
 		return nil, []schema.Problem{{Message: err.Error()}}
@@ -93,6 +106,15 @@ func (r *Registry) normalise(in *model.Model) (*model.Model, []schema.Problem) {
 		return nil, problems
 	}
 	return out, checkRecord(out)
+}
+
+// ordered puts features in the order of the vocabulary, so that the order in
+// which a file names them is no change.
+func ordered(fs []model.Feature) []model.Feature {
+	if len(fs) == 0 {
+		return nil
+	}
+	return slices.Sorted(slices.Values(fs))
 }
 
 // checkRecord checks what a schema cannot say.

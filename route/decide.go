@@ -147,7 +147,8 @@ func (d *decision) lookAtAll() {
 	}
 }
 
-// lookAtNamed looks at the endpoints of the named model and of its chain only.
+// lookAtNamed looks at the endpoints of the named model and of its chain only;
+// the others are not even excluded.
 func (d *decision) lookAtNamed() {
 	safest := model.RiskUnknown
 	for _, at := range d.in.Named {
@@ -164,11 +165,6 @@ func (d *decision) lookAtNamed() {
 			}
 		}
 	}
-	rest := len(d.marks)
-	for _, n := range d.counts {
-		rest -= n
-	}
-	d.counts[model.FilterName] = rest
 }
 
 // look judges one endpoint, once.
@@ -197,7 +193,7 @@ func (d *decision) plan() *model.Plan {
 
 	p := &model.Plan{
 		Strategy: d.strategy.Name, Weights: d.weights, Seed: d.in.Seed, Snapshot: d.in.Snapshot,
-		Considered: len(d.marks), Eligible: len(d.eligible), Excluded: d.exclusions(), Spread: first != lead,
+		Considered: d.considered(), Eligible: len(d.eligible), Excluded: d.exclusions(), Spread: first != lead,
 		Candidates: make([]model.Candidate, len(kept)),
 	}
 	attempts := 0
@@ -231,11 +227,19 @@ func decisiveness(score, rival float64) float64 {
 	return 0.5 + 0.5*min(max(score-rival, 0)/clearLead, 1)
 }
 
+// considered is the number of endpoints that were looked at.
+func (d *decision) considered() (n int) {
+	for _, of := range d.counts {
+		n += of
+	}
+	return n
+}
+
 // exclusions lists what was excluded, those that came furthest first.
 func (d *decision) exclusions() []model.Exclusion {
-	n := len(d.marks) - d.counts[passed]
+	n := d.considered() - d.counts[passed]
 	if d.in.Keep > 0 {
-		n = min(n-d.counts[model.FilterName], d.in.Keep)
+		n = min(n, d.in.Keep)
 	}
 	// One pass: the counts by filter say where each filter's entries begin.
 	var next [passed + 1]int
@@ -244,7 +248,7 @@ func (d *decision) exclusions() []model.Exclusion {
 	}
 	out := make([]model.Exclusion, n)
 	for i, m := range d.marks {
-		if m.filter == passed {
+		if m.filter == passed || m.group == groupNone {
 			continue
 		}
 		if at := next[m.filter]; at < n {

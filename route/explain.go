@@ -33,7 +33,7 @@ func Explain(p *model.Plan) string {
 	if rival := runnerUp(p); rival != nil {
 		fmt.Fprintf(&b, " %s.", comparison(&p.Weights, first, rival))
 	}
-	if names := unknownTerms(&first.Terms); len(names) > 0 {
+	if names := unknownTerms(&p.Weights, &first.Terms); len(names) > 0 {
 		fmt.Fprintf(&b, " Not known of it and scored by a cautious prior: %s.", strings.Join(names, ", "))
 	}
 	if e := first.Estimate; e.Priced {
@@ -45,23 +45,23 @@ func Explain(p *model.Plan) string {
 
 // standing says where the choice stands among the candidates.
 func standing(p *model.Plan) string {
-	of := fmt.Sprintf("%s of %s endpoints may serve the call", thousands(p.Eligible), thousands(p.Considered))
+	of := fmt.Sprintf("of the %s endpoints that may serve the call", thousands(p.Eligible))
 	lead := &p.Candidates[0]
 	first := p.First()
 	switch {
 	case p.Spread:
-		return fmt.Sprintf("%s, and among the near equals it is less loaded (%s) than the best, %s (score %s, load %s)",
-			of, figure(first.Load), lead.Endpoint, figure(lead.Score), figure(lead.Load))
+		return fmt.Sprintf("%s it is nearly as good as the best, %s (score %s), and less loaded (%s against %s)",
+			of, lead.Endpoint, figure(lead.Score), figure(first.Load), figure(lead.Load))
 	case p.Attempts[0].Step == model.StepChain:
-		return of + ", no endpoint of the model asked for among them, and it leads that model's fallback chain"
-	case p.Eligible == 1 && p.Considered == 1:
-		return "it is the only endpoint"
+		return "no endpoint of the model asked for may serve the call, and it leads that model's fallback chain"
+	case p.Considered == 1:
+		return "it is the only endpoint to choose from"
 	case p.Eligible == 1:
-		return of + ", it alone"
+		return fmt.Sprintf("of %s endpoints it alone may serve the call", thousands(p.Considered))
 	case lead == first:
-		return of + ", it scores best"
+		return of + " it scores best"
 	}
-	return of + ", it scores best of the model asked for"
+	return of + " it scores best among those of the model asked for"
 }
 
 type namedTerm struct {
@@ -84,9 +84,12 @@ func termList(w *model.Weights, t *model.Terms) [5]namedTerm {
 func termsInWords(p *model.Plan) string {
 	var parts []string
 	for _, n := range termList(&p.Weights, &p.First().Terms) {
+		if n.weight == 0 {
+			continue
+		}
 		s := fmt.Sprintf("%s %s × %s", n.name, figure(n.weight), figure(n.term.Score))
-		if n.term.Known || n.name == "latency" {
-			s += " (" + valueInWords(n.name, n.term.Value) + ")"
+		if value := valueInWords(n.name, n.term.Value); n.term.Known && value != "" {
+			s += " (" + value + ")"
 		}
 		parts = append(parts, s)
 	}
@@ -104,14 +107,24 @@ func valueInWords(name string, v float64) string {
 	case "availability":
 		return strconv.FormatFloat(100*v, 'f', 1, 64) + " % succeed"
 	}
-	return figure(v)
+	return "" // quality is its own score
 }
 
-// runnerUp is the best-scored candidate beside the choice.
+// runnerUp is the best-scored candidate that the choice was held against, nil
+// if there is none. Where a better one was passed over, the call named a model
+// and only the endpoints of that model competed.
 func runnerUp(p *model.Plan) *model.Candidate {
-	for i := range p.Candidates {
-		if i != p.Attempts[0].Candidate {
-			return &p.Candidates[i]
+	if choice := p.Attempts[0].Candidate; choice == 0 || p.Spread {
+		for i := range p.Candidates {
+			if i != choice {
+				return &p.Candidates[i]
+			}
+		}
+		return nil
+	}
+	for _, a := range p.Attempts {
+		if a.Step == model.StepSameModel {
+			return &p.Candidates[a.Candidate]
 		}
 	}
 	return nil
@@ -153,9 +166,9 @@ func comparison(w *model.Weights, first, rival *model.Candidate) string {
 	return s + " it leads by " + words("+", ahead) + " and is behind by " + words("−", behind)
 }
 
-func unknownTerms(t *model.Terms) (names []string) {
-	for _, n := range termList(&model.Weights{}, t) {
-		if !n.term.Known {
+func unknownTerms(w *model.Weights, t *model.Terms) (names []string) {
+	for _, n := range termList(w, t) {
+		if !n.term.Known && n.weight > 0 {
 			names = append(names, n.name)
 		}
 	}

@@ -25,26 +25,24 @@ type ExcludedEndpoint struct {
 // circuit stands between an endpoint and the call, else for these conditions.
 func (d *decision) refusal() error {
 	const op = "route.Decide"
-	details := &NoCandidate{Considered: len(d.marks), Counts: map[string]int{}}
+	details := &NoCandidate{Considered: d.considered(), Counts: map[string]int{}}
 	var by []string
 	for f := passed; f > 0; f-- {
 		filter := f - 1
-		if n := d.counts[filter]; n > 0 && (d.anyModel || filter != model.FilterName) {
+		if n := d.counts[filter]; n > 0 {
 			details.Counts[filter.String()] = n
 			by = append(by, fmt.Sprintf("%d by %s", n, filter))
 		}
 	}
 	for _, x := range d.exclusions() {
-		if d.anyModel || x.Filter != model.FilterName {
-			details.Excluded = append(details.Excluded, ExcludedEndpoint{x, x.Reason()})
-		}
+		details.Excluded = append(details.Excluded, ExcludedEndpoint{x, x.Reason()})
 	}
 	if d.counts[model.FilterCircuit] > 0 {
 		e := d.notNow(op)
 		e.Details = details
 		return e
 	}
-	e := model.Errorf(op, model.KindNoCandidate, "no endpoint may serve this call: %s excluded", strings.Join(by, ", "))
+	e := model.Errorf(op, model.KindNoCandidate, "no endpoint may serve this call; excluded: %s", strings.Join(by, ", "))
 	e.Details = details
 	required, excluded := &d.bounds.required, &d.bounds.excluded
 	switch tag, both := contradiction(required, excluded); {

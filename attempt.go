@@ -1,0 +1,151 @@
+package cartrita
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cartrita/cartrita/internal/gate"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/route"
+)
+
+// attempt sends the call to one endpoint and relays the answer. Whatever
+// happens, the endpoint's place is given back, its health learns the outcome,
+// and the record has a row.
+func (r *run) attempt(ctx context.Context, d route.Decision) (failure *model.Error) {
+	cand := &r.plan.Candidates[d.Candidate]
+	r.final = cand.Index
+	r.rec.Attempts = append(r.rec.Attempts, model.Attempt{
+		Endpoint: cand.Endpoint, Model: cand.Model, Step: d.Step, Retry: r.retries(cand.Endpoint, d.Action),
+	})
+	row := &r.rec.Attempts[len(r.rec.Attempts)-1]
+	r.rec.Estimated = cand.Estimate.Expected
+
+	if g := r.view.gates[cand.Index]; g != nil {
+		if failure = r.enter(ctx, g, cand.Index); failure != nil {
+			row.Error = recorded(failure)
+			return failure
+		}
+		defer g.Leave()
+	}
+	start := r.now()
+	row.StartMS = millis(start.Sub(r.call.Received))
+	ticket, ok := r.view.health[cand.Index].Begin(start)
+	if !ok {
+		failure = &model.Error{Op: "cartrita.attempt", Kind: model.KindUnavailable, Message: "the endpoint takes no calls now"}
+		row.Error = recorded(failure)
+		return failure
+	}
+	finished := false
+	defer func() { // also when a panic passes: our fault is not the endpoint's
+		if !finished {
+			r.view.health[cand.Index].Done(r.now(), ticket, model.Outcome{Failed: true, Kind: model.KindInternal})
+		}
+	}()
+	failure = r.send(ctx, cand.Index)
+	if failure != nil && ctx.Err() != nil {
+		failure = interrupted(ctx, failure)
+	}
+	finished = true
+	r.view.health[cand.Index].Done(r.now(), ticket, r.finish(row, start, cand, failure))
+	return failure
+}
+
+// retries counts how often the endpoint was tried before, for a retry.
+func (r *run) retries(id model.EndpointID, action route.Action) (n int) {
+	if action != route.Retry {
+		return 0
+	}
+	for i := range r.rec.Attempts {
+		if r.rec.Attempts[i].Endpoint == id {
+			n++
+		}
+	}
+	return n
+}
+
+// enter waits for a place at an endpoint that takes a limited number of calls.
+func (r *run) enter(ctx context.Context, g *gate.Gate, index int) *model.Error {
+	r.view.health[index].Queue(1)
+	err := g.Enter(ctx, int8(r.call.Criteria.Context.Priority))
+	r.view.health[index].Queue(-1)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gate.ErrFull):
+		return &model.Error{Op: "cartrita.attempt", Kind: model.KindUnavailable, Message: "the endpoint's queue is full", Err: err}
+	}
+	return interrupted(ctx, model.AsError(err))
+}
+
+// send makes the attempt. For a stream it returns when the stream has ended.
+func (r *run) send(ctx context.Context, index int) *model.Error {
+	r.relay = relay{out: r.relay.out[:0]}
+	r.resp = nil
+	ep := r.view.snap.Served[index].Endpoint
+	client := r.settings.Load().Providers[ep.Provider]
+	if client == nil {
+		return &model.Error{Op: "cartrita.attempt", Kind: model.KindUnavailable, Message: "the provider was removed from the configuration"}
+	}
+	before := r.now()
+	resp, err := client.Do(ctx, ep, r.call)
+	r.upstream += r.now().Sub(before)
+	if err != nil {
+		return model.AsError(err)
+	}
+	r.resp = resp
+	if resp.Stream == nil {
+		r.relay.usage = resp.Usage
+		return nil
+	}
+	defer resp.Stream.Close()
+	trust := r.view.trusts[index]
+	r.relay.hold = !trust.live(r.view.health[index].View(before).InFlight)
+	failure := r.relay.run(r, resp.Stream)
+	trust.learn(failure)
+	return failure
+}
+
+// finish completes the attempt's row with what it used and cost, and returns
+// what the endpoint's health learns.
+func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate, failure *model.Error) model.Outcome {
+	latency := r.now().Sub(start)
+	row.LatencyMS = millis(latency)
+	ttft := latency
+	if r.call.Stream {
+		ttft = 0
+		if !r.relay.first.IsZero() {
+			ttft = r.relay.first.Sub(start)
+		}
+	}
+	row.TTFTMS = millis(ttft)
+	out := model.Outcome{Latency: latency, TTFT: ttft}
+	if r.resp != nil {
+		row.Status = r.resp.Status
+	}
+	if failure != nil {
+		row.Status = max(row.Status, failure.Status)
+		row.Error = recorded(failure)
+		row.TTFTMS = millis(max(0, r.relay.first.Sub(start)))
+		out.Failed, out.Kind, out.RetryAfter = true, failure.Kind, failure.RetryAfter
+	}
+	if r.resp != nil { // the upstream took the call: it bills what it produced
+		row.Usage = r.counted(cand, failure != nil)
+		bill := r.view.profiles[cand.Index].Price(row.Usage)
+		row.Cost = bill.Total
+		addCost(&r.rec.Cost, bill)
+	}
+	out.OutputTokens = row.Usage.Output.Or(0)
+	return out
+}
+
+func recorded(e *model.Error) *model.Failure {
+	msg := e.Message
+	if msg == "" {
+		msg = e.Kind.String()
+	}
+	return &model.Failure{Kind: e.Kind, Message: msg}
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,138 @@
+package cartrita
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cartrita/cartrita/cost"
+	"github.com/cartrita/cartrita/health"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/route"
+)
+
+// AutoModel is the model name that leaves the choice to the router;
+// "auto:<strategy>" also names the strategy.
+const AutoModel = "auto"
+
+// question is what a decision is asked for, whoever asks.
+type question struct {
+	id       model.CallID
+	name     string // of the model, as asked
+	criteria *model.Criteria
+	task     model.Task
+	needs    model.FeatureSet
+	size     cost.Request
+	text     func() string // the prompt's text, decoded; called only near a context limit
+	received time.Time
+	keep     int
+}
+
+// answer is a decision together with what it rests on, which a fallback reads again.
+type answer struct {
+	in   route.Input
+	plan *model.Plan
+	view *view
+	mem  *scratch
+}
+
+// decide takes the snapshots, estimates every endpoint and asks the router.
+// The caller gives ans.mem back by release. On an error of the router ans.plan
+// may be nil.
+func (s *Service) decide(q *question, ans *answer) error {
+	set := s.settings.Load()
+	ans.view = s.current()
+	snap := ans.view.snap
+	ans.in = route.Input{
+		Criteria: q.criteria, Task: q.task, Needs: q.needs, MaxOutput: q.size.MaxOutput,
+		Served: snap.Served, ChainOf: snap.ChainOf,
+		Seed: binary.LittleEndian.Uint64(q.id[8:]), Snapshot: snap.Version,
+		Now: s.now(), Received: q.received, MaxAttempts: set.MaxAttempts, Keep: q.keep,
+	}
+	if err := ans.choose(q, set, snap); err != nil {
+		return err
+	}
+	ans.mem = s.scratch.Get().(*scratch)
+	ans.mem.size(len(snap.Served))
+	ans.in.Scratch = &ans.mem.route
+	ans.in.Health = health.Views(ans.mem.health, ans.view.health, ans.in.Now)
+	ans.in.Estimates = ans.mem.estimates
+	s.cost.Estimates(ans.mem.estimates, ans.view.profiles, q.size)
+	s.countNearLimits(q, ans)
+	var err error
+	ans.plan, err = route.Decide(&ans.in)
+	return err
+}
+
+// choose resolves the names in the question: the strategy and the model.
+func (ans *answer) choose(q *question, set *Settings, snap *registry.Snapshot) error {
+	name, strategy := q.name, q.criteria.Strategy
+	if name == "" || name == AutoModel {
+		name = q.criteria.Model
+	}
+	if after, ok := strings.CutPrefix(name, AutoModel+":"); ok {
+		if strategy == "" {
+			strategy = after
+		}
+		name = AutoModel
+	}
+	var err error
+	if ans.in.Strategy, err = set.Strategies.Get(strategy); err != nil {
+		return err
+	}
+	if name == "" || name == AutoModel {
+		return nil
+	}
+	match, err := snap.Resolve(name)
+	if err != nil {
+		return err
+	}
+	if len(match.Served) == 0 && len(match.Chain) == 0 {
+		return &model.Error{
+			Op: "cartrita.decide", Kind: model.KindNotFound, Param: "model",
+			Message: fmt.Sprintf("model %q is in the registry, but no endpoint is configured for it: set its provider's key or add it to a provider in the configuration", name),
+		}
+	}
+	ans.in.Named, ans.in.Chain = match.Served, match.Chain
+	if ans.in.Named == nil {
+		ans.in.Named = []int32{}
+	}
+	return nil
+}
+
+// countNearLimits replaces the predicted size of the prompt by the exact one
+// at endpoints whose context limit lies within the prediction's error.
+func (s *Service) countNearLimits(q *question, ans *answer) {
+	// A token is at least a byte: a prompt with fewer bytes than the smallest
+	// context has tokens fits everywhere.
+	if q.text == nil || q.size.Images > 0 || q.size.PromptBytes+q.size.MaxOutput.Or(0) < ans.view.minContext {
+		return
+	}
+	text := ""
+	for i := range ans.in.Served {
+		served := &ans.in.Served[i]
+		limit := served.Context - q.size.MaxOutput.Or(0)
+		if served.Context == 0 || !s.cost.NeedsExact(ans.view.profiles[i], q.size, limit) {
+			continue
+		}
+		if text == "" {
+			text = q.text()
+		}
+		if n, exact := s.cost.CountTokens(ans.view.profiles[i], text); exact {
+			size := q.size
+			size.InputTokens = model.Known(n)
+			ans.in.Estimates[i] = s.cost.Estimate(ans.view.profiles[i], size)
+			ans.in.Estimates[i].Method = model.MethodCounted
+		}
+	}
+}
+
+// release gives the decision's memory back. ans.in must not be used afterwards.
+func (s *Service) release(ans *answer) {
+	if ans.mem != nil {
+		s.scratch.Put(ans.mem)
+		ans.mem, ans.in = nil, route.Input{}
+	}
+}

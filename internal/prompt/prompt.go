@@ -1,0 +1,145 @@
+// Package prompt looks at the prompt of a request in OpenAI's shape without
+// decoding its text: how large it is and what it asks of a model.
+//
+// Sizes count bytes as received, JSON escapes included: the ratio of tokens
+// to bytes is learned on the same measure, so the escapes are inside it.
+package prompt
+
+import (
+	"github.com/cartrita/cartrita/internal/jsonscan"
+	"github.com/cartrita/cartrita/model"
+)
+
+// Size is what a prompt holds. Add sizes to join prompts.
+type Size struct {
+	Bytes  int64            // of text
+	Images int              // image parts
+	Needs  model.FeatureSet // that the parts ask for
+}
+
+// Messages measures the value of a chat request's "messages": an array of
+// objects with string or array contents. The error is KindInvalid and names
+// the path of the field, such as messages[2].content.
+func Messages(raw []byte) (Size, error) {
+	if len(raw) == 0 || raw[0] != '[' {
+		return Size{}, model.Invalidf("prompt", "messages", "want an array of messages")
+	}
+	var s Size
+	var err error
+	n := 0
+	jsonscan.Each(raw, func(_, msg []byte) bool {
+		err = s.message(n, msg)
+		n++
+		return err == nil
+	})
+	if err == nil && n == 0 {
+		err = model.Invalidf("prompt", "messages", "want at least one message")
+	}
+	return s, err
+}
+
+func (s *Size) message(n int, msg []byte) (err error) {
+	if msg[0] != '{' {
+		return model.Invalidf("prompt", index("messages", n), "want an object with role and content")
+	}
+	role := false
+	jsonscan.Each(msg, func(key, value []byte) bool {
+		switch string(key) {
+		case `"role"`:
+			role = value[0] == '"'
+		case `"content"`:
+			err = s.content(index("messages", n)+".content", value)
+		case `"tool_calls"`, `"name"`, `"refusal"`, `"function_call"`, `"reasoning_content"`:
+			s.Bytes += textBytes(value)
+		}
+		return err == nil
+	})
+	if err == nil && !role {
+		err = model.Invalidf("prompt", index("messages", n)+".role", "want a string: system, developer, user, assistant or tool")
+	}
+	return err
+}
+
+// content measures a message's content: null, a string, or an array of parts.
+func (s *Size) content(path string, raw []byte) (err error) {
+	switch raw[0] {
+	case 'n':
+	case '"':
+		s.Bytes += int64(len(raw) - 2)
+	case '[':
+		n := 0
+		jsonscan.Each(raw, func(_, part []byte) bool {
+			if part[0] != '{' {
+				err = model.Invalidf("prompt", index(path, n), "want an object with a type")
+				return false
+			}
+			s.part(part)
+			n++
+			return true
+		})
+	default:
+		err = model.Invalidf("prompt", path, "want a string or an array of parts")
+	}
+	return err
+}
+
+func (s *Size) part(raw []byte) {
+	jsonscan.Each(raw, func(key, value []byte) bool {
+		switch string(key) {
+		case `"text"`, `"refusal"`:
+			s.Bytes += textBytes(value)
+		case `"image_url"`, `"image"`:
+			s.Images++
+			s.Needs |= model.Features(model.FeatureVision)
+		case `"input_audio"`:
+			s.Needs |= model.Features(model.FeatureAudioInput)
+		case `"file"`:
+			s.Needs |= model.Features(model.FeatureFileInput)
+		}
+		return true
+	})
+}
+
+// Text measures the value of "prompt" or "input": a string, an array of
+// strings, an array of token ids, or an array of those. tokens is the number
+// of token ids in it.
+func Text(raw []byte) (s Size, tokens int64) {
+	switch raw[0] {
+	case '"':
+		s.Bytes = int64(len(raw) - 2)
+	case '[':
+		jsonscan.Each(raw, func(_, v []byte) bool {
+			switch v[0] {
+			case '"':
+				s.Bytes += int64(len(v) - 2)
+			case '[':
+				_, n := Text(v)
+				tokens += n
+			default:
+				tokens++
+			}
+			return true
+		})
+	}
+	return s, tokens
+}
+
+// textBytes is the length of a string without quotes, or of any other value.
+func textBytes(raw []byte) int64 {
+	if raw[0] == '"' {
+		return int64(len(raw) - 2)
+	}
+	return int64(len(raw))
+}
+
+func index(path string, n int) string {
+	var digits [20]byte
+	i := len(digits)
+	for {
+		i--
+		digits[i] = byte('0' + n%10)
+		if n /= 10; n == 0 {
+			return path + "[" + string(digits[i:]) + "]"
+		}
+	}
+}

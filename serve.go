@@ -1,0 +1,203 @@
+package cartrita
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cartrita/cartrita/cost"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/provider"
+	"github.com/cartrita/cartrita/route"
+)
+
+// keepCandidates bounds the candidates and exclusions that a call's record lists.
+const keepCandidates = 16
+
+// Serve carries one call from its arrival to its record: decide, record the
+// intent, attempt until an answer comes or the plan is used up, price, record
+// the outcome, and only then finish the answer, so that no caller sees an end
+// that a crash could forget.
+//
+// The record is read-only. An error is returned only when nothing was written
+// to w: the gateway then renders it. A stream that fails after its start ends
+// in w.End. Kinds: those of route.Decide, registry.Resolve and provider.Client.
+func (s *Service) Serve(ctx context.Context, call *model.Call, w Writer) (*model.Record, error) {
+	r := newRun(s, call, w)
+	defer s.release(&r.answer)
+	ctx, cancel := r.withDeadline(ctx)
+	defer cancel()
+
+	if err := s.decide(&r.question, &r.answer); err != nil {
+		return r.refused(model.AsError(err))
+	}
+	r.rec.Plan = r.plan
+	r.rec.Estimated = r.plan.First().Estimate.Expected
+	if err := s.events.Intent(r.rec); err != nil {
+		return nil, err
+	}
+	defer r.recordPanic()
+	failure := r.attempts(ctx)
+	r.settle(failure)
+	return r.rec, r.deliver(failure)
+}
+
+// run is one call on its way.
+type run struct {
+	*Service
+	call *model.Call
+	w    Writer
+	question
+	answer
+	rec *model.Record
+
+	resp     *provider.Response // of the attempt that succeeded
+	final    int                // index in view of the endpoint tried last
+	started  bool               // content has reached the caller
+	shown    time.Time          // when it did
+	settled  bool
+	relay    relay         // of the latest streamed attempt
+	upstream time.Duration // spent waiting on upstreams
+}
+
+func newRun(s *Service, call *model.Call, w Writer) *run {
+	return &run{
+		Service: s, call: call, w: w,
+		question: question{
+			id: call.ID, name: call.Model, criteria: &call.Criteria, task: call.Task, needs: call.Needs,
+			size: cost.Request{
+				Task: call.Task, PromptBytes: call.PromptBytes, Images: call.Images, MaxOutput: call.MaxOutput,
+				InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
+			},
+			text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
+		},
+		rec: &model.Record{
+			ID: call.ID, Received: call.Received, Surface: call.Surface, Task: call.Task, Asked: call.Model,
+			Stream: call.Stream, Context: call.Criteria.Context, State: model.StatePlanned,
+		},
+	}
+}
+
+func optional(n *int64) model.Count {
+	if n == nil {
+		return model.Count{}
+	}
+	return model.Known(*n)
+}
+
+// withDeadline bounds the call by the caller's own deadline.
+func (r *run) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	ms := r.call.Criteria.Context.DeadlineMS
+	if ms == nil {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, r.call.Received.Add(time.Duration(*ms)*time.Millisecond))
+}
+
+// refused records a call that no endpoint may serve. A call that names an
+// unknown model or strategy is a mistake in the request, of which no record is kept.
+func (r *run) refused(failure *model.Error) (*model.Record, error) {
+	if failure.Kind == model.KindNotFound || failure.Kind == model.KindInvalid {
+		return nil, failure
+	}
+	r.rec.Plan = r.plan
+	r.settle(failure)
+	return r.rec, failure
+}
+
+// attempts follows the plan until an attempt succeeds, content has reached the
+// caller, or the router says stop. It returns nil or the last failure.
+func (r *run) attempts(ctx context.Context) *model.Error {
+	next := route.Decision{
+		Action: route.Fall, Candidate: r.plan.Attempts[0].Candidate, Step: r.plan.Attempts[0].Step,
+	}
+	for {
+		failure := r.attempt(ctx, next)
+		if failure == nil || r.started {
+			return failure
+		}
+		if ctx.Err() != nil {
+			return interrupted(ctx, failure)
+		}
+		next = route.Next(&r.in, r.plan, r.rec.Attempts, failure)
+		if next.Action == route.Stop {
+			return failure
+		}
+		if !sleep(ctx, next.Wait) {
+			return interrupted(ctx, failure)
+		}
+	}
+}
+
+// interrupted is the failure of a call whose context ended.
+func interrupted(ctx context.Context, cause *model.Error) *model.Error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &model.Error{Op: "cartrita.Serve", Kind: model.KindTimeout, Message: "the call's deadline passed", Err: cause}
+	}
+	return &model.Error{Op: "cartrita.Serve", Kind: model.KindCanceled, Message: "the caller went away", Err: cause}
+}
+
+// sleep waits; false when the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// recordPanic settles a call that a fault of ours broke off, so that it has
+// its one terminal event, and lets the panic go on to the gateway.
+func (r *run) recordPanic() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if !r.settled {
+		r.settle(&model.Error{Op: "cartrita.Serve", Kind: model.KindInternal, Err: fmt.Errorf("panic: %v", p)})
+	}
+	panic(p)
+}
+
+// deliver gives the caller what was held back until the outcome was recorded:
+// the whole answer, or the end of the stream.
+func (r *run) deliver(failure *model.Error) error {
+	if failure != nil && !r.started {
+		return failure
+	}
+	var err error
+	switch {
+	case r.started:
+		if failure == nil {
+			err = r.relay.tail(r)
+		}
+		if err == nil {
+			err = r.w.End(r.rec, failure)
+		}
+	default:
+		err = r.w.Answer(r.info(), r.resp.Status, r.resp.Header, r.resp.Body)
+	}
+	if err != nil { // the call itself is complete, recorded and paid for
+		r.log.Debug("caller left before the end of the answer", "call", r.call.ID, "error", err)
+	}
+	return nil
+}
+
+// info is what the caller is told when the answer begins.
+func (r *run) info() Info {
+	last := &r.rec.Attempts[len(r.rec.Attempts)-1]
+	served := &r.view.snap.Served[r.final]
+	return Info{
+		ID: r.call.ID, Model: last.Model, Endpoint: last.Endpoint, Provider: served.Provider,
+		Attempts: len(r.rec.Attempts), Estimated: r.rec.Estimated,
+		Cost: r.rec.Cost.Total, CostKnown: r.settled && !r.rec.Cost.Unpriced,
+		Overhead: r.now().Sub(r.call.Received) - r.upstream,
+	}
+}

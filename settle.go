@@ -1,0 +1,159 @@
+package cartrita
+
+import (
+	"strconv"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/cartrita/cartrita/internal/jsonscan"
+	"github.com/cartrita/cartrita/model"
+)
+
+// settle completes the record and writes it, once, however the call ended.
+func (r *run) settle(failure *model.Error) {
+	r.settled = true
+	rec := r.rec
+	rec.State = model.StateCompleted
+	if failure != nil {
+		rec.State = model.StateFailed
+		rec.Error = recorded(failure)
+	}
+	if n := len(rec.Attempts); n > 0 {
+		last := &rec.Attempts[n-1]
+		rec.Model, rec.Endpoint, rec.Usage, rec.TTFTMS = last.Model, last.Endpoint, last.Usage, last.TTFTMS
+		rec.Provider = r.view.snap.Served[r.final].Provider
+		if r.started { // as the caller sees it, from the call's arrival
+			rec.TTFTMS = millis(r.shown.Sub(r.call.Received))
+		} else if last.TTFTMS > 0 {
+			rec.TTFTMS += last.StartMS
+		}
+		if failure == nil {
+			r.cost.Observe(r.view.profiles[r.final], r.size, last.Usage)
+		}
+	}
+	total := r.now().Sub(r.call.Received)
+	rec.LatencyMS = millis(total)
+	rec.OverheadMS = millis(total - r.upstream)
+	if err := r.events.Outcome(rec); err != nil {
+		r.log.Error("outcome of a call is not durable", "call", rec.ID, "error", err)
+	}
+}
+
+// counted returns the usage of an attempt that the upstream took. Counts that
+// the upstream did not report are estimated and marked as counted; a failed
+// attempt that produced nothing and reported nothing is not billed.
+func (r *run) counted(cand *model.Candidate, failed bool) model.Usage {
+	u := r.relay.usage
+	outBytes := r.relay.outBytes
+	if u.Input.Known && u.Output.Known && !failed {
+		return u
+	}
+	if r.resp.Body != nil && !u.Output.Known {
+		outBytes = answerBytes(r.resp.Body)
+	}
+	if failed && outBytes == 0 && u.Source == "" {
+		return model.Usage{}
+	}
+	if !u.Input.Known {
+		u.Input, u.Source = model.Known(cand.Estimate.InputTokens), model.UsageCounted
+	}
+	// A stream that broke off reports, at best, what it had counted at its
+	// start: the text that came since is what was produced.
+	if n := (outBytes + bytesPerToken - 1) / bytesPerToken; !u.Output.Known || failed && u.Output.N < n {
+		u.Output, u.Source = model.Known(n), model.UsageCounted
+	}
+	return u
+}
+
+// bytesPerToken is the usual length of a token of answer text, for upstreams
+// that do not count.
+const bytesPerToken = 4
+
+// answerBytes is the length of the text in a whole answer.
+func answerBytes(body []byte) (n int64) {
+	gjson.GetBytes(body, "choices").ForEach(func(_, c gjson.Result) bool {
+		n += int64(len(c.Get("message.content").Str) + len(c.Get("message.reasoning_content").Str) + len(c.Get("text").Str))
+		c.Get("message.tool_calls").ForEach(func(_, t gjson.Result) bool {
+			n += int64(len(t.Get("function.name").Str) + len(t.Get("function.arguments").Str))
+			return true
+		})
+		return true
+	})
+	return n
+}
+
+// addCost adds the bill of one attempt to that of the call.
+func addCost(sum *model.CostBreakdown, b model.CostBreakdown) {
+	sum.Total += b.Total
+	sum.Input += b.Input
+	sum.CachedRead += b.CachedRead
+	sum.CacheWrite += b.CacheWrite
+	sum.Output += b.Output
+	sum.Reasoning += b.Reasoning
+	sum.Hardware += b.Hardware
+	sum.Request += b.Request
+	sum.Unpriced = sum.Unpriced || b.Unpriced
+}
+
+// appendUsageEvent appends the event that reports usage, with our cost in it.
+// report is the upstream's own event; without one the usage of the record is
+// written in OpenAI's shape.
+func appendUsageEvent(dst, report []byte, rec *model.Record) []byte {
+	if out, ok := appendWithCost(dst, report, rec); ok {
+		return out
+	}
+	object := "chat.completion.chunk"
+	if rec.Surface == model.SurfaceCompletions {
+		object = "text_completion"
+	}
+	in, out := rec.Usage.Input.Or(0), rec.Usage.Output.Or(0)
+	dst = append(dst, `data: {"id":"`...)
+	dst = rec.ID.AppendTo(dst)
+	dst = append(dst, `","object":"`+object+`","created":`...)
+	dst = strconv.AppendInt(dst, rec.Received.Unix(), 10)
+	dst = append(dst, `,"model":`...)
+	dst = strconv.AppendQuote(dst, string(rec.Model))
+	dst = append(dst, `,"choices":[],"usage":{"prompt_tokens":`...)
+	dst = strconv.AppendInt(dst, in, 10)
+	dst = append(dst, `,"completion_tokens":`...)
+	dst = strconv.AppendInt(dst, out, 10)
+	dst = append(dst, `,"total_tokens":`...)
+	dst = strconv.AppendInt(dst, in+out, 10)
+	dst = appendCost(dst, rec)
+	return append(dst, "}}\n\n"...)
+}
+
+// appendWithCost copies the upstream's event with the cost added to its usage.
+func appendWithCost(dst, report []byte, rec *model.Record) ([]byte, bool) {
+	const prefix = "data: "
+	if len(report) < len(prefix) || string(report[:len(prefix)]) != prefix {
+		return dst, false
+	}
+	obj, err := jsonscan.Parse(report[len(prefix):])
+	if err != nil {
+		return dst, false
+	}
+	raw, ok := obj.Get("usage")
+	if !ok || raw[0] != '{' {
+		return dst, false
+	}
+	usage, err := jsonscan.Parse(raw)
+	if err != nil {
+		return dst, false
+	}
+	if rec.Cost.Unpriced {
+		return append(dst, report...), true
+	}
+	priced := usage.Rewrite(nil, jsonscan.Edit{Key: "cost", Value: rec.Cost.Total.AppendDecimal(nil)})
+	dst = append(dst, prefix...)
+	dst = obj.Rewrite(dst, jsonscan.Edit{Key: "usage", Value: priced})
+	return append(dst, "\n\n"...), true
+}
+
+func appendCost(dst []byte, rec *model.Record) []byte {
+	if rec.Cost.Unpriced {
+		return dst
+	}
+	dst = append(dst, `,"cost":`...)
+	return rec.Cost.Total.AppendDecimal(dst)
+}
