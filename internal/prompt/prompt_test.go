@@ -1,0 +1,94 @@
+package prompt
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/cartrita/cartrita/internal/jsonscan"
+	"github.com/cartrita/cartrita/model"
+)
+
+func TestMessages(t *testing.T) {
+	for _, c := range []struct {
+		name, in string
+		want     Size
+		param    string // of the expected error
+	}{
+		{"strings", `[{"role":"system","content":"abc"},{"role":"user","content":"de\n"}]`, Size{Bytes: 7}, ""},
+		{"parts", `[{"role":"user","content":[{"type":"text","text":"abcd"},{"type":"image_url","image_url":{"url":"data:xyz"}}]}]`,
+			Size{Bytes: 4, Images: 1, Needs: model.Features(model.FeatureVision)}, ""},
+		{"audio and file", `[{"role":"user","content":[{"type":"input_audio","input_audio":{}},{"type":"file","file":{}}]}]`,
+			Size{Needs: model.Features(model.FeatureAudioInput, model.FeatureFileInput)}, ""},
+		{"tool call without content", `[{"role":"assistant","content":null,"tool_calls":[{"id":"x"}]}]`, Size{Bytes: 12}, ""},
+		{"no array", `"hi"`, Size{}, "messages"},
+		{"empty", `[]`, Size{}, "messages"},
+		{"no object", `[{"role":"user","content":"a"},"b"]`, Size{}, "messages[1]"},
+		{"no role", `[{"content":"a"}]`, Size{}, "messages[0].role"},
+		{"content is a number", `[{"role":"user","content":5}]`, Size{}, "messages[0].content"},
+		{"part is a string", `[{"role":"user","content":["a"]}]`, Size{}, "messages[0].content[0]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Messages([]byte(c.in))
+			if c.param != "" {
+				if e := model.AsError(err); e == nil || e.Kind != model.KindInvalid || e.Param != c.param {
+					t.Fatalf("error %v, want one about %s", err, c.param)
+				}
+				return
+			}
+			if err != nil || got != c.want {
+				t.Errorf("%+v, %v; want %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestText(t *testing.T) {
+	for in, want := range map[string][2]int64{
+		`"abc"`:            {3, 0},
+		`["ab","c"]`:       {3, 0},
+		`[1,2,3]`:          {0, 3},
+		`[[1,2],[3]]`:      {0, 3},
+		`[]`:               {0, 0},
+		`{"not":"a text"}`: {0, 0},
+	} {
+		if s, n := Text([]byte(in)); s.Bytes != want[0] || n != want[1] {
+			t.Errorf("Text(%s) = %d bytes, %d tokens; want %v", in, s.Bytes, n, want)
+		}
+	}
+}
+
+// FuzzMessages: no validated array makes it panic, and what it counts is
+// never more than what is there.
+func FuzzMessages(f *testing.F) {
+	for _, s := range []string{
+		`[{"role":"user","content":"hi"}]`, `[{"role":"user","content":[{"type":"text","text":"a"}]}]`, `[[]]`, `[{"role":1}]`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if !json.Valid(in) {
+			return
+		}
+		obj, err := jsonscan.Parse(append(append([]byte(`{"m":`), in...), '}'))
+		if err != nil {
+			return
+		}
+		raw, _ := obj.Get("m")
+		if s, err := Messages(raw); err == nil && (s.Bytes < 0 || s.Bytes > int64(len(raw)) || s.Images > len(raw)) {
+			t.Fatalf("%q: %+v", in, s)
+		}
+		if s, n := Text(raw); s.Bytes > int64(len(raw)) || n > int64(len(raw)) {
+			t.Fatalf("%q: %+v, %d tokens", in, s, n)
+		}
+	})
+}
+
+func BenchmarkMessages(b *testing.B) {
+	in := []byte(`[{"role":"system","content":"You are kind."},{"role":"user","content":"Why do rivers bend?"}]`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Messages(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
