@@ -30,9 +30,9 @@
 //	truthfulqa  value/100   w ½
 //	hellaswag   value/100   w ½
 //	mt_bench    value/10    w 1
-//	arena_elo   1 / (1 + 10^((1050 − value)/400))   w 2
+//	arena_elo   1 / (1 + 10^((1020 − value)/400))   w 2
 //
-// The last is the expected score against a model rated 1050, a centre chosen
+// The last is the expected score against a model rated 1020, a centre chosen
 // so that arena_elo and mmlu agree on the models for which both are published
 // (the test prints by how much). A metric named composite wins over the
 // formula. Custom metrics have no common scale and do not count. A record

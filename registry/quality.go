@@ -7,7 +7,7 @@ import (
 )
 
 // arenaCentre is the Elo rating that scores one half.
-const arenaCentre = 1050
+const arenaCentre = 1020
 
 // metric says how one metric enters the composite.
 type metric struct {

@@ -28,10 +28,12 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func clock() time.Time { return noon }
 
+func noCatalogue() (*catalogue.Catalogue, error) { return &catalogue.Catalogue{}, nil }
+
 // small is a registry over a store without the embedded catalogue.
 func small(t testing.TB, s registry.Store) *registry.Registry {
 	t.Helper()
-	r := registry.New(registry.Config{Store: s, Clock: clock, Catalogue: func() (*catalogue.Catalogue, error) { return &catalogue.Catalogue{}, nil }})
+	r := registry.New(registry.Config{Store: s, Clock: clock, Catalogue: noCatalogue})
 	if err := r.Load(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -457,7 +459,7 @@ func TestRunNoticesOtherWriters(t *testing.T) {
 		store := &shared{}
 		here := registry.New(registry.Config{
 			Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-			Catalogue: func() (*catalogue.Catalogue, error) { return &catalogue.Catalogue{}, nil },
+			Catalogue: noCatalogue,
 		})
 		if err := here.Load(ctx); err != nil {
 			t.Fatal(err)

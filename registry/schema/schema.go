@@ -15,7 +15,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,11 +105,20 @@ func absurd(out []Problem, at string, doc any) []Problem {
 			out = absurd(out, join(at, strconv.Itoa(i)), v)
 		}
 	case json.Number:
-		if f, err := d.Float64(); len(d) > 100 || err != nil || f != 0 && math.Abs(f) < 1e-300 {
+		if !sensible(string(d)) {
 			return append(out, Problem{at, "want a number of sensible size"})
 		}
 	}
 	return out
+}
+
+func sensible(number string) bool {
+	exponent := 0
+	if i := strings.IndexAny(number, "eE"); i >= 0 {
+		exponent, _ = strconv.Atoi(number[i+1:]) // out of range: the largest or smallest int
+	}
+	_, err := strconv.ParseFloat(number, 64)
+	return err == nil && len(number) <= 100 && exponent > -400
 }
 
 // collect gathers the leaves of the error tree; inner nodes say nothing new.
