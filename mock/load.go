@@ -67,11 +67,11 @@ func place(data []byte, err error) string {
 
 // culprit finds the innermost node below n that does not decode as t.
 func culprit(n ast.Node, t reflect.Type) ast.Node {
-	if n == nil || yaml.NodeToValue(n, reflect.New(t).Interface(), yaml.Strict()) == nil {
-		return nil
-	}
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
+	}
+	if n == nil || yaml.NodeToValue(n, reflect.New(t).Interface(), yaml.Strict()) == nil {
+		return nil
 	}
 	switch n := n.(type) {
 	case *ast.SequenceNode:
