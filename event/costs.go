@@ -1,0 +1,222 @@
+package event
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Dimension is what costs are grouped by.
+type Dimension string
+
+// The dimensions.
+const (
+	ByModel    Dimension = "model"
+	ByEndpoint Dimension = "endpoint"
+	ByProvider Dimension = "provider"
+	ByTask     Dimension = "task"
+	ByStrategy Dimension = "strategy"
+	ByUser     Dimension = "user"
+	ByWorkflow Dimension = "workflow" // workflow run id
+	ByStage    Dimension = "stage"
+	ByDay      Dimension = "day"  // UTC: "2026-11-23"
+	ByHour     Dimension = "hour" // UTC: "2026-11-23T18:00Z"
+)
+
+// Dimensions lists them all, in the order in which to offer them.
+func Dimensions() []Dimension {
+	return []Dimension{ByModel, ByEndpoint, ByProvider, ByTask, ByStrategy, ByUser, ByWorkflow, ByStage, ByDay, ByHour}
+}
+
+// OfContext reports whether calls may lack a value in the dimension and
+// rollups keep it apart, because it can take any number of values.
+func (d Dimension) OfContext() bool { return d == ByUser || d == ByWorkflow || d == ByStage }
+
+// CostQuery asks for costs by one dimension. Rollups are hourly: Since is
+// rounded down and Until up to the whole hour.
+type CostQuery struct {
+	Since, Until time.Time // of the end of the call; zero: open
+	By           Dimension // "": the total alone
+	// Restrictions; at most one of User, Workflow and Stage, and then By is
+	// none of the other two.
+	Model    model.ModelID
+	Endpoint model.EndpointID
+	Provider string
+	Task     *model.Task
+	Strategy string
+	User     string
+	Workflow string
+	Stage    string
+}
+
+// Check returns the query with its times rounded, or a KindInvalid error for
+// one that rollups cannot answer. Implementations of Reader call it first.
+func (q CostQuery) Check() (CostQuery, error) {
+	const op = "event.Costs"
+	if q.By != "" && !slices.Contains(Dimensions(), q.By) {
+		return q, model.Invalidf(op, "by", "is %q, want one of model, endpoint, provider, task, strategy, user, workflow, stage, day, hour", q.By)
+	}
+	set := 0
+	for _, v := range []string{q.User, q.Workflow, q.Stage} {
+		if v != "" {
+			set++
+		}
+	}
+	if d, _ := q.Restriction(); set > 1 || set == 1 && q.By.OfContext() && q.By != d {
+		return q, model.Invalidf(op, "by", "rollups hold users, workflow runs and stages apart from each other: ask for one of them at a time")
+	}
+	q.Since = q.Since.UTC().Truncate(time.Hour)
+	if up := q.Until.UTC().Truncate(time.Hour); q.Until.After(up) {
+		q.Until = up.Add(time.Hour)
+	}
+	if !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		return q, model.Invalidf(op, "until", "must be after since")
+	}
+	return q, nil
+}
+
+// Restriction returns the context dimension that the query is restricted to,
+// and its value; "" for none.
+func (q *CostQuery) Restriction() (Dimension, string) {
+	switch {
+	case q.User != "":
+		return ByUser, q.User
+	case q.Workflow != "":
+		return ByWorkflow, q.Workflow
+	case q.Stage != "":
+		return ByStage, q.Stage
+	}
+	return "", ""
+}
+
+// CostReport is the answer to a CostQuery.
+type CostReport struct {
+	By     Dimension  `json:"by,omitempty"`
+	Since  time.Time  `json:"since,omitzero"` // as rounded
+	Until  time.Time  `json:"until,omitzero"` // as rounded
+	Total  CostSum    `json:"total"`
+	Groups []CostLine `json:"groups"` // highest cost first; by day and hour: in time order
+}
+
+// CostLine is the sum of one group.
+type CostLine struct {
+	Key string `json:"key"` // "" for calls that have no value in the dimension
+	CostSum
+}
+
+// CostSum adds up calls that ended.
+type CostSum struct {
+	Calls      int64       `json:"calls"`
+	Failed     int64       `json:"failed"`
+	Cost       model.Money `json:"cost_usd"`
+	Estimated  model.Money `json:"estimated_usd"`  // what was expected before
+	Unpriced   int64       `json:"unpriced_calls"` // calls whose cost is a lower bound
+	Input      int64       `json:"input_tokens"`
+	CachedRead int64       `json:"cached_read_tokens"`
+	CacheWrite int64       `json:"cache_write_tokens"`
+	Output     int64       `json:"output_tokens"`
+	Reasoning  int64       `json:"reasoning_tokens"`
+	LatencyMS  float64     `json:"mean_latency_ms"` // over Calls
+	TTFTMS     float64     `json:"mean_ttft_ms"`    // over calls that had a first token
+}
+
+// Tally is a sum under way: what a rollup keeps. The zero value is empty.
+type Tally struct {
+	CostSum           // its means are not used
+	Latency   float64 // ms, sum over Calls
+	TTFT      float64 // ms, sum over TTFTCalls
+	TTFTCalls int64
+}
+
+// Add counts a call that ended.
+func (t *Tally) Add(r *model.Record) {
+	one := Tally{CostSum: CostSum{
+		Calls: 1, Cost: r.Cost.Total, Estimated: r.Estimated, Input: r.Usage.Input.Or(0), CachedRead: r.Usage.CachedRead.Or(0),
+		CacheWrite: r.Usage.CacheWrite.Or(0), Output: r.Usage.Output.Or(0), Reasoning: r.Usage.Reasoning.Or(0),
+	}, Latency: finite(r.LatencyMS)}
+	if r.State == model.StateFailed {
+		one.Failed = 1
+	}
+	if r.Cost.Unpriced {
+		one.Unpriced = 1
+	}
+	if ttft := finite(r.TTFTMS); ttft > 0 {
+		one.TTFT, one.TTFTCalls = ttft, 1
+	}
+	t.Merge(one, 1)
+}
+
+// Merge adds sign × u.
+func (t *Tally) Merge(u Tally, sign int64) {
+	t.Calls += sign * u.Calls
+	t.Failed += sign * u.Failed
+	t.Unpriced += sign * u.Unpriced
+	t.Cost += model.Money(sign) * u.Cost
+	t.Estimated += model.Money(sign) * u.Estimated
+	t.Input += sign * u.Input
+	t.CachedRead += sign * u.CachedRead
+	t.CacheWrite += sign * u.CacheWrite
+	t.Output += sign * u.Output
+	t.Reasoning += sign * u.Reasoning
+	t.Latency += float64(sign) * u.Latency
+	t.TTFT += float64(sign) * u.TTFT
+	t.TTFTCalls += sign * u.TTFTCalls
+}
+
+// Sum returns the sums with their means.
+func (t Tally) Sum() CostSum {
+	s := t.CostSum
+	s.LatencyMS, s.TTFTMS = mean(t.Latency, t.Calls), mean(t.TTFT, t.TTFTCalls)
+	return s
+}
+
+func mean(sum float64, n int64) float64 {
+	if n <= 0 {
+		return 0
+	}
+	return max(sum/float64(n), 0)
+}
+
+func finite(f float64) float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0
+	}
+	return f
+}
+
+// NewCostReport makes the report of a checked query: the total and the groups
+// by key. With a context dimension that the query is not restricted to, what
+// the groups lack to the total is the line of calls without a value.
+func NewCostReport(q CostQuery, total Tally, groups map[string]Tally) CostReport {
+	r := CostReport{By: q.By, Since: q.Since, Until: q.Until, Total: total.Sum(), Groups: []CostLine{}}
+	if d, _ := q.Restriction(); q.By.OfContext() && d != q.By {
+		rest := total
+		for _, g := range groups {
+			rest.Merge(g, -1)
+		}
+		if rest.Calls > 0 {
+			r.Groups = append(r.Groups, CostLine{CostSum: rest.Sum()})
+		}
+	}
+	for key, g := range groups {
+		r.Groups = append(r.Groups, CostLine{Key: key, CostSum: g.Sum()})
+	}
+	slices.SortFunc(r.Groups, func(a, b CostLine) int {
+		if q.By == ByDay || q.By == ByHour {
+			return cmp.Compare(a.Key, b.Key)
+		}
+		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Key, b.Key))
+	})
+	return r
+}
+
+// TimeKey names the group of an hour by day or hour.
+func TimeKey(by Dimension, hour time.Time) string {
+	if by == ByDay {
+		return hour.UTC().Format(time.DateOnly)
+	}
+	return hour.UTC().Format("2006-01-02T15:04Z")
+}

@@ -1,0 +1,230 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// Call implements event.Reader.
+func (s *Store) Call(ctx context.Context, id model.CallID) (*model.Record, error) {
+	const op = "sqlite.Call"
+	var seq int64
+	err := s.read.QueryRowContext(ctx, `SELECT seq FROM calls WHERE id = ?`, id[:]).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, model.Errorf(op, model.KindNotFound, "no call %s is stored", id)
+	}
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	e, err := (&blockReader{db: s.read, plans: true}).entry(ctx, seq)
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	return event.ParseRecord(e.record, e.plan)
+}
+
+// Calls implements event.Reader.
+func (s *Store) Calls(ctx context.Context, f event.Filter) (event.Page, error) {
+	const op = "sqlite.Calls"
+	q, err := s.selectCalls(ctx, f)
+	if err != nil || q == nil {
+		return event.Page{}, failure(op, err)
+	}
+	rows, err := s.read.QueryContext(ctx, q.text.String(), q.args...)
+	if err != nil {
+		return event.Page{}, failure(op, err)
+	}
+	defer rows.Close()
+	var page event.Page
+	for rows.Next() {
+		var c event.Call
+		var started sql.NullInt64
+		var strategy sql.NullString
+		if err := rows.Scan(&c.Seq, &started, &strategy); err != nil {
+			return event.Page{}, failure(op, err)
+		}
+		if started.Valid {
+			c.Started = time.UnixMicro(started.Int64).UTC()
+		}
+		c.Strategy = strategy.String
+		page.Calls = append(page.Calls, c)
+	}
+	if err := rows.Err(); err != nil {
+		return event.Page{}, failure(op, err)
+	}
+	if n := f.PageSize(); len(page.Calls) > n {
+		page.Calls = page.Calls[:n]
+		page.Next = strconv.FormatInt(page.Calls[n-1].Seq, 36)
+	}
+	return page, failure(op, s.fillCalls(ctx, page.Calls, f.Plans))
+}
+
+// fillCalls adds the documents to calls, which fall in seq.
+func (s *Store) fillCalls(ctx context.Context, calls []event.Call, plans bool) error {
+	r := blockReader{db: s.read, plans: plans}
+	for i := range calls {
+		c := &calls[i]
+		e, err := r.entry(ctx, c.Seq)
+		if err != nil {
+			return err
+		}
+		c.Ended = time.UnixMicro(e.ended).UTC()
+		if c.Record, err = event.ParseRecord(e.record, e.plan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// blockReader finds the documents of calls; it keeps the block read last.
+type blockReader struct {
+	db      *sql.DB
+	plans   bool
+	entries []entry
+}
+
+func (r *blockReader) entry(ctx context.Context, seq int64) (*entry, error) {
+	if len(r.entries) == 0 || seq < r.entries[0].seq || seq > r.entries[len(r.entries)-1].seq {
+		query := `SELECT seq, records, NULL FROM call_blocks WHERE seq <= ? ORDER BY seq DESC LIMIT 1`
+		if r.plans {
+			query = `SELECT seq, records, plans FROM call_blocks WHERE seq <= ? ORDER BY seq DESC LIMIT 1`
+		}
+		var first int64
+		var records, plans []byte
+		if err := r.db.QueryRowContext(ctx, query, seq).Scan(&first, &records, &plans); err != nil {
+			return nil, err
+		}
+		var err error
+		if r.entries, err = unpack(first, records, plans); err != nil {
+			return nil, err
+		}
+	}
+	for i := range r.entries {
+		if r.entries[i].seq == seq {
+			return &r.entries[i], nil
+		}
+	}
+	return nil, errBlock
+}
+
+// callQuery is a query under construction.
+type callQuery struct {
+	text strings.Builder
+	args []any
+}
+
+// maxTargets is the number of targets up to which each is walked by its own
+// index, newest first; beyond it all calls are.
+const maxTargets = 16
+
+// selectCalls writes the query for a page, newest first, with one row more
+// than the page holds. Without it (nil) nothing can match. Every form walks an
+// index whose last column is seq from its end and stops after the page.
+func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*callQuery, error) {
+	where, args, err := callConditions(f)
+	if err != nil {
+		return nil, err
+	}
+	limit := strconv.Itoa(f.PageSize() + 1)
+	const columns = `SELECT seq, started, strategy FROM calls`
+	q := new(callQuery)
+	if f.Model == "" && f.Endpoint == "" && f.Provider == "" {
+		q.text.WriteString(columns + where + ` ORDER BY seq DESC LIMIT ` + limit)
+		q.args = args
+		return q, nil
+	}
+	ids, err := s.findTargets(ctx, f)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	if len(ids) > maxTargets || f.User != "" || f.Workflow != "" || f.Session != "" {
+		q.text.WriteString(columns + where + ` AND +target IN (` + strings.Join(ids, ",") + `) ORDER BY seq DESC LIMIT ` + limit)
+		q.args = args
+		return q, nil
+	}
+	for i, id := range ids {
+		if i > 0 {
+			q.text.WriteString(` UNION ALL `)
+		}
+		q.text.WriteString(`SELECT * FROM (` + columns + ` INDEXED BY calls_target` + where + ` AND target = ` + id + ` ORDER BY seq DESC LIMIT ` + limit + `)`)
+		q.args = append(q.args, args...)
+	}
+	q.text.WriteString(` ORDER BY seq DESC LIMIT ` + limit)
+	return q, nil
+}
+
+// callConditions writes the part of the condition that is on calls itself.
+func callConditions(f event.Filter) (string, []any, error) {
+	var b strings.Builder
+	b.WriteString(` WHERE 1`)
+	var args []any
+	add := func(cond string, arg any) {
+		b.WriteString(` AND ` + cond)
+		args = append(args, arg)
+	}
+	if !f.Since.IsZero() {
+		add(`seq >= ?`, f.Since.UnixMicro())
+	}
+	if !f.Until.IsZero() {
+		add(`seq < ?`, f.Until.UnixMicro())
+	}
+	if f.Cursor != "" {
+		seq, err := strconv.ParseInt(f.Cursor, 36, 64)
+		if err != nil {
+			return "", nil, model.Invalidf("sqlite.Calls", "cursor", "is not one that a page gave")
+		}
+		add(`seq < ?`, seq)
+	}
+	if f.State == model.StateFailed {
+		b.WriteString(` AND state = 'failed'`) // literally: only then its partial index is used
+	} else if f.State != "" {
+		add(`state = ?`, string(f.State))
+	}
+	if f.Task != nil {
+		add(`task = ?`, f.Task.String())
+	}
+	for _, c := range [...]struct{ column, value string }{
+		{`strategy`, f.Strategy}, {`user_id`, f.User}, {`workflow_id`, f.Workflow}, {`stage`, f.Stage}, {`session_id`, f.Session},
+	} {
+		if c.value != "" {
+			add(c.column+` = ?`, c.value)
+		}
+	}
+	return b.String(), args, nil
+}
+
+// findTargets returns the numbers of the targets that match.
+func (s *Store) findTargets(ctx context.Context, f event.Filter) ([]string, error) {
+	where, args := targetConditions(f.Model, f.Endpoint, f.Provider)
+	rows, err := s.read.QueryContext(ctx, `SELECT id FROM targets t WHERE 1`+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, strconv.FormatInt(id, 10))
+	}
+	return ids, rows.Err()
+}
+
+func targetConditions(m model.ModelID, e model.EndpointID, provider string) (where string, args []any) {
+	for _, c := range [...]struct{ column, value string }{{`model`, string(m)}, {`endpoint`, string(e)}, {`provider`, provider}} {
+		if c.value != "" {
+			where += ` AND t.` + c.column + ` = ?`
+			args = append(args, c.value)
+		}
+	}
+	return where, args
+}

@@ -1,0 +1,135 @@
+package sqlite
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/cartrita/cartrita/event"
+)
+
+// A block holds the documents of up to blockCalls neighbours. Its records
+// column, before compression, is
+//
+//	version (1) | count | entries | record documents
+//	entry: seq − seq of the block | seq − ended | length of the record | 1 + length of the plan, 0 for none
+//
+// in uvarints, and its plans column the plan documents one behind the other.
+// They are apart so that a list without plans reads a seventh of the bytes.
+const (
+	blockVersion = 1
+	blockCalls   = 64
+)
+
+// entry is one call of a block.
+type entry struct {
+	seq, ended int64 // ended in µs since the epoch
+	record     []byte
+	plan       []byte // nil: none
+}
+
+// packer makes blocks; its buffers are reused.
+type packer struct {
+	head, records, plans []byte
+	packedR, packedP     []byte
+}
+
+// pack returns the two columns of a block; they are valid until the next pack.
+func (p *packer) pack(first int64, rows []row) (records, plans []byte) {
+	p.head = append(p.head[:0], blockVersion)
+	p.head = binary.AppendUvarint(p.head, uint64(len(rows)))
+	p.plans = p.plans[:0]
+	for _, r := range rows {
+		c := r.call
+		p.head = binary.AppendUvarint(p.head, uint64(r.seq-first))
+		p.head = binary.AppendUvarint(p.head, uint64(r.seq-c.Ended.UnixMicro()))
+		p.head = binary.AppendUvarint(p.head, uint64(len(c.RecordJSON)))
+		if c.PlanJSON == nil {
+			p.head = append(p.head, 0)
+		} else {
+			p.head = binary.AppendUvarint(p.head, uint64(len(c.PlanJSON))+1)
+			p.plans = append(p.plans, c.PlanJSON...)
+		}
+	}
+	p.records = append(p.records[:0], p.head...)
+	for _, r := range rows {
+		p.records = append(p.records, r.call.RecordJSON...)
+	}
+	p.packedR = s2.Encode(p.packedR[:cap(p.packedR)], p.records)
+	p.packedP = s2.Encode(p.packedP[:cap(p.packedP)], p.plans)
+	return p.packedR, p.packedP
+}
+
+var errBlock = errors.New("a block of call documents is damaged")
+
+// unpack reads a block; plans may be nil, the entries then have none.
+func unpack(first int64, records, plans []byte) ([]entry, error) {
+	b, err := s2.Decode(nil, records)
+	if err != nil {
+		return nil, err
+	}
+	if plans != nil {
+		if plans, err = s2.Decode(nil, plans); err != nil {
+			return nil, err
+		}
+	}
+	if len(b) == 0 || b[0] != blockVersion {
+		return nil, errBlock
+	}
+	r := uvarints{b: b[1:]}
+	n := r.next()
+	if n > uint64(len(b)) {
+		return nil, errBlock
+	}
+	out := make([]entry, n)
+	type size struct{ record, plan uint64 }
+	sizes := make([]size, n)
+	for i := range out {
+		out[i].seq = first + int64(r.next())
+		out[i].ended = out[i].seq - int64(r.next())
+		sizes[i] = size{r.next(), r.next()}
+	}
+	for i := range out {
+		out[i].record = r.take(&r.b, sizes[i].record)
+		if plans != nil && sizes[i].plan > 0 {
+			out[i].plan = r.take(&plans, sizes[i].plan-1)
+		}
+	}
+	if r.bad {
+		return nil, errBlock
+	}
+	return out, nil
+}
+
+// uvarints reads from b and remembers whether it ran out.
+type uvarints struct {
+	b   []byte
+	bad bool
+}
+
+func (r *uvarints) next() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *uvarints) take(from *[]byte, n uint64) []byte {
+	if n > uint64(len(*from)) {
+		r.bad = true
+		return nil
+	}
+	out := (*from)[:n:n]
+	*from = (*from)[n:]
+	return out
+}
+
+// row is a call with its place in the store.
+type row struct {
+	seq  int64
+	call *event.Call
+}

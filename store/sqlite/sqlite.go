@@ -1,0 +1,172 @@
+// Package sqlite keeps what Cartrita must remember in one SQLite file: the
+// changed model records with their versions, every call with its documents,
+// the cost rollups, and how far the event spool has been read.
+//
+// It implements registry.Store, event.Sink and event.Reader. Writing has one
+// connection and one writer at a time; reading has a small pool of its own, and
+// neither waits for the other (write-ahead log). A call costs one narrow row;
+// its documents are compressed together with those of its neighbours, because
+// writing pages is what storing a call costs.
+//
+// synchronous is NORMAL: the file survives a crash of the process with
+// everything, a power loss with everything but the last moments, which the
+// event spool then holds (with event.SyncBatch). The schema is in migrations;
+// Open applies what is missing, also when several processes start at once.
+//
+// It does not talk to a server, does not delete anything, and does not
+// aggregate at query time what the rollups hold. A Store is safe for
+// concurrent use.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/registry"
+)
+
+var (
+	_ registry.Store = (*Store)(nil)
+	_ event.Sink     = (*Store)(nil)
+	_ event.Reader   = (*Store)(nil)
+)
+
+// The defaults of a Config.
+const (
+	DefaultReaders    = 4
+	DefaultCacheBytes = 2 << 20
+	busyTimeout       = 5 * time.Second // for another process that is writing
+)
+
+// Config of a Store. The zero value of a field takes its default.
+type Config struct {
+	Path       string // of the file; required. Its directory is made if missing
+	Readers    int    // connections for reading; default 4
+	CacheBytes int    // page cache of each connection; default 2 MiB
+}
+
+// Store is one SQLite file.
+type Store struct {
+	read *sql.DB
+
+	mu      sync.Mutex // one writer at a time; guards what follows
+	db      *sql.DB    // one connection
+	write   *writer
+	targets map[target]int64
+	last    int64 // highest calls.seq
+}
+
+// Open opens the file, makes it if it is missing, and brings its schema up to
+// date. Errors: KindUnavailable when the file cannot be used, KindConflict when
+// a newer version has written it.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	const op = "sqlite.Open"
+	if c.Path == "" {
+		return nil, model.Invalidf(op, "path", "is missing")
+	}
+	if c.Readers == 0 {
+		c.Readers = DefaultReaders
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = DefaultCacheBytes
+	}
+	if c.Readers < 0 || c.CacheBytes < 0 {
+		return nil, model.Invalidf(op, "readers", "must not be negative, nor cache_bytes")
+	}
+	if err := create(c.Path); err != nil {
+		return nil, unavailable(op, "the database file cannot be used", err)
+	}
+	s := &Store{targets: map[target]int64{}}
+	if err := s.open(ctx, c); err != nil {
+		s.Close()
+		return nil, failure(op, err)
+	}
+	return s, nil
+}
+
+// create makes the file readable by its owner alone; SQLite gives its
+// companions (-wal, -shm) the same mode.
+func create(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (s *Store) open(ctx context.Context, c Config) (err error) {
+	if s.db, err = sql.Open("sqlite", source(c, "immediate")); err != nil {
+		return err
+	}
+	s.db.SetMaxOpenConns(1)
+	if err := migrate(ctx, s.db); err != nil {
+		return err
+	}
+	if s.write, err = newWriter(ctx, s.db); err != nil {
+		return err
+	}
+	if s.read, err = sql.Open("sqlite", source(c, "deferred")+"&_pragma=query_only(1)"); err != nil {
+		return err
+	}
+	s.read.SetMaxOpenConns(c.Readers)
+	s.read.SetMaxIdleConns(2)
+	s.read.SetConnMaxIdleTime(time.Minute)
+	return s.restart(ctx)
+}
+
+func source(c Config, lock string) string {
+	q := url.Values{"_txlock": {lock}, "_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+		"journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "temp_store(MEMORY)",
+		fmt.Sprintf("cache_size(-%d)", c.CacheBytes>>10),
+	}}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: c.Path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// Close closes the file. Nothing may use the Store afterwards.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// failure classifies an error of the database; one that is classified already
+// is passed on.
+func failure(op string, err error) error {
+	var known *model.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	if isConstraint(err) {
+		return &model.Error{Op: op, Kind: model.KindInvalid, Message: "the database refuses the values", Err: err}
+	}
+	return unavailable(op, "the database cannot be reached", err)
+}
+
+func unavailable(op, message string, err error) error {
+	return &model.Error{Op: op, Kind: model.KindUnavailable, Message: message, Err: err}
+}

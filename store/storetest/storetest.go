@@ -1,0 +1,55 @@
+// Package storetest is the conformance suite of stores: what any
+// implementation of registry.Store, event.Sink and event.Reader must do.
+// Whoever writes a store runs it from a test of theirs:
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) storetest.Store { return open(t) })
+//	}
+//
+// The function is called once per subtest and returns an empty store; cleaning
+// up is its own affair (t.Cleanup). Subtests run in parallel.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/registry"
+)
+
+// Store is everything that a store does.
+type Store interface {
+	registry.Store
+	event.Sink
+	event.Reader
+}
+
+// Run runs the suite.
+func Run(t *testing.T, open func(t *testing.T) Store) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, Store)
+	}{
+		{"models/versions", modelVersions},
+		{"models/conflict", modelConflict},
+		{"models/all or nothing", modelsAllOrNothing},
+		{"models/version changes", modelsVersion},
+		{"models/one writer wins", modelsRace},
+		{"calls/come back whole", callsWhole},
+		{"calls/unknown id", callUnknown},
+		{"calls/stored once", callsOnce},
+		{"calls/all or nothing", callsAllOrNothing},
+		{"calls/filters", callsFilters},
+		{"calls/pages", callsPages},
+		{"calls/cursor", callsCursor},
+		{"calls/read while written", callsConcurrent},
+		{"position", position},
+		{"costs/add up", costsAddUp},
+		{"costs/refused questions", costsRefused},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, open(t))
+		})
+	}
+}
