@@ -9,9 +9,8 @@
 // whole unary answer, the silence between two reads of a stream, the size of
 // an answer, of an error body and of the response headers. Redirects are never
 // followed: where requests go is decided by configuration alone. A request
-// that the connection took no byte of, or whose reused connection turns out to
-// be closed, is sent again on another connection by the transport; anything
-// else is an error for the caller to judge.
+// whose reused connection turns out to be closed is sent again on another one;
+// anything else is an error for the caller to judge.
 //
 // # Errors
 //

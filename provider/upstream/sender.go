@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -86,7 +87,7 @@ func (s *Sender) post(ctx context.Context, ep *model.Endpoint, path string, p *P
 		limit, phase = s.cfg.FirstTimeout, phaseFirst
 	}
 	w := watch(ctx, limit, phase)
-	resp, err := s.cfg.Transport.RoundTrip(newRequest(w.ctx, t, s.header(t, key, stream), p))
+	resp, err := s.roundTrip(w.ctx, t, s.header(t, key, stream), p)
 	if err != nil {
 		defer w.stop()
 		return nil, s.noAnswer(ctx, w, err)
@@ -106,6 +107,27 @@ func (s *Sender) post(ctx context.Context, ep *model.Endpoint, path string, p *P
 	defer w.stop()
 	reply.Body, err = s.readAll(ctx, w, resp)
 	return reply, err
+}
+
+// maxStale is how many connections in a row may turn out to be closed while a
+// request is written to them.
+const maxStale = 4
+
+// roundTrip sends the request, again where the connection was closed before
+// all of it was written: the upstream cannot have begun to work on it.
+func (s *Sender) roundTrip(ctx context.Context, t *target, h http.Header, p *Payload) (resp *http.Response, err error) {
+	for range maxStale {
+		resp, err = s.cfg.Transport.RoundTrip(newRequest(ctx, t, h, p))
+		if err == nil || ctx.Err() != nil || !notSent(err) {
+			break
+		}
+	}
+	return resp, err
+}
+
+// notSent reports an error of writing to a connection that was closed.
+func notSent(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
 
 func newRequest(ctx context.Context, t *target, h http.Header, p *Payload) *http.Request {
