@@ -64,12 +64,11 @@ func (e *Endpoint) open(d time.Duration, o model.Outcome) {
 	c.Logger.Warn("circuit opened",
 		slog.String("endpoint", string(e.id)), slog.Duration("for", wait), slog.String("cause", o.Kind.String()),
 		slog.Int("faults_in_a_row", b.faults), slog.Float64("recent_error_rate", recent.mean))
-	e.figures.recent = mean{} // what led here must not open it again
 }
 
 func (e *Endpoint) close(d time.Duration) {
 	e.breaker.closedAt = d
-	e.figures.recent = mean{}
+	e.figures.recent = mean{} // what opened it must not open it again
 	e.openUntil.Store(0)
 	e.tracker.cfg.Logger.Info("circuit closed", slog.String("endpoint", string(e.id)))
 }

@@ -83,12 +83,11 @@ func (e *Endpoint) Done(now time.Time, t Ticket, o model.Outcome) {
 		e.figures.add(o)
 		e.publish(d)
 	}
-	// The lease ends after the verdict, so that no second probe slips between.
-	current := t.probe != 0 && e.probeUntil.Load() == t.probe
 	if !neutral {
-		e.judge(d, current, o)
+		e.judge(d, t.probe != 0 && e.probeUntil.Load() == t.probe, o)
 	}
-	if current {
+	// The lease ends after the verdict, so that no second probe slips between.
+	if t.probe != 0 {
 		e.probeUntil.CompareAndSwap(t.probe, 0)
 	}
 }

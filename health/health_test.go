@@ -137,6 +137,34 @@ func TestOpensByErrorRate(t *testing.T) {
 	}
 }
 
+func TestWhatOpenedItDoesNotOpenItAgain(t *testing.T) {
+	l := newLine(t, health.Config{Failures: 1000})
+	trip(l)
+	l.after(5 * time.Second)
+	l.call(good(1))
+	l.call(fault(model.KindUpstream))
+	if l.circuit() != model.CircuitClosed {
+		t.Error("one fault after closing opened it")
+	}
+}
+
+func TestRateLimitsNeverOpen(t *testing.T) {
+	l := newLine(t, health.Config{})
+	for range 20 {
+		l.call(fault(model.KindRateLimited))
+		l.now = l.View(l.now).RetryAt
+		l.call(good(1))
+	}
+	for range 20 {
+		l.call(fault(model.KindRateLimited))
+		l.now = l.View(l.now).RetryAt
+	}
+	l.call(fault(model.KindUpstream))
+	if l.circuit() != model.CircuitClosed {
+		t.Error("429s opened the circuit")
+	}
+}
+
 func TestRefusedCredentialsOpenAtOnce(t *testing.T) {
 	l := newLine(t, health.Config{})
 	l.call(fault(model.KindUpstreamAuth))
@@ -278,6 +306,17 @@ func TestRateLimit(t *testing.T) {
 	l.call(model.Outcome{Failed: true, Kind: model.KindRateLimited, RetryAfter: 24 * time.Hour})
 	if got := l.View(l.now).RetryAt.Sub(l.now); got != 10*time.Minute {
 		t.Errorf("a day was believed: %v", got)
+	}
+}
+
+func TestLaterShorterPauseDoesNotCutALongOne(t *testing.T) {
+	l := newLine(t, health.Config{})
+	a, _ := l.Begin(l.now)
+	b, _ := l.Begin(l.now)
+	l.Done(l.now, a, model.Outcome{Failed: true, Kind: model.KindRateLimited, RetryAfter: 20 * time.Second})
+	l.Done(l.now, b, model.Outcome{Failed: true, Kind: model.KindRateLimited, RetryAfter: time.Second})
+	if got := l.View(l.now).RetryAt.Sub(l.now); got != 20*time.Second {
+		t.Errorf("left alone for %v, want 20s", got)
 	}
 }
 
