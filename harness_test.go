@@ -49,7 +49,8 @@ func newLab(t *testing.T, sc script, edit ...func(*model.Endpoint)) *lab {
 		context := int64(1000 * (i + 1))
 		models = append(models, model.Model{
 			ID: model.ModelID("m-" + name), Provider: "lab", Tasks: []model.Task{model.TaskChat}, ContextLength: &context,
-			Quality: map[string]model.Figure{model.MetricComposite: {Value: 0.9 - 0.2*float64(i), Source: "test"}},
+			LatencyMS: &model.Figure{Value: 1, Source: "test"},
+			Quality:   map[string]model.Figure{model.MetricComposite: {Value: 0.9 - 0.2*float64(i), Source: "test"}},
 		})
 		endpoints = append(endpoints, model.Endpoint{
 			ID: model.EndpointID("lab/" + name), Provider: "lab", Kind: model.ProviderOpenAI, BaseURL: "http://127.0.0.1:1/v1",
@@ -65,7 +66,10 @@ func newLab(t *testing.T, sc script, edit ...func(*model.Endpoint)) *lab {
 	if err := reg.SetEndpoints(endpoints, models); err != nil {
 		t.Fatal(err)
 	}
-	store := memory.New()
+	store, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	log, err := event.Open(event.Config{Sink: store})
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,6 @@ func TestFailureBeforeContentIsTakenOverSilently(t *testing.T) {
 		"refused":                fails(model.KindUpstream),
 		"rate limited":           fails(model.KindRateLimited),
 		"cut before content":     streams(&model.Error{Kind: model.KindUpstream, Message: "cut"}, role()),
-		"bad key":                fails(model.KindUpstreamAuth),
 		"error event at once":    streams(&model.Error{Kind: model.KindUnavailable, Message: "overloaded"}),
 		"too long for the first": fails(model.KindContextLength),
 	} {
