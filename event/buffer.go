@@ -18,10 +18,10 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 const keepBuffer = 64 << 10
 
 // encode returns a frame for rec, its header still empty, and the sum of its payload.
-func encode(rec *model.Record, withPlan bool) (*buffer, uint32) {
+func encode(sum *Summary, rec *model.Record, withPlan bool) (*buffer, uint32) {
 	var header [frameHeader]byte
 	buf := buffers.Get().(*buffer)
-	buf.b = appendPayload(append(buf.b[:0], header[:]...), rec, withPlan)
+	buf.b = appendPayload(append(buf.b[:0], header[:]...), sum, rec, withPlan)
 	return buf, payloadSum(buf.payload())
 }
 
@@ -52,7 +52,7 @@ func (q *queued) bytes() int {
 // fill points the documents of the call into the buffers.
 func (q *queued) fill() {
 	c := &q.call
-	c.Strategy, c.RecordJSON, c.PlanJSON, _ = splitPayload(q.ended.payload())
+	_, c.RecordJSON, c.PlanJSON, _ = splitPayload(q.ended.payload())
 	if q.started != nil {
 		_, _, c.PlanJSON, _ = splitPayload(q.started.payload())
 	}

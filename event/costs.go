@@ -2,7 +2,6 @@ package event
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 
@@ -132,19 +131,13 @@ type Tally struct {
 }
 
 // Add counts a call that ended.
-func (t *Tally) Add(r *model.Record) {
-	one := Tally{CostSum: CostSum{
-		Calls: 1, Cost: r.Cost.Total, Estimated: r.Estimated, Input: r.Usage.Input.Or(0), CachedRead: r.Usage.CachedRead.Or(0),
-		CacheWrite: r.Usage.CacheWrite.Or(0), Output: r.Usage.Output.Or(0), Reasoning: r.Usage.Reasoning.Or(0),
-	}, Latency: finite(r.LatencyMS)}
-	if r.State == model.StateFailed {
-		one.Failed = 1
-	}
-	if r.Cost.Unpriced {
-		one.Unpriced = 1
-	}
-	if ttft := finite(r.TTFTMS); ttft > 0 {
-		one.TTFT, one.TTFTCalls = ttft, 1
+func (t *Tally) Add(s *Summary) {
+	one := Tally{Latency: s.LatencyMS, CostSum: CostSum{
+		Calls: 1, Failed: bit(s.State == model.StateFailed, 0), Unpriced: bit(s.Unpriced, 0), Cost: s.Cost, Estimated: s.Estimated,
+		Input: s.Input, CachedRead: s.CachedRead, CacheWrite: s.CacheWrite, Output: s.Output, Reasoning: s.Reasoning,
+	}}
+	if s.TTFTMS > 0 {
+		one.TTFT, one.TTFTCalls = s.TTFTMS, 1
 	}
 	t.Merge(one, 1)
 }
@@ -178,13 +171,6 @@ func mean(sum float64, n int64) float64 {
 		return 0
 	}
 	return max(sum/float64(n), 0)
-}
-
-func finite(f float64) float64 {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0
-	}
-	return f
 }
 
 // NewCostReport makes the report of a checked query: the total and the groups

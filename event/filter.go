@@ -2,29 +2,28 @@ package event
 
 import (
 	"slices"
-
-	"github.com/cartrita/cartrita/model"
 )
 
 // Match reports whether an event is wanted: its kind and what its record says.
 // The times are not looked at.
 func (f *Filter) Match(e Event) bool {
-	return (f.Kinds == nil || slices.Contains(f.Kinds, e.Kind)) && f.matchRecord(e.Record, "")
+	if f.Kinds != nil && !slices.Contains(f.Kinds, e.Kind) {
+		return false
+	}
+	s := Summarize(e.Record)
+	return f.match(&s)
 }
 
 // MatchCall reports whether a stored call is wanted, times included; Kinds
 // choose among the events of a call, not among calls.
 func (f *Filter) MatchCall(c *Call) bool {
-	return (f.Since.IsZero() || !c.Ended.Before(f.Since)) && (f.Until.IsZero() || c.Ended.Before(f.Until)) && f.matchRecord(c.Record, c.Strategy)
+	return (f.Since.IsZero() || !c.Ended.Before(f.Since)) && (f.Until.IsZero() || c.Ended.Before(f.Until)) && f.match(&c.Summary)
 }
 
-func (f *Filter) matchRecord(r *model.Record, strategy string) bool {
-	if strategy == "" && r.Plan != nil {
-		strategy = r.Plan.Strategy
-	}
-	return want(f.State, r.State) && want(f.Model, r.Model) && want(f.Endpoint, r.Endpoint) && want(f.Provider, r.Provider) &&
-		(f.Task == nil || *f.Task == r.Task) && want(f.Strategy, strategy) && want(f.User, r.Context.UserID) &&
-		want(f.Workflow, r.Context.WorkflowRunID) && want(f.Stage, r.Context.Stage) && want(f.Session, r.Context.SessionID)
+func (f *Filter) match(s *Summary) bool {
+	return want(f.State, s.State) && want(f.Model, s.Model) && want(f.Endpoint, s.Endpoint) && want(f.Provider, s.Provider) &&
+		(f.Task == nil || *f.Task == s.Task) && want(f.Strategy, s.Strategy) && want(f.User, s.User) &&
+		want(f.Workflow, s.Workflow) && want(f.Stage, s.Stage) && want(f.Session, s.Session)
 }
 
 func want[S ~string](wanted, have S) bool { return wanted == "" || wanted == have }

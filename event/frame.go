@@ -14,7 +14,7 @@ import (
 //	segment: "CARTSEG1" | spool id (16) | segment number (8)
 //	frame:   magic (4) | header CRC (4) | payload CRC (4) | payload length (4) |
 //	         type (1), zero (7) | time (8, µs) | call id (16) | intent position (8+8) | payload
-//	payload: strategy, record document, plan document; the first two behind their length as uvarint
+//	payload: summary, record document, plan document; the first two behind their length as uvarint
 //
 // Both sums are CRC-32C. The header's is seeded with the segment number: a
 // recycled file still holds frames of its former life, and those must not read
@@ -111,40 +111,39 @@ func nextFrame(b []byte, offset int, segment uint64) (f frame, start, end int, o
 }
 
 // appendPayload appends the payload of a frame for rec.
-func appendPayload(b []byte, rec *model.Record, withPlan bool) []byte {
-	strategy := ""
-	if rec.Plan != nil {
-		strategy = rec.Plan.Strategy
-	}
-	b = binary.AppendUvarint(b, uint64(len(strategy)))
-	b = append(b, strategy...)
-	// The length of the record document is known only behind it: leave room for
-	// the longest, and close the gap by padding the number, which uvarint allows.
+func appendPayload(b []byte, sum *Summary, rec *model.Record, withPlan bool) []byte {
 	at := len(b)
-	b = append(b, 0x80, 0x80, 0x80, 0x00)
-	b = AppendRecord(b, rec)
-	n := len(b) - at - 4
-	for i := range 3 {
-		b[at+i] = byte(n>>(7*i)) | 0x80
-	}
-	b[at+3] = byte(n>>21) & 0x7f
+	b = sum.append(append(b, noLength...))
+	putLength(b, at)
+	at = len(b)
+	b = AppendRecord(append(b, noLength...), rec)
+	putLength(b, at)
 	if withPlan && rec.Plan != nil {
 		b = AppendPlan(b, rec.Plan)
 	}
 	return b
 }
 
+// noLength is room for a length that is known only behind what it measures;
+// putLength fills it. A uvarint may be padded, and four bytes hold maxPayload.
+const noLength = "\x80\x80\x80\x00"
+
+func putLength(b []byte, at int) {
+	n := len(b) - at - len(noLength)
+	b[at], b[at+1], b[at+2], b[at+3] = byte(n)|0x80, byte(n>>7)|0x80, byte(n>>14)|0x80, byte(n>>21)&0x7f
+}
+
 // splitPayload is the inverse of appendPayload; plan is nil when there is none.
-func splitPayload(b []byte) (strategy string, record, plan []byte, ok bool) {
-	s, b, ok := prefixed(b)
+func splitPayload(b []byte) (summary, record, plan []byte, ok bool) {
+	summary, b, ok = prefixed(b)
 	if !ok {
-		return "", nil, nil, false
+		return nil, nil, nil, false
 	}
 	record, plan, ok = prefixed(b)
 	if len(plan) == 0 {
 		plan = nil
 	}
-	return string(s), record, plan, ok
+	return summary, record, plan, ok
 }
 
 func prefixed(b []byte) (head, rest []byte, ok bool) {

@@ -82,7 +82,8 @@ func Open(c Config) (*Log, error) {
 // everything known so far, and is not kept. Errors: KindUnavailable when it
 // cannot be recorded; the call should then not start.
 func (l *Log) Intent(rec *model.Record) error {
-	buf, sum := encode(rec, true)
+	s := Summarize(rec)
+	buf, sum := encode(&s, rec, true)
 	f := frame{kind: frameIntent, id: rec.ID}
 
 	l.mu.Lock()
@@ -111,8 +112,8 @@ func (l *Log) Intent(rec *model.Record) error {
 	return nil
 }
 
-// Outcome records how a call ended and publishes its terminal events. The Log
-// keeps rec: it must not be changed afterwards. A record in StatePlanned is a
+// Outcome records how a call ended and publishes its terminal events. Live
+// subscribers may keep rec: it must not be changed afterwards. A record in StatePlanned is a
 // decision without a call; a call refused before its first attempt has an
 // outcome and no intent. Call it once per call. Errors: KindUnavailable when
 // the record is not durable (see Stats.Undurable and Stats.Lost).
@@ -133,10 +134,10 @@ func (l *Log) Outcome(rec *model.Record) error {
 	l.mu.Unlock()
 
 	q := &queued{intent: intent.pos, started: intent.payload}
+	q.call.Summary = Summarize(rec)
 	var sum uint32
-	q.ended, sum = encode(rec, !had)
+	q.ended, sum = encode(&q.call.Summary, rec, !had)
 	f := frame{kind: frameOutcome, id: rec.ID, intent: intent.pos}
-	q.call.Record = rec
 	if had {
 		q.call.Started = time.UnixMicro(intent.at).UTC()
 	}
@@ -155,7 +156,7 @@ func (l *Log) Outcome(rec *model.Record) error {
 	}
 	q.call.Ended = f.time()
 	q.fill()
-	call := q.call
+	call := Call{Summary: q.call.Summary, Started: q.call.Started, Ended: q.call.Ended, Record: rec}
 	kept := l.enqueue(q, err)
 	l.mu.Unlock()
 
@@ -204,14 +205,14 @@ func (l *Log) enqueue(q *queued, appendErr error) bool {
 	case appendErr != nil:
 		if l.closed || l.spool == nil || len(l.orphans) >= l.cfg.QueueCalls {
 			l.stats.Lost++
-			l.cfg.Logger.Error("an outcome is lost: neither spool nor memory can hold it", "call", q.call.Record.ID, "err", appendErr)
+			l.cfg.Logger.Error("an outcome is lost: neither spool nor memory can hold it", "call", q.call.ID, "err", appendErr)
 			return false
 		}
 		l.stats.Undurable++
 		l.orphans = append(l.orphans, q)
 	case l.lagging:
 		return false
-	case len(l.queue) >= l.cfg.QueueCalls || len(l.queue) > 0 && l.queued+q.bytes() > l.cfg.QueueBytes:
+	case l.spool != nil && (len(l.queue) >= l.cfg.QueueCalls || len(l.queue) > 0 && l.queued+q.bytes() > l.cfg.QueueBytes):
 		l.lagging = true // Run reads it back from the spool
 		return false
 	default:

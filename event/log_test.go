@@ -35,7 +35,7 @@ func (s *sink) Ingest(_ context.Context, b Batch) error {
 		}
 	}
 	for _, c := range b.Calls {
-		s.ids[c.Record.ID]++
+		s.ids[c.ID]++
 		c.RecordJSON, c.PlanJSON = append([]byte(nil), c.RecordJSON...), append([]byte(nil), c.PlanJSON...)
 		s.calls = append(s.calls, c)
 	}
@@ -73,7 +73,7 @@ func (s *sink) record(t testing.TB, id model.CallID) *model.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.calls {
-		if c.Record.ID == id {
+		if c.ID == id {
 			plan := c.PlanJSON
 			if len(plan) == 0 {
 				plan = nil
@@ -283,7 +283,7 @@ func TestACallThatTheSinkCanNeverTakeIsSetAside(t *testing.T) {
 	bad := call(t, l)
 	s.fail = func(b Batch) error {
 		for _, c := range b.Calls {
-			if c.Record.ID == bad {
+			if c.ID == bad {
 				return model.Invalidf("sink", "record", "cannot be stored")
 			}
 		}

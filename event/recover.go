@@ -75,7 +75,8 @@ func (l *Log) interrupt(left map[model.CallID]pendingCall) error {
 			continue
 		}
 		rec.State, rec.Error = model.StateFailed, &model.Failure{Kind: model.KindUnavailable, Message: interrupted}
-		buf, sum := encode(rec, false)
+		summary := Summarize(rec)
+		buf, sum := encode(&summary, rec, false)
 		f := frame{kind: frameOutcome, id: it.id, intent: it.pos}
 		_, end, err := l.spool.append(&f, buf.b, sum, l.cfg.Clock().UnixMicro(), l.cfg.MaxBytes+l.cfg.MaxBytes/8)
 		buf.release()

@@ -125,7 +125,7 @@ func (in *ingester) ingest(ctx context.Context, b *batch) error {
 	if model.KindOf(err) == model.KindInvalid {
 		for i := range b.calls {
 			if err = in.send(ctx, b.calls[i:i+1], Position{}); model.KindOf(err) == model.KindInvalid {
-				in.cfg.Logger.Error("the store cannot take a call; it is set aside", "call", b.calls[i].Record.ID, "err", err)
+				in.cfg.Logger.Error("the store cannot take a call; it is set aside", "call", b.calls[i].ID, "err", err)
 				in.mu.Lock()
 				in.stats.Rejected++
 				in.stats.Stored--

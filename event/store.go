@@ -21,14 +21,15 @@ func (p Position) Less(q Position) bool {
 
 // Call is one call as it goes to the store and comes back.
 type Call struct {
-	Seq     int64         // the store's own number, rising in the order of storing; 0 before it is stored
-	Started time.Time     // when the intent was recorded; zero if the call never had one
-	Ended   time.Time     // when the outcome was recorded
-	Record  *model.Record // read-only; its Plan may be nil although there was one, see Strategy
-	// Strategy of the plan; "" if the call never had a plan.
-	Strategy string
-	// The documents to store: the record without its plan, and the plan (nil if
-	// there was none). Set on the way to a Sink, valid until Ingest returns.
+	Seq     int64     // the store's own number, rising in the order of storing; 0 before it is stored
+	Started time.Time // when the intent was recorded; zero if the call never had one
+	Ended   time.Time // when the outcome was recorded
+	Summary
+	// Record is what a Reader returns, read-only; its Plan may be left out (see
+	// Filter.Plans). It is nil on the way to a Sink, which is given the documents
+	// to store instead: the record without its plan, and the plan (nil if there
+	// was none). They are valid until Ingest returns.
+	Record               *model.Record
 	RecordJSON, PlanJSON []byte
 }
 

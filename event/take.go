@@ -123,24 +123,19 @@ func (in *ingester) readCalls(b *batch, g *segment, size int64) error {
 	return nil
 }
 
-// readCall adds one outcome to the batch. What a sum protects and a parser
-// still refuses was written by another version; it is counted, not retried.
+// readCall adds one outcome to the batch. What a sum protects and cannot be
+// read was written by another version; it is counted, not retried.
 func (in *ingester) readCall(b *batch, f *frame) {
-	strategy, record, plan, ok := splitPayload(slices.Clone(f.payload))
-	c := Call{Strategy: strategy, Ended: f.time(), RecordJSON: record, PlanJSON: plan}
-	var err error
-	if !ok {
-		err = errDamaged
-	} else {
-		c.Record, err = ParseRecord(record, nil)
-	}
-	if err != nil {
-		in.cfg.Logger.Error("an outcome in the event spool cannot be read; it is set aside", "call", f.id, "err", err)
+	c := Call{Ended: f.time()}
+	summary, record, plan, ok := splitPayload(slices.Clone(f.payload))
+	if !ok || !c.Summary.read(summary) {
+		in.cfg.Logger.Error("an outcome in the event spool cannot be read; it is set aside", "call", f.id)
 		in.mu.Lock()
 		in.stats.Rejected++
 		in.mu.Unlock()
 		return
 	}
+	c.ID, c.RecordJSON, c.PlanJSON = f.id, record, plan
 	if f.intent != (Position{}) {
 		c.Started, c.PlanJSON = in.intentAt(f.intent)
 		b.intents = append(b.intents, f.intent)

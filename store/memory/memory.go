@@ -139,19 +139,19 @@ func (s *Store) Ingest(_ context.Context, b event.Batch) error {
 		if records[i], err = event.ParseRecord(c.RecordJSON, c.PlanJSON); err != nil {
 			return model.Invalidf("memory.Ingest", "record", "cannot be read: %v", err)
 		}
-		switch c.Record.State {
+		switch c.State {
 		case model.StatePlanned, model.StateCompleted, model.StateFailed:
 		default:
-			return model.Invalidf("memory.Ingest", "state", "is %q, want planned, completed or failed", c.Record.State)
+			return model.Invalidf("memory.Ingest", "state", "is %q, want planned, completed or failed", c.State)
 		}
 	}
 	for i, c := range b.Calls {
-		if _, known := s.byID[c.Record.ID]; known {
+		if _, known := s.byID[c.ID]; known {
 			continue
 		}
 		c.Record, c.RecordJSON, c.PlanJSON = records[i], nil, nil
 		c.Seq = int64(len(s.byID)) + 1
-		s.byID[c.Record.ID] = c.Seq
+		s.byID[c.ID] = c.Seq
 		s.calls = append(s.calls, c)
 		s.count(&c)
 	}
@@ -166,21 +166,20 @@ func (s *Store) Ingest(_ context.Context, b event.Batch) error {
 
 // count adds a call that ended to the rollups.
 func (s *Store) count(c *event.Call) {
-	r := c.Record
-	if r.State == model.StatePlanned {
+	if c.State == model.StatePlanned {
 		return
 	}
-	k := rollupKey{hour: c.Ended.UTC().Truncate(time.Hour), model: r.Model, endpoint: r.Endpoint, provider: r.Provider, task: r.Task, strategy: c.Strategy}
+	k := rollupKey{hour: c.Ended.UTC().Truncate(time.Hour), model: c.Model, endpoint: c.Endpoint, provider: c.Provider, task: c.Task, strategy: c.Strategy}
 	for _, d := range [...]struct {
 		event.Dimension
 		value string
-	}{{"", ""}, {event.ByUser, r.Context.UserID}, {event.ByWorkflow, r.Context.WorkflowRunID}, {event.ByStage, r.Context.Stage}} {
+	}{{"", ""}, {event.ByUser, c.User}, {event.ByWorkflow, c.Workflow}, {event.ByStage, c.Stage}} {
 		if d.value == "" && d.Dimension != "" {
 			continue
 		}
 		k.dimension, k.value = d.Dimension, d.value
 		t := s.rollups[k]
-		t.Add(r)
+		t.Add(&c.Summary)
 		s.rollups[k] = t
 	}
 }

@@ -79,6 +79,9 @@ func (s *Store) fillCalls(ctx context.Context, calls []event.Call, plans bool) e
 		if c.Record, err = event.ParseRecord(e.record, e.plan); err != nil {
 			return err
 		}
+		strategy := c.Strategy // the record may come without the plan that has it
+		c.Summary = event.Summarize(c.Record)
+		c.Strategy = strategy
 	}
 	return nil
 }

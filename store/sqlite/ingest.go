@@ -129,7 +129,7 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 		for i, c := range calls {
 			last = max(last+1, c.Ended.UnixMicro())
 			rows[i] = row{last, c}
-			id, err := s.targetID(ctx, c.Record, added)
+			id, err := s.targetID(ctx, &c.Summary, added)
 			if err != nil {
 				return err
 			}
@@ -182,14 +182,13 @@ func (w *writer) blocks(ctx context.Context, rows []row) error {
 }
 
 func appendCallArgs(args []any, r row, target int64) []any {
-	rec := r.call.Record
+	c := r.call
 	var started any
-	if !r.call.Started.IsZero() {
-		started = r.call.Started.UnixMicro()
+	if !c.Started.IsZero() {
+		started = c.Started.UnixMicro()
 	}
-	c := &rec.Context
-	return append(args, r.seq, rec.ID[:], started, target, string(rec.State), rec.Task.String(), orNull(r.call.Strategy),
-		orNull(c.UserID), orNull(c.WorkflowRunID), orNull(c.Stage), orNull(c.SessionID))
+	return append(args, r.seq, c.ID[:], started, target, string(c.State), c.Task.String(), orNull(c.Strategy),
+		orNull(c.User), orNull(c.Workflow), orNull(c.Stage), orNull(c.Session))
 }
 
 func orNull(s string) any {
@@ -204,7 +203,7 @@ func (s *Store) unknown(calls []*event.Call) ([]*event.Call, error) {
 	seen := map[model.CallID]bool{}
 	var out []*event.Call
 	for _, c := range calls {
-		id := c.Record.ID
+		id := c.ID
 		var one int
 		err := s.write.known.QueryRow(id[:]).Scan(&one)
 		if errors.Is(err, sql.ErrNoRows) && !seen[id] {
@@ -232,8 +231,8 @@ type target struct {
 
 // targetID returns the number of the target of a call. New ones are noted in
 // added until the transaction is through.
-func (s *Store) targetID(ctx context.Context, r *model.Record, added map[target]int64) (int64, error) {
-	t := target{r.Endpoint, r.Model, r.Provider}
+func (s *Store) targetID(ctx context.Context, c *event.Summary, added map[target]int64) (int64, error) {
+	t := target{c.Endpoint, c.Model, c.Provider}
 	if id, ok := s.targets[t]; ok {
 		return id, nil
 	}

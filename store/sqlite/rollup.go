@@ -35,21 +35,20 @@ type rollups map[rollupKey]*event.Tally
 
 // add counts a call that ended; a decision without a call costs nothing.
 func (r rollups) add(c *event.Call, target int64) {
-	rec := c.Record
-	if rec.State == model.StatePlanned {
+	if c.State == model.StatePlanned {
 		return
 	}
-	k := rollupKey{hour: hourOf(c.Ended), target: target, task: rec.Task, strategy: c.Strategy}
-	r.at(k).Add(rec)
+	k := rollupKey{hour: hourOf(c.Ended), target: target, task: c.Task, strategy: c.Strategy}
+	r.at(k).Add(&c.Summary)
 	for _, d := range [...]struct {
 		dimension event.Dimension
 		value     string
 	}{
-		{event.ByUser, rec.Context.UserID}, {event.ByWorkflow, rec.Context.WorkflowRunID}, {event.ByStage, rec.Context.Stage},
+		{event.ByUser, c.User}, {event.ByWorkflow, c.Workflow}, {event.ByStage, c.Stage},
 	} {
 		if d.value != "" {
 			k.dimension, k.value = d.dimension, d.value
-			r.at(k).Add(rec)
+			r.at(k).Add(&c.Summary)
 		}
 	}
 }

@@ -59,16 +59,16 @@ func expected(q event.CostQuery, calls []event.Call) (event.CostReport, error) {
 	var total event.Tally
 	groups := map[string]event.Tally{}
 	for _, c := range calls {
-		if c.Record.State == model.StatePlanned || !f.MatchCall(&c) {
+		if c.State == model.StatePlanned || !f.MatchCall(&c) {
 			continue
 		}
-		total.Add(c.Record)
+		total.Add(&c.Summary)
 		key := keyOf(q.By, &c)
 		if q.By == "" || key == "" && q.By.OfContext() {
 			continue
 		}
 		g := groups[key]
-		g.Add(c.Record)
+		g.Add(&c.Summary)
 		groups[key] = g
 	}
 	return event.NewCostReport(q, total, groups), nil

@@ -13,9 +13,9 @@ import (
 // base is when the calls of the suite end; some minutes before a whole hour.
 var base = time.Date(2026, 11, 23, 17, 50, 0, 123_000, time.UTC)
 
-// sample makes the n-th of a series of calls: deterministic, with a plan, and
+// Sample makes the n-th of a series of calls: deterministic, with a plan, and
 // varied in everything that can be asked for. Each ends one second after the last.
-func sample(n int) event.Call {
+func Sample(n int) event.Call {
 	rng := rand.New(rand.NewPCG(uint64(n), 7))
 	id := model.CallID{0: 1, 1: 0x90, 6: 0x70, 8: 0x80, 12: byte(n >> 24), 13: byte(n >> 16), 14: byte(n >> 8), 15: byte(n)}
 	endpoint := fmt.Sprintf("p%d/model-%d", n%2, n%3)
@@ -50,16 +50,16 @@ func sample(n int) event.Call {
 
 // encode gives a call the documents that the Log would give it.
 func encode(c event.Call) event.Call {
-	c.RecordJSON, c.PlanJSON, c.Strategy = event.AppendRecord(nil, c.Record), nil, ""
+	c.Summary, c.RecordJSON, c.PlanJSON = event.Summarize(c.Record), event.AppendRecord(nil, c.Record), nil
 	if c.Record.Plan != nil {
-		c.PlanJSON, c.Strategy = event.AppendPlan(nil, c.Record.Plan), c.Record.Plan.Strategy
+		c.PlanJSON = event.AppendPlan(nil, c.Record.Plan)
 	}
 	return c
 }
 
 // decision makes a decision without a call, refused a call without intent or plan.
 func decision(n int) event.Call {
-	c := sample(n)
+	c := Sample(n)
 	r := c.Record
 	r.State, r.Attempts, r.Cost, r.Usage = model.StatePlanned, nil, model.CostBreakdown{}, model.Usage{}
 	c.Started = time.Time{}
@@ -67,7 +67,7 @@ func decision(n int) event.Call {
 }
 
 func refused(n int) event.Call {
-	c := sample(n)
+	c := Sample(n)
 	c.Started = time.Time{}
 	c.Record = &model.Record{ID: c.Record.ID, Received: c.Record.Received, Surface: model.SurfaceChat, Task: model.TaskChat, Asked: "nobody",
 		State: model.StateFailed, Error: &model.Failure{Kind: model.KindNoCandidate, Message: "nobody may serve it"}}
@@ -89,7 +89,7 @@ func ingest(t *testing.T, s Store, batch int, calls ...event.Call) {
 func samples(n int) []event.Call {
 	out := make([]event.Call, n)
 	for i := range out {
-		out[i] = sample(i)
+		out[i] = Sample(i)
 	}
 	return out
 }

@@ -1,0 +1,108 @@
+package event
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Summary is what a store asks of a call for its columns and sums: small
+// enough to wait in memory by the thousand and to be read from the spool
+// without parsing a document.
+type Summary struct {
+	ID       model.CallID
+	State    model.State
+	Task     model.Task
+	Strategy string // of the plan; "" if the call never had one
+	Model    model.ModelID
+	Endpoint model.EndpointID
+	Provider string
+	User     string
+	Workflow string // workflow run id
+	Stage    string
+	Session  string
+
+	Unpriced   bool
+	Cost       model.Money
+	Estimated  model.Money
+	Input      int64 // tokens, as the following; 0 when unknown
+	CachedRead int64
+	CacheWrite int64
+	Output     int64
+	Reasoning  int64
+	LatencyMS  float64
+	TTFTMS     float64
+}
+
+// Summarize returns the summary of a record.
+func Summarize(r *model.Record) Summary {
+	s := Summary{
+		ID: r.ID, State: r.State, Task: r.Task, Model: r.Model, Endpoint: r.Endpoint, Provider: r.Provider,
+		User: r.Context.UserID, Workflow: r.Context.WorkflowRunID, Stage: r.Context.Stage, Session: r.Context.SessionID,
+		Unpriced: r.Cost.Unpriced, Cost: r.Cost.Total, Estimated: r.Estimated,
+		Input: r.Usage.Input.Or(0), CachedRead: r.Usage.CachedRead.Or(0), CacheWrite: r.Usage.CacheWrite.Or(0),
+		Output: r.Usage.Output.Or(0), Reasoning: r.Usage.Reasoning.Or(0),
+		LatencyMS: finite(r.LatencyMS), TTFTMS: finite(r.TTFTMS),
+	}
+	if r.Plan != nil {
+		s.Strategy = r.Plan.Strategy
+	}
+	return s
+}
+
+func finite(f float64) float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0
+	}
+	return f
+}
+
+// The frame holds the strings behind their length, then the numbers as
+// varints, then the milliseconds as eight bytes each. The id is in the header.
+
+func (s *Summary) append(b []byte) []byte {
+	for _, t := range [...]string{string(s.State), s.Task.String(), s.Strategy, string(s.Model), string(s.Endpoint), s.Provider, s.User, s.Workflow, s.Stage, s.Session} {
+		b = binary.AppendUvarint(b, uint64(len(t)))
+		b = append(b, t...)
+	}
+	for _, n := range [...]int64{bit(s.Unpriced, 0), int64(s.Cost), int64(s.Estimated), s.Input, s.CachedRead, s.CacheWrite, s.Output, s.Reasoning} {
+		b = binary.AppendVarint(b, n)
+	}
+	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s.LatencyMS))
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(s.TTFTMS))
+}
+
+// read is the inverse of append; it reports whether b was one.
+func (s *Summary) read(b []byte) bool {
+	var text [10]string
+	for i := range text {
+		head, rest, ok := prefixed(b)
+		if !ok {
+			return false
+		}
+		text[i], b = string(head), rest
+	}
+	task, err := model.ParseTask(text[1])
+	if err != nil {
+		return false
+	}
+	s.State, s.Task, s.Strategy, s.Model, s.Endpoint = model.State(text[0]), task, text[2], model.ModelID(text[3]), model.EndpointID(text[4])
+	s.Provider, s.User, s.Workflow, s.Stage, s.Session = text[5], text[6], text[7], text[8], text[9]
+	var n [8]int64
+	for i := range n {
+		v, k := binary.Varint(b)
+		if k <= 0 {
+			return false
+		}
+		n[i], b = v, b[k:]
+	}
+	if len(b) != 16 {
+		return false
+	}
+	s.Unpriced, s.Cost, s.Estimated = n[0] != 0, model.Money(n[1]), model.Money(n[2])
+	s.Input, s.CachedRead, s.CacheWrite, s.Output, s.Reasoning = n[3], n[4], n[5], n[6], n[7]
+	s.LatencyMS = finite(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+	s.TTFTMS = finite(math.Float64frombits(binary.LittleEndian.Uint64(b[8:])))
+	return true
+}

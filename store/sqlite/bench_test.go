@@ -1,0 +1,56 @@
+package sqlite_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/store/sqlite"
+	"github.com/cartrita/cartrita/store/storetest"
+)
+
+// BenchmarkIngest is what storing a call costs behind the request path.
+func BenchmarkIngest(b *testing.B) {
+	for _, size := range []int{1, 20, 200, 1000} {
+		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
+			s := open(b, filepath.Join(b.TempDir(), "cartrita.db"))
+			defer s.Close()
+			n := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				calls := make([]event.Call, size)
+				for i := range calls {
+					calls[i] = storetest.Sample(n)
+					n++
+				}
+				b.StartTimer()
+				if err := s.Ingest(b.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: int64(n)}, Calls: calls}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/call")
+		})
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "cartrita.db")
+	open(b, path).Close()
+	for name, path := range map[string]func() string{
+		"existing": func() string { return path },
+		"new":      func() string { return filepath.Join(b.TempDir(), fmt.Sprint(time.Now().UnixNano()), "new.db") },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				s, err := sqlite.Open(b.Context(), sqlite.Config{Path: path()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Close()
+			}
+		})
+	}
+}
