@@ -32,14 +32,21 @@ func (x *exchange) readBody() ([]byte, *model.Error) {
 	if !x.hold(max(size, 0)) {
 		return nil, errBodyMemory
 	}
-	restore := x.limitReading()
-	defer restore()
+	x.readWithin(x.g.cfg.Limits.BodyTimeout)
+	var body []byte
+	var err *model.Error
 	if size > 0 && size <= firstRead {
-		body := make([]byte, size)
-		_, err := io.ReadFull(x.r.Body, body)
-		return body, x.readError(err)
+		body = make([]byte, size)
+		_, rerr := io.ReadFull(x.r.Body, body)
+		err = x.readError(rerr)
+	} else {
+		body, err = x.readGrowing(limit)
 	}
-	return x.readGrowing(limit)
+	if err == nil {
+		x.bodyDone = true
+		x.readWithin(0) // the connection is watched for the caller's going away while the call runs
+	}
+	return body, err
 }
 
 // readGrowing reads a body whose length is unknown or large.
@@ -83,15 +90,29 @@ func (x *exchange) releaseBody() {
 	x.held = 0
 }
 
-// limitReading sets the deadline for the body, and returns what lifts it: the
-// connection is watched for the caller's going away while the call runs.
-func (x *exchange) limitReading() (restore func()) {
-	d, ok := x.w.(interface{ SetReadDeadline(time.Time) error })
+// readWithin sets how long the connection may take to deliver, 0 for ever.
+func (x *exchange) readWithin(d time.Duration) {
+	conn, ok := x.w.(interface{ SetReadDeadline(time.Time) error })
 	if !ok {
-		return func() {}
+		return // no connection, no slow client
 	}
-	_ = d.SetReadDeadline(time.Now().Add(x.g.cfg.Limits.BodyTimeout))
-	return func() { _ = d.SetReadDeadline(time.Time{}) }
+	var deadline time.Time
+	if d > 0 {
+		deadline = time.Now().Add(d)
+	}
+	_ = conn.SetReadDeadline(deadline)
+}
+
+// drainTimeout is what net/http gets to throw away a body that was not read.
+// Without it a caller that is refused and never sends its body would hold the
+// connection for ever.
+const drainTimeout = time.Second
+
+// leaveBody bounds what happens to an unread body after the handler returns.
+func (x *exchange) leaveBody() {
+	if !x.bodyDone && x.r.ContentLength != 0 {
+		x.readWithin(min(drainTimeout, x.g.cfg.Limits.BodyTimeout))
+	}
 }
 
 const opBody = "gateway.readBody"

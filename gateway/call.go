@@ -41,7 +41,7 @@ func (x *exchange) readCall(parse func([]byte) (*request, *model.Error)) (*model
 		return nil, err
 	}
 	q.call.ID, q.call.Received = x.id, x.received
-	return q.call, nil
+	return &q.call, nil
 }
 
 // carry hands the call to the service, which answers through x, and renders

@@ -25,12 +25,13 @@ type exchange struct {
 	asked    string       // X-Request-Id of the response, once it is known
 	user     string       // name of the API key
 
-	status  int       // 0 until the header is written
-	started bool      // a stream was started
-	ended   bool      // and ended
-	call    bool      // the id is of a call: show it
-	renewAt time.Time // when the write deadline must be moved
-	held    int64     // bytes of the body budget
+	status   int       // 0 until the header is written
+	started  bool      // a stream was started
+	ended    bool      // and ended
+	call     bool      // the id is of a call: show it
+	renewAt  time.Time // when the write deadline must be moved
+	held     int64     // bytes of the body budget
+	bodyDone bool      // the request's body was read to its end
 
 	// Header values that begin a response, and their text: one allocation
 	// instead of one per header.
@@ -94,6 +95,9 @@ func isRequestID(s string) bool {
 	return s != "" && len(s) <= 128
 }
 
+// countedBody is the size of a body that net/http counts by itself.
+const countedBody = 2048
+
 // Answer implements cartrita.Writer.
 func (x *exchange) Answer(info cartrita.Info, status int, header http.Header, body []byte) error {
 	h := x.w.Header()
@@ -102,7 +106,9 @@ func (x *exchange) Answer(info cartrita.Info, status int, header http.Header, bo
 		h["Content-Type"] = contentJSON
 	}
 	x.describe(h, info)
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if len(body) > countedBody {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	x.extendDeadline()
 	x.writeHeader(status)
 	_, err := x.w.Write(body)

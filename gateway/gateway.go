@@ -110,6 +110,7 @@ func (x *exchange) finish() {
 		x.g.logPanic(x, p)
 		x.fail(&model.Error{Op: "gateway.ServeHTTP", Kind: model.KindInternal})
 	}
+	x.leaveBody()
 	x.g.metrics.request(x)
 	if log := x.g.cfg.Logger; log.Enabled(x.r.Context(), slog.LevelDebug) {
 		log.LogAttrs(x.r.Context(), slog.LevelDebug, "request",

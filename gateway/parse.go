@@ -15,7 +15,7 @@ const opParse = "gateway.parse"
 // request is a body on its way to a model.Call. Text is never decoded: the
 // scan looks at structure and counts bytes.
 type request struct {
-	call      *model.Call
+	call      model.Call
 	maxTokens [2]model.Count // max_tokens, max_completion_tokens
 	extension []byte         // the raw "cartrita" member
 	user      string         // from user, or safety_identifier
@@ -39,7 +39,7 @@ func parse(raw []byte, surface model.Surface, task model.Task, member func(q *re
 	if err != nil {
 		return nil, strict.ScanError(opParse, err)
 	}
-	q := &request{call: &model.Call{Surface: surface, Task: task, Body: obj}}
+	q := &request{call: model.Call{Surface: surface, Task: task, Body: obj}}
 	for i := range obj.Members {
 		m := &obj.Members[i]
 		if err := q.member(m.Key, obj.Raw[m.Start:m.End], member); err != nil {
@@ -120,7 +120,7 @@ func (q *request) streamOptions(key string, v []byte) (err *model.Error) {
 // finish works out what more than one member decides, and removes our own
 // member from the body.
 func (q *request) finish() *model.Error {
-	c := q.call
+	c := &q.call
 	if c.MaxOutput = q.maxTokens[1]; !c.MaxOutput.Known {
 		c.MaxOutput = q.maxTokens[0]
 	}
