@@ -1,0 +1,375 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/gateway"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/registry/schema"
+	"github.com/cartrita/cartrita/route"
+	"github.com/cartrita/cartrita/store/memory"
+	"github.com/cartrita/cartrita/store/sqlite"
+)
+
+// store is what keeps everything: SQLite in the data directory, or memory.
+type store interface {
+	registry.Store
+	event.Sink
+	event.Reader
+	Close() error
+}
+
+// node is a whole gateway, put together. close takes it apart.
+type node struct {
+	app      *app
+	log      *slog.Logger
+	secrets  *config.Secrets
+	store    store
+	registry *registry.Registry
+	events   *event.Log
+	service  *cartrita.Service
+	gateway  *gateway.Gateway
+
+	mu       sync.Mutex // held while endpoints change; guards what follows
+	config   *config.Loaded
+	clients  clients
+	settings *cartrita.Settings // in force; nil before the first
+	others   map[string]found   // servers found running, by the name of their provider
+
+	background sync.WaitGroup
+	ctx        context.Context // of the background work
+	stop       context.CancelFunc
+}
+
+// assembleOptions are what a node needs besides the configuration.
+type assembleOptions struct {
+	Log    *slog.Logger
+	Tracer trace.Tracer // nil: no traces
+}
+
+// assemble puts a node together in the order of the dependencies. On an error
+// it takes apart what was there. Nothing runs until start.
+func (a *app) assemble(l *config.Loaded, o assembleOptions) (n *node, err error) {
+	n = &node{app: a, log: o.Log, secrets: a.secrets(), config: l, others: map[string]found{}}
+	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(a.ctx))
+	defer func() {
+		if err != nil {
+			n.dismantle()
+		}
+	}()
+	if n.store, err = openStore(a.ctx, &l.Config); err != nil {
+		return nil, err
+	}
+	n.registry = registry.New(registry.Config{Store: n.store, Logger: o.Log, Embedder: newEmbedder(&l.Embeddings, n.secrets)})
+	if err = n.registry.Load(a.ctx); err != nil {
+		return nil, err
+	}
+	if n.events, err = event.Open(eventConfig(&l.Config, n.store, o.Log)); err != nil {
+		return nil, err
+	}
+	n.service, err = cartrita.New(cartrita.Config{Registry: n.registry, Events: n.events, Reader: n.store, Logger: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	if err = n.apply(l); err != nil {
+		return nil, err
+	}
+	cfg, err := n.gatewayConfig(l, o)
+	if err != nil {
+		return nil, err
+	}
+	n.gateway, err = gateway.New(cfg)
+	return n, err
+}
+
+func storePath(c *config.Config) string { return filepath.Join(c.Data, "cartrita.db") }
+
+func openStore(ctx context.Context, c *config.Config) (store, error) {
+	if c.Store == config.StoreMemory {
+		return memory.New(memory.Config{})
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, dataError(c.Data, err)
+	}
+	return sqlite.Open(ctx, sqlite.Config{Path: storePath(c)})
+}
+
+func dataError(dir string, err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return model.Errorf("", model.KindUnavailable, "the data directory %s cannot be used: %v", dir, err)
+}
+
+func eventConfig(c *config.Config, sink event.Sink, log *slog.Logger) event.Config {
+	e := event.Config{
+		Sink: sink, Logger: log,
+		SegmentBytes: int64(c.Events.Segment), MaxBytes: int64(c.Events.MaxSpool),
+	}
+	if c.Store != config.StoreMemory {
+		e.Dir = filepath.Join(c.Data, "spool")
+	}
+	if c.Events.Fsync == config.FsyncBatch {
+		e.Sync = event.SyncBatch
+	}
+	return e
+}
+
+func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Config, error) {
+	keys, err := apiKeys(&l.Config, n.secrets)
+	if err != nil {
+		return gateway.Config{}, err
+	}
+	c, lim := gateway.FromService(n.service), &l.Limits
+	c.APIKeys, c.AllowedHosts = keys, l.AllowedHosts
+	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
+	c.Limits = gateway.Limits{
+		MaxBodyBytes: int64(lim.Body), MaxBodyMemory: int64(lim.BodyMemory), MaxHeaderBytes: int(lim.Header),
+		HeaderTimeout: lim.HeaderTimeout.Std(), BodyTimeout: lim.BodyTimeout.Std(), WriteTimeout: lim.WriteTimeout.Std(),
+		IdleTimeout: lim.IdleTimeout.Std(), QueueTimeout: lim.QueueTimeout.Std(),
+		MaxConcurrent: lim.Concurrency, MaxQueue: lim.Queue,
+	}
+	if lim.Queue == 0 {
+		c.Limits.MaxQueue = -1 // 0 would be the default
+	}
+	return c, nil
+}
+
+// apiKeys resolves the keys of callers. One that cannot be read is an error:
+// its holder would be locked out without a word.
+func apiKeys(c *config.Config, secrets *config.Secrets) ([]gateway.APIKey, error) {
+	keys := make([]gateway.APIKey, len(c.APIKeys))
+	for i, k := range c.APIKeys {
+		secret, err := secrets.Resolve(string(k.Key))
+		if err != nil {
+			return nil, err
+		}
+		keys[i] = gateway.APIKey{Name: k.Name, Secret: secret}
+	}
+	return keys, nil
+}
+
+// apply puts endpoints, clients and strategies in force, at the start and
+// after a reload. On an error what was there stays.
+func (n *node) apply(l *config.Loaded) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.applyLocked(l)
+}
+
+func (n *node) applyLocked(l *config.Loaded) error {
+	strategies, err := newStrategies(&l.Router)
+	if err != nil {
+		return err
+	}
+	f, problems := newFleet(&l.Config, n.registry.Catalogue(), n.secrets, n.app.getenv, n.othersByName())
+	if err := l.Refuse(toProblems(problems)); err != nil {
+		return err
+	}
+	next, err := n.clients.update(f, n.secrets)
+	if err != nil {
+		return err
+	}
+	settings := func(c clients) cartrita.Settings {
+		return cartrita.Settings{
+			Providers: c.byName(), Strategies: strategies, MaxAttempts: l.Router.MaxAttempts, MaxQueue: l.Router.EndpointQueue,
+		}
+	}
+	// While endpoints change, the clients of old and new ones are at hand: no
+	// call meets an endpoint without its client.
+	if err := n.service.Configure(settings(n.clients.with(next))); err != nil {
+		return err
+	}
+	if err := n.registry.SetEndpoints(f.endpoints, f.inline); err != nil {
+		if n.settings != nil {
+			n.logged("going back", n.service.Configure(*n.settings))
+		}
+		return placed(l, f, err)
+	}
+	now := settings(next)
+	if err := n.service.Configure(now); err != nil {
+		return err
+	}
+	n.config, n.clients, n.settings = l, next, &now
+	return nil
+}
+
+// current returns the configuration in force.
+func (n *node) current() *config.Loaded {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.config
+}
+
+// add puts a server that was found running in force, in place of what was
+// known of it. It reports whether that changed anything.
+func (n *node) add(f found) (changed bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	name := f.provider.Name
+	old, known := n.others[name]
+	if known && reflect.DeepEqual(old, f) || !known && len(f.records) == 0 {
+		return false, nil
+	}
+	n.others[name] = f
+	if err := n.applyLocked(n.config); err != nil {
+		n.others[name] = old
+		if !known {
+			delete(n.others, name)
+		}
+		return false, err
+	}
+	return true, nil
+}
+
+func (n *node) othersByName() []found {
+	var out []found
+	for _, f := range n.others {
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(a, b found) int { return strings.Compare(a.provider.Name, b.provider.Name) })
+	return out
+}
+
+func toProblems(list []pathProblem) []config.Problem {
+	var out []config.Problem
+	for _, p := range list {
+		out = append(out, config.Problem{Path: p.path, Message: p.message})
+	}
+	return out
+}
+
+// placed translates what the registry refuses, by its own numbering, into
+// problems of the configuration with their lines.
+func placed(l *config.Loaded, f *fleet, err error) error {
+	raw, jerr := json.Marshal(model.AsError(err).Details)
+	var details struct {
+		Problems []schema.Problem `json:"problems"`
+	}
+	if jerr != nil || json.Unmarshal(raw, &details) != nil || len(details.Problems) == 0 {
+		return err
+	}
+	var out []config.Problem
+	for _, p := range details.Problems {
+		path := translate(p.Path, "endpoints", f.places)
+		path = translate(path, "models", f.records)
+		out = append(out, config.Problem{Path: endpointFields.Replace(path), Message: p.Message})
+	}
+	return l.Refuse(out)
+}
+
+// endpointFields maps the registry's names of an endpoint's fields to ours.
+var endpointFields = strings.NewReplacer("].model_id", "].model", "].endpoint_id", "].upstream", "].cost_profile", "].pricing")
+
+// translate replaces "list[3]" at the start of a path by the third place.
+func translate(path, list string, places []string) string {
+	rest, ok := strings.CutPrefix(path, list+"[")
+	if !ok {
+		return path
+	}
+	num, rest, _ := strings.Cut(rest, "]")
+	i := 0
+	for _, c := range num {
+		i = i*10 + int(c-'0')
+	}
+	if i >= len(places) || places[i] == "" {
+		return path
+	}
+	return places[i] + rest
+}
+
+func newStrategies(r *config.Router) (*route.Strategies, error) {
+	var own []route.Strategy
+	for name, s := range r.Strategies {
+		own = append(own, route.Strategy{
+			Name:    name,
+			Weights: model.Weights(s.Weights),
+			Limits: route.Limits{
+				MaxCost: s.Limits.MaxCost, MaxCostPer1KTokens: s.Limits.MaxCostPer1KTokens, MaxLatencyMS: s.Limits.MaxLatencyMS,
+				MinQuality: s.Limits.MinQuality, MaxRisk: s.Limits.MaxRisk, CommercialUse: s.Limits.CommercialUse,
+				RequiredTags: s.Limits.RequiredTags, ExcludedTags: s.Limits.ExcludedTags,
+			},
+			Fallback: route.Fallback{
+				Scope: route.Scope(s.Fallback.Scope), NoLessSafe: s.Fallback.NoLessSafe, ContentPolicy: s.Fallback.ContentPolicy,
+			},
+		})
+	}
+	slices.SortFunc(own, func(a, b route.Strategy) int { return strings.Compare(a.Name, b.Name) })
+	return route.NewStrategies(r.DefaultStrategy, own...)
+}
+
+// start begins the background work: storing events, noticing other writers.
+func (n *node) start() {
+	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
+	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })
+}
+
+func (n *node) logged(what string, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		n.log.Error(what+" ended", "error", err)
+	}
+}
+
+// close ends the background work, which stores what was recorded, and
+// releases everything.
+func (n *node) close() {
+	n.stop()
+	n.background.Wait()
+	n.dismantle()
+}
+
+func (n *node) dismantle() {
+	n.stop()
+	if n.events != nil {
+		n.logged("closing the spool", n.events.Close())
+	}
+	if n.store != nil {
+		n.logged("closing the store", n.store.Close())
+	}
+}
+
+// checkEndpoints finds out whether a configuration could be put in force:
+// models exist, addresses are complete, strategies are valid. It opens the
+// store if there is one, since endpoints may refer to stored records.
+func (a *app) checkEndpoints(l *config.Loaded) error {
+	if _, err := newStrategies(&l.Router); err != nil {
+		return err
+	}
+	cfg := registry.Config{}
+	if fileExists(storePath(&l.Config)) && l.Store == config.StoreSQLite {
+		s, err := openStore(a.ctx, &l.Config)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		cfg.Store = s
+	}
+	reg := registry.New(cfg)
+	if err := reg.Load(a.ctx); err != nil {
+		return err
+	}
+	f, problems := newFleet(&l.Config, reg.Catalogue(), a.secrets(), a.getenv, nil)
+	if err := l.Refuse(toProblems(problems)); err != nil {
+		return err
+	}
+	if err := reg.SetEndpoints(f.endpoints, f.inline); err != nil {
+		return placed(l, f, err)
+	}
+	return nil
+}

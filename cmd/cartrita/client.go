@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// maxAnswer is the largest answer that is read whole.
+const maxAnswer = 256 << 20
+
+// client speaks the gateway's HTTP API.
+type client struct {
+	base  string // without trailing slash
+	key   string
+	http  *http.Client
+	where string // how the gateway is called in errors
+	stop  func() // ends a gateway in this process
+}
+
+// close releases what the client holds. A gateway in this process finishes
+// writing what it was told.
+func (c *client) close() {
+	c.http.CloseIdleConnections()
+	if c.stop != nil {
+		c.stop()
+	}
+}
+
+// do sends a request and returns the answer if its status is a success; the
+// caller closes the body.
+func (c *client) do(ctx context.Context, method, path string, query url.Values, contentType string, body io.Reader) (*http.Response, error) {
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, model.Invalidf("cartrita", "--server", "%q: want an address such as http://127.0.0.1:8080", c.base)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		defer resp.Body.Close()
+		return nil, c.refusal(resp)
+	}
+	return resp, nil
+}
+
+func (c *client) unreachable(err error) error {
+	kind, what := model.KindUnavailable, "does not answer"
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return model.Errorf("", model.KindCanceled, "interrupted")
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		kind, what = model.KindTimeout, "did not answer in time"
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return model.Errorf("", kind, "%s %s: %v", c.where, what, err)
+}
+
+// refusal reads an error in OpenAI's shape.
+func (c *client) refusal(resp *http.Response) error {
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return c.unreachable(err)
+	}
+	e := &model.Error{Kind: kindOfStatus(resp.StatusCode), Status: resp.StatusCode}
+	var wire struct {
+		Error struct {
+			Message string          `json:"message"`
+			Param   *string         `json:"param"`
+			Code    string          `json:"code"`
+			Details json.RawMessage `json:"details"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(raw, &wire) != nil || wire.Error.Message == "" {
+		e.Message = fmt.Sprintf("%s answered %s; is it a Cartrita gateway?", c.where, resp.Status)
+		return e
+	}
+	e.Message = wire.Error.Message
+	var kind model.Kind
+	if kind.UnmarshalText([]byte(wire.Error.Code)) == nil {
+		e.Kind = kind
+	}
+	if p := wire.Error.Param; p != nil && !strings.Contains(e.Message, *p) {
+		e.Param = *p
+	}
+	if len(wire.Error.Details) > 0 {
+		e.Details = wire.Error.Details
+	}
+	if e.Kind == model.KindUnauthenticated {
+		e.Message += "; set CARTRITA_API_KEY or give --api-key env:NAME"
+	}
+	return e
+}
+
+// kindOfStatus is for answers without a code that we know.
+func kindOfStatus(status int) model.Kind {
+	for k := model.KindInvalid; k <= model.KindTimeout; k++ {
+		if k.Status() == status {
+			return k
+		}
+	}
+	if status >= http.StatusInternalServerError {
+		return model.KindUpstream
+	}
+	return model.KindInvalid
+}
+
+// get reads a JSON answer.
+func (c *client) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	return c.exchange(ctx, http.MethodGet, path, query, "", nil)
+}
+
+// post sends v as JSON and reads a JSON answer.
+func (c *client) post(ctx context.Context, path string, query url.Values, v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return c.exchange(ctx, http.MethodPost, path, query, "application/json", bytes.NewReader(body))
+}
+
+func (c *client) exchange(ctx context.Context, method, path string, query url.Values, contentType string, body io.Reader) ([]byte, error) {
+	resp, err := c.do(ctx, method, path, query, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); !strings.HasSuffix(t, "json") {
+		return nil, model.Errorf("", model.KindUpstream, "%s answered with %q and not with JSON; is it a Cartrita gateway?", c.where, t)
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	return raw, nil
+}
+
+// decode reads an answer of the gateway's. Members that are new to this
+// version of the command are left alone.
+func decode[T any](raw []byte) (T, error) {
+	var v T
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return v, model.Errorf("", model.KindUpstream, "the gateway's answer is not understood: %v", err)
+	}
+	return v, nil
+}

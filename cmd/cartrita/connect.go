@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/model"
+)
+
+// serverFile tells commands where the gateway of a data directory listens.
+const serverFile = "server.json"
+
+type serverInfo struct {
+	URL     string    `json:"url"`
+	PID     int       `json:"pid"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started_at"`
+}
+
+// connect finds the gateway that a command speaks to:
+//
+//  1. the one of --server or CARTRITA_SERVER, and no other;
+//  2. the one that runs on the data directory, by its server.json;
+//  3. the one that answers at the configured address;
+//  4. one in this process, put together on the data directory.
+func (a *app) connect(g *globals) (*client, error) {
+	if a.serverFlag(g) != "" {
+		key, err := a.apiKey(g)
+		if err != nil {
+			return nil, err
+		}
+		return a.remote(g, a.serverFlag(g), key), nil
+	}
+	l, err := config.Load(a.loadOptions(g))
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.find(g, l)
+	if c != nil || err != nil {
+		return c, err
+	}
+	return a.local(g, l)
+}
+
+func (a *app) serverFlag(g *globals) string {
+	if g.Server != "" {
+		return g.Server
+	}
+	return a.getenv("CARTRITA_SERVER")
+}
+
+// find returns the gateway that runs with this configuration; nil for none.
+func (a *app) find(g *globals, l *config.Loaded) (*client, error) {
+	key, err := a.apiKey(g)
+	if err != nil {
+		return nil, err
+	}
+	for _, address := range []string{runningServer(l.Data), configuredServer(&l.Config)} {
+		if address == "" {
+			continue
+		}
+		if c := a.remote(g, address, key); c.isGateway(a.ctx) {
+			return c, nil
+		}
+	}
+	return nil, nil
+}
+
+// running returns the gateway that already runs, nil for none.
+func (a *app) running(g *globals) *client {
+	if s := a.serverFlag(g); s != "" {
+		key, _ := a.apiKey(g) // without it the gateway says what is missing
+		return a.remote(g, s, key)
+	}
+	l, err := config.Load(a.loadOptions(g))
+	if err != nil {
+		return nil
+	}
+	c, _ := a.find(g, l) // no gateway: nothing to complete
+	return c
+}
+
+// apiKey resolves the key for the gateway.
+func (a *app) apiKey(g *globals) (string, error) {
+	if g.APIKey == "" {
+		return a.getenv("CARTRITA_API_KEY"), nil
+	}
+	var ref config.Ref
+	if err := ref.UnmarshalText([]byte(g.APIKey)); err != nil {
+		return "", model.Invalidf("", "--api-key", "%v", err)
+	}
+	return a.secrets().Resolve(string(ref))
+}
+
+func (a *app) secrets() *config.Secrets { return &config.Secrets{Getenv: a.getenv} }
+
+func (a *app) remote(g *globals, address, key string) *client {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	address = strings.TrimRight(address, "/")
+	return &client{
+		base: address, key: key, where: "the gateway at " + address,
+		http: &http.Client{Timeout: g.Timeout, Transport: &http.Transport{
+			Proxy:       http.ProxyFromEnvironment,
+			DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		}},
+	}
+}
+
+// local puts a gateway together in this process and calls it without network.
+// Nobody else can call it, so it wants no key.
+func (a *app) local(g *globals, l *config.Loaded) (*client, error) {
+	l.APIKeys = nil
+	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	n, err := a.assemble(l, assembleOptions{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	n.refreshOllama(a.ctx)
+	n.start()
+	return &client{
+		base: "http://localhost", where: "the gateway in this process",
+		http: &http.Client{Timeout: g.Timeout, Transport: handlerTransport{n.gateway}},
+		stop: n.close,
+	}, nil
+}
+
+// isGateway reports whether a Cartrita gateway answers. One that wants a key
+// counts: it can say so itself.
+func (c *client) isGateway(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	raw, err := c.get(ctx, "/api/v1/version", nil)
+	if err != nil {
+		return model.KindOf(err) == model.KindUnauthenticated
+	}
+	var v struct {
+		Version string `json:"version"`
+	}
+	return json.Unmarshal(raw, &v) == nil && v.Version != ""
+}
+
+// runningServer reads where the gateway of a data directory listens; "" when
+// none does.
+func runningServer(dir string) string {
+	raw, err := os.ReadFile(filepath.Join(dir, serverFile))
+	if err != nil {
+		return ""
+	}
+	var info serverInfo
+	if json.Unmarshal(raw, &info) != nil {
+		return ""
+	}
+	return info.URL
+}
+
+// configuredServer is where a gateway with this configuration would listen; ""
+// when that is not known before it does.
+func configuredServer(c *config.Config) string {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || port == "0" {
+		return ""
+	}
+	return "http://" + net.JoinHostPort(dialable(host), port)
+}
+
+// dialable turns the address of all interfaces into one that can be called.
+func dialable(host string) string {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return host
+}
+
+// writeServerFile tells commands where this gateway listens; the returned
+// function takes that back.
+func writeServerFile(dir string, info serverInfo) (remove func(), err error) {
+	path := filepath.Join(dir, serverFile)
+	raw, err := json.MarshalIndent(info, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, append(raw, '\n'), 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return nil, err
+	}
+	return func() { _ = os.Remove(path) }, nil // one that stays behind leads nowhere
+}

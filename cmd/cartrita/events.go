@@ -1,0 +1,252 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cartrita/cartrita/internal/sse"
+	"github.com/cartrita/cartrita/model"
+)
+
+type eventsCmd struct {
+	List eventsListCmd `cmd:"" default:"withargs" help:"Show past events, latest first."`
+	Tail eventsTailCmd `cmd:"" help:"Follow events as they happen."`
+}
+
+// eventFilter restricts events, as flags.
+type eventFilter struct {
+	Kind     []string `help:"Kind, such as model_call.failed; may be repeated." placeholder:"KIND"`
+	State    string   `help:"State of the call: planned, completed or failed." placeholder:"STATE"`
+	Model    string   `short:"m" help:"Model id." placeholder:"ID"`
+	Endpoint string   `help:"Endpoint id." placeholder:"ID"`
+	Provider string   `help:"Provider." placeholder:"NAME"`
+	Task     string   `short:"t" help:"Task type." placeholder:"TYPE"`
+	Strategy string   `short:"s" help:"Routing strategy." placeholder:"NAME"`
+	User     string   `help:"User id." placeholder:"ID"`
+	Workflow string   `help:"Workflow run id." placeholder:"ID"`
+	Stage    string   `help:"Workflow stage." placeholder:"NAME"`
+	Session  string   `help:"Session id." placeholder:"ID"`
+}
+
+func (f *eventFilter) query() url.Values {
+	q := url.Values{}
+	for _, k := range f.Kind {
+		q.Add("kind", k)
+	}
+	setQuery(q, "state", f.State)
+	setQuery(q, "session", f.Session)
+	restrict(q, f.Model, f.Endpoint, f.Provider, f.Task, f.Strategy, f.User, f.Workflow, f.Stage)
+	return q
+}
+
+// restrict sets the parameters that events and costs share.
+func restrict(q url.Values, name, endpoint, provider, task, strategy, user, workflow, stage string) {
+	setQuery(q, "model", name)
+	setQuery(q, "endpoint", endpoint)
+	setQuery(q, "provider", provider)
+	setQuery(q, "task_type", task)
+	setQuery(q, "strategy", strategy)
+	setQuery(q, "user", user)
+	setQuery(q, "workflow", workflow)
+	setQuery(q, "stage", stage)
+}
+
+func setQuery(q url.Values, name, value string) {
+	if value != "" {
+		q.Set(name, value)
+	}
+}
+
+// wireEvent is an event as the gateway shows it.
+type wireEvent struct {
+	ID     string        `json:"id"`
+	Kind   string        `json:"kind"`
+	At     time.Time     `json:"at"`
+	CallID model.CallID  `json:"call_id"`
+	Record *model.Record `json:"record"`
+	Missed uint64        `json:"missed,omitempty"`
+}
+
+type eventsListCmd struct {
+	eventFilter
+	Since string `help:"Only events since then: a time, a date, or how long ago such as 24h or 7d." placeholder:"WHEN"`
+	Until string `help:"Only events before then." placeholder:"WHEN"`
+	Limit int    `short:"n" default:"20" help:"Number of calls." placeholder:"N"`
+	Plans bool   `help:"Include the plans, with every candidate."`
+}
+
+// Run lists past events.
+func (cmd *eventsListCmd) Run(a *app, g *globals, p *printer) error {
+	c, err := a.connect(g)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	q := cmd.query()
+	setQuery(q, "since", cmd.Since)
+	setQuery(q, "until", cmd.Until)
+	if cmd.Plans {
+		q.Set("plans", "true")
+	}
+	events, err := pages(cmd.Limit, func(limit int, cursor string) ([]json.RawMessage, int, string, error) {
+		q.Set("limit", strconv.Itoa(limit))
+		setQuery(q, "cursor", cursor)
+		raw, err := c.get(a.ctx, "/api/v1/events", q)
+		if err != nil {
+			return nil, 0, "", err
+		}
+		page, err := decode[struct {
+			Events []json.RawMessage `json:"events"`
+			Next   string            `json:"next"`
+		}](raw)
+		return page.Events, limit, page.Next, err
+	})
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.value(events)
+	}
+	t := p.eventTable()
+	for _, raw := range events {
+		e, err := decode[wireEvent](raw)
+		if err != nil {
+			return err
+		}
+		t.styled(p.eventCells(&e)...)
+	}
+	t.flush()
+	return nil
+}
+
+// maxPage is the most that is asked for at once.
+const maxPage = 500
+
+// pages reads pages until limit things are there or no page is left. read
+// returns a page, how many things it counts as, and the cursor of the next.
+func pages(limit int, read func(limit int, cursor string) ([]json.RawMessage, int, string, error)) ([]json.RawMessage, error) {
+	all := []json.RawMessage{}
+	cursor := ""
+	for limit > 0 {
+		page, n, next, err := read(min(limit, maxPage), cursor)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if next == "" {
+			break
+		}
+		limit, cursor = limit-n, next
+	}
+	return all, nil
+}
+
+func (p *printer) eventTable() *table {
+	return p.table("time", "kind", "~model", ">cost", ">latency", "~call", "~note")
+}
+
+func (p *printer) eventCells(e *wireEvent) []cell {
+	kind := cell{text: e.Kind}
+	switch {
+	case strings.HasSuffix(e.Kind, ".failed"):
+		kind.style = red
+	case strings.HasSuffix(e.Kind, ".completed"):
+		kind.style = green
+	}
+	cells := []cell{{text: e.At.Local().Format("01-02 15:04:05.000"), style: dim}, kind}
+	if !p.tty {
+		cells[0].text = e.At.Format(time.RFC3339Nano)
+	}
+	r := e.Record
+	if r == nil {
+		return append(cells, cell{}, cell{}, cell{}, cell{text: e.CallID.String()}, cell{})
+	}
+	cost, latency, note := "", "", ""
+	if r.State != model.StatePlanned {
+		latency = millis(&r.LatencyMS)
+		if cost = r.Cost.Total.String(); r.Cost.Unpriced {
+			cost = "≥" + cost
+		}
+	}
+	if r.Error != nil && r.State == model.StateFailed {
+		note = r.Error.Kind.String() + ": " + r.Error.Message
+	}
+	name := string(r.Model)
+	if name == "" && r.Plan != nil && len(r.Plan.Attempts) > 0 {
+		name = string(r.Plan.First().Model)
+	}
+	return append(cells, cell{text: name}, cell{text: cost}, cell{text: latency}, cell{text: e.CallID.String(), style: dim}, cell{text: note})
+}
+
+type eventsTailCmd struct {
+	eventFilter
+	Count int `short:"n" help:"Stop after this many events. Default: never." placeholder:"N"`
+}
+
+// Run follows events until it is interrupted or the gateway stops.
+func (cmd *eventsTailCmd) Run(a *app, g *globals, p *printer) error {
+	c, err := a.connect(g)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if c.stop != nil {
+		return model.Errorf("", model.KindUnavailable, "no gateway is running whose events could be followed: start one with cartrita serve, or name it with --server")
+	}
+	resp, err := c.do(a.ctx, http.MethodGet, "/api/v1/events/stream", cmd.query(), "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	events := sse.NewReader(resp.Body, nil, 16<<20)
+	for n := 0; cmd.Count == 0 || n < cmd.Count; {
+		e, err := events.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			p.notef("the gateway ended the stream")
+			return nil
+		case err != nil && a.ctx.Err() != nil:
+			return nil // Ctrl-C is how one stops following
+		case err != nil:
+			return c.unreachable(err)
+		case len(e.Data) == 0:
+			continue // a sign of life
+		}
+		n++
+		if err := p.liveEvent(e.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// liveEvent prints one event at once: columns cannot be fitted to what is yet
+// to come, so their widths are fixed.
+func (p *printer) liveEvent(data []byte) error {
+	if p.json {
+		return p.line(json.RawMessage(data))
+	}
+	e, err := decode[wireEvent](data)
+	if err != nil {
+		return err
+	}
+	if e.Missed > 0 {
+		p.notef("%d events were missed because this reader was slow", e.Missed)
+	}
+	cells := p.eventCells(&e)
+	if !p.tty {
+		t := p.eventTable()
+		t.styled(cells...)
+		t.flush()
+		return nil
+	}
+	widths := []int{18, 22, 36, 14, 9, 36, 60}
+	p.eventTable().line(cells, widths)
+	return nil
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/model"
+)
+
+// printer writes answers: JSON if asked for, tables and colour on a terminal,
+// plain tab-separated lines elsewhere.
+type printer struct {
+	out, err io.Writer
+	json     bool
+	tty      bool // out is a terminal
+	color    bool // of out
+	errColor bool // of err
+	width    int  // of the terminal; 0 unlimited
+}
+
+func (a *app) printer(g *globals) *printer {
+	p := &printer{out: a.out, err: a.err, json: g.JSON, tty: isTerminal(a.out)}
+	p.color, p.errColor = a.useColor(g.Color, p.tty), a.useColor(g.Color, isTerminal(a.err))
+	if f, ok := a.out.(*os.File); ok && p.tty {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			p.width = w
+		}
+	}
+	return p
+}
+
+// useColor follows the flag, then CARTRITA_COLOR, then the customs of terminals.
+func (a *app) useColor(flag string, tty bool) bool {
+	if flag == "auto" {
+		flag = a.getenv("CARTRITA_COLOR")
+	}
+	switch flag {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return tty && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+}
+
+// The styles.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+func paint(on bool, style, s string) string {
+	if !on || s == "" {
+		return s
+	}
+	return "\x1b[" + style + "m" + s + "\x1b[0m"
+}
+
+func (p *printer) style(style, s string) string { return paint(p.color, style, s) }
+
+func (p *printer) printf(format string, args ...any) { fmt.Fprintf(p.out, format, args...) }
+
+// notef writes a remark that is not part of the answer.
+func (p *printer) notef(format string, args ...any) {
+	fmt.Fprintln(p.err, paint(p.errColor, dim, fmt.Sprintf(format, args...)))
+}
+
+// raw prints JSON indented.
+func (p *printer) raw(data []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimSpace(data), "", "  "); err != nil {
+		return model.Errorf("cartrita", model.KindUpstream, "the gateway answered with something that is not JSON")
+	}
+	b.WriteByte('\n')
+	_, err := p.out.Write(b.Bytes())
+	return err
+}
+
+// value prints v as indented JSON.
+func (p *printer) value(v any) error {
+	enc := json.NewEncoder(p.out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// line prints v as JSON on one line.
+func (p *printer) line(v any) error {
+	enc := json.NewEncoder(p.out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// fail prints an error: as OpenAI's error object with --json, else in words,
+// with what its details add.
+func (p *printer) fail(err error) {
+	if partly, ok := err.(*partlyError); ok { //nolint:errorlint // made by the command itself, never wrapped
+		p.notef("%s", partly)
+		return
+	}
+	e := model.AsError(err)
+	if p.json {
+		_ = json.NewEncoder(p.err).Encode(map[string]any{"error": map[string]any{ // to a terminal or pipe of the user's
+			"message": failureText(e), "code": e.Kind.String(), "param": e.Param, "details": e.Details,
+		}})
+		return
+	}
+	fmt.Fprintf(p.err, "%s %s\n", paint(p.errColor, red, "cartrita:"), failureText(e))
+	if len(config.Problems(e)) > 0 {
+		return // the message holds them
+	}
+	for _, line := range detailLines(e.Details) {
+		fmt.Fprintf(p.err, "  %s\n", line)
+	}
+}
+
+// failureText is what a person needs of an error: without the name of our
+// function, with the cause of what nobody classified.
+func failureText(e *model.Error) string {
+	shown := *e
+	shown.Op = ""
+	if e.Kind != model.KindInternal && e.Message != "" {
+		shown.Err = nil
+	}
+	return strings.TrimPrefix(shown.Error(), "internal_error: ")
+}
+
+// detailLines words the machine-readable part of an error: a list of objects
+// becomes one line each, another value its JSON.
+func detailLines(details any) []string {
+	raw, err := json.Marshal(details)
+	if err != nil || string(raw) == "null" {
+		return nil
+	}
+	var list []map[string]any
+	if json.Unmarshal(raw, &list) != nil {
+		var object map[string]json.RawMessage
+		if json.Unmarshal(raw, &object) != nil {
+			return []string{string(raw)}
+		}
+		var lines []string
+		for _, v := range object {
+			lines = append(lines, detailLines(v)...)
+		}
+		return lines
+	}
+	var lines []string
+	for _, o := range list {
+		lines = append(lines, detailLine(o))
+	}
+	return lines
+}
+
+// detailLine joins the members that people read, in the order of reading.
+func detailLine(o map[string]any) string {
+	var parts []string
+	for _, key := range []string{"path", "endpoint", "filter", "count", "reason", "message"} {
+		if v, ok := o[key]; ok && v != "" {
+			parts = append(parts, fmt.Sprint(v))
+		}
+	}
+	if len(parts) == 0 {
+		raw, _ := json.Marshal(o)
+		return string(raw)
+	}
+	return strings.Join(parts, ": ")
+}
+
+// partlyError says that a command did its work except for some records.
+type partlyError struct{ message string }
+
+func (e *partlyError) Error() string { return e.message }
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
