@@ -137,9 +137,26 @@ func TestOpensByErrorRate(t *testing.T) {
 	}
 }
 
+// beginAll begins n calls at once.
+func (l *line) beginAll(t *testing.T, n int) (out []health.Ticket) {
+	t.Helper()
+	for range n {
+		tk, ok := l.Begin(l.now)
+		if !ok {
+			t.Fatal("not begun")
+		}
+		out = append(out, tk)
+	}
+	return out
+}
+
 func TestWhatOpenedItDoesNotOpenItAgain(t *testing.T) {
 	l := newLine(t, health.Config{Failures: 1000})
+	old := l.beginAll(t, 30)
 	trip(l)
+	for _, tk := range old {
+		l.Done(l.now, tk, fault(model.KindUpstream))
+	}
 	l.after(5 * time.Second)
 	l.call(good(1))
 	l.call(fault(model.KindUpstream))
@@ -150,15 +167,10 @@ func TestWhatOpenedItDoesNotOpenItAgain(t *testing.T) {
 
 func TestRateLimitsNeverOpen(t *testing.T) {
 	l := newLine(t, health.Config{})
-	for range 20 {
-		l.call(fault(model.KindRateLimited))
-		l.now = l.View(l.now).RetryAt
-		l.call(good(1))
+	for _, tk := range l.beginAll(t, 30) {
+		l.Done(l.now, tk, fault(model.KindRateLimited))
 	}
-	for range 20 {
-		l.call(fault(model.KindRateLimited))
-		l.now = l.View(l.now).RetryAt
-	}
+	l.now = l.View(l.now).RetryAt
 	l.call(fault(model.KindUpstream))
 	if l.circuit() != model.CircuitClosed {
 		t.Error("429s opened the circuit")

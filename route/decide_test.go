@@ -209,6 +209,32 @@ func TestLoadSpreads(t *testing.T) {
 	}
 }
 
+// The two that are compared are picked by id, not by position.
+func TestSpreadDoesNotDependOnOrder(t *testing.T) {
+	for seed := range uint64(50) {
+		var first model.EndpointID
+		for turn := range 8 {
+			in := &route.Input{Task: model.TaskChat, Now: scenarioNow, Seed: seed}
+			for i := range 8 {
+				i = (i + turn) % 8
+				s := single().Served[0]
+				e := *s.Endpoint
+				e.ID = model.EndpointID(fmt.Sprintf("provider-%d/m", i))
+				s.Endpoint = &e
+				in.Served, in.Health = append(in.Served, s), append(in.Health, model.Health{InFlight: int32(9 - i)})
+			}
+			p, err := route.Decide(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if id := p.First().Endpoint; turn > 0 && id != first {
+				t.Fatalf("seed %d: %s in one order, %s in another", seed, first, id)
+			}
+			first = p.First().Endpoint
+		}
+	}
+}
+
 func TestDecideAllocates(t *testing.T) {
 	in := busyMarket(1000)
 	in.Scratch, in.Table = &route.Scratch{}, route.NewTable(in.Served)
