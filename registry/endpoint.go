@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -236,13 +237,13 @@ func (b *builder) weights(canonical string) *model.Model {
 			m.Name, m.Tasks = l.Name, l.Tasks
 			m.InputModalities, m.OutputModalities = l.InputModalities, l.OutputModalities
 			m.Features, m.MissingFeatures = l.Features, l.MissingFeatures
-			m.ParametersBillion = l.ParametersBillion
+			m.ParametersBillion = cmp.Or(m.ParametersBillion, l.ParametersBillion)
+			m.Architecture = cmp.Or(m.Architecture, l.Architecture)
 			continue
 		}
 		m.Features = both(m.Features, l.Features)
 		m.MissingFeatures = both(m.MissingFeatures, l.MissingFeatures)
 	}
-	b.cat.Fill(m) // once more: a figure of the weights goes before one listing's
 	if m.ContextLength == nil {
 		m.ContextLength = shortest(listings)
 	}

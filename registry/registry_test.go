@@ -197,7 +197,8 @@ func TestResolve(t *testing.T) {
 	gpt := func(m *model.Model) { m.Canonical, m.Aliases = "gpt-x", []string{"best"} }
 	if _, err := r.Apply(t.Context(), registry.Change{Models: []model.Model{
 		record("alpha/gpt-x", gpt), record("beta/vendor/gpt-x", gpt), record("gamma/gpt-x", gpt),
-		record("alpha/other", func(m *model.Model) { m.Fallbacks = []string{"gpt-x", "nowhere", "BEST"} }),
+		record("alpha/other", func(m *model.Model) { m.Fallbacks = []string{"gpt-x", "nowhere", "alpha/unserved", "BEST"} }),
+		record("alpha/unserved"),
 	}}); err != nil {
 		t.Fatal(err)
 	}
@@ -249,6 +250,9 @@ func TestResolve(t *testing.T) {
 	if e == nil || e.Kind != model.KindNotFound || e.Param != "model" || !strings.Contains(e.Message, `"gpt-x"`) {
 		t.Errorf("a misspelt name: %v: want KindNotFound with a suggestion", err)
 	}
+	if _, err := s.Resolve("gpt-x" + strings.Repeat("x", 300)); model.AsError(err).Details != nil {
+		t.Errorf("a name longer than any: %v: want no suggestions", err)
+	}
 	for _, bad := range []string{"", " gpt-x", "gpt-x ", strings.Repeat("x", 1<<16), "\x00"} {
 		if _, err := s.Resolve(bad); model.KindOf(err) != model.KindNotFound || len(err.Error()) > 600 {
 			t.Errorf("%.20q: %v: want a short KindNotFound", bad, err)
@@ -279,6 +283,7 @@ func TestSetEndpointsOfCatalogue(t *testing.T) {
 			e.Upstream, e.Tags, e.Pricing = "meta-llama/Llama-3.1-8B-Instruct", []string{"local"}, &model.Pricing{Input: &price}
 		}),
 		endpoint("gpu-box", "qwen2.5-72b-instruct", func(e *model.Endpoint) { e.Upstream = "qwen" }),
+		endpoint("gpu-box", "gpt-oss-120b", func(e *model.Endpoint) { e.Upstream = "openai/gpt-oss-120b" }),
 		endpoint("openai", "gpt-4o"),
 		endpoint("proxy", "openai/gpt-4o", func(e *model.Endpoint) { e.Upstream = "gpt-4o" }),
 		endpoint("mine", "openai/gpt-4o", func(e *model.Endpoint) { e.Upstream, e.BaseURL = "gpt-4o", "https://api.openai.com/v1/" }),
@@ -298,6 +303,9 @@ func TestSetEndpointsOfCatalogue(t *testing.T) {
 	if llama.Model.ID != "llama-3.1-8b-instruct" || llama.Model.Provider != registry.SelfHosted || !llama.QualityKnown || llama.Context != 131072 ||
 		!llama.Commercial || !llama.CommercialKnown || !slices.Equal(llama.Tags, []string{"local"}) || *llama.Pricing.Input != price {
 		t.Errorf("llama on the box: %+v, model %+v", llama, llama.Model)
+	}
+	if q := at("gpu-box/openai/gpt-oss-120b"); *q.Model.ParametersBillion != 116.8 || q.Model.Architecture != model.ArchMoE || q.Model.License != "apache-2.0" {
+		t.Errorf("gpt-oss on the box: %+v", q.Model)
 	}
 	if q := at("gpu-box/qwen"); q.Model.Canonical != "qwen2.5-72b-instruct" || q.Pricing != nil {
 		t.Errorf("qwen on the box: %+v: want no price, for nobody said what the box costs", q)

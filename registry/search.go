@@ -14,7 +14,7 @@ import (
 type Query struct {
 	Filters []string // "context_length>=128000"; see ParseFilter
 	Text    string   // words that occur in id, name, family, provider, tags or tasks
-	Similar string   // a wish in words: "a small cheap model for French summaries"
+	Similar string   // a wish in words: "a small cheap model for French summaries"; leaves out retired models
 	Limit   int      // of the hits returned; 0 is DefaultLimit, negative is all
 }
 
@@ -67,6 +67,7 @@ func (r *Registry) Search(ctx context.Context, q Query) (Result, error) {
 		hits, res.Method = matching(hits, words), MethodText
 	}
 	if strings.TrimSpace(q.Similar) != "" {
+		hits = slices.DeleteFunc(hits, func(h Hit) bool { return h.Model.Status == model.StatusRetired })
 		res.Method, res.Note = r.rankByLikeness(ctx, s, hits, q.Similar)
 	}
 	slices.SortStableFunc(hits, func(a, b Hit) int {

@@ -177,8 +177,14 @@ func TestSearchByEmbeddings(t *testing.T) {
 	if e.calls != calls+1 {
 		t.Errorf("a second search calls the embedder %d times: want once, for the wish", e.calls-calls)
 	}
+	if _, err := r.Retire(t.Context(), "a/zzz", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if res := search(t, r, registry.Query{Similar: "zzz"}); res.Total != 1 || res.Hits[0].Model.ID != "a/plain" {
+		t.Errorf("a retired model is suggested: %+v", res)
+	}
 	e.fail = errors.New("no answer")
-	if res := search(t, r, registry.Query{Similar: "zzz"}); res.Method != registry.MethodFeatures || res.Note == "" || res.Total != 2 {
+	if res := search(t, r, registry.Query{Similar: "zzz"}); res.Method != registry.MethodFeatures || res.Note == "" || res.Total != 1 {
 		t.Errorf("with a failing embedder: %+v: want features and a note", res)
 	}
 }

@@ -82,6 +82,7 @@ func TestPricing(t *testing.T) {
 		{"read in the first field", catwalk.Model{CostPer1MIn: 1.4, CostPer1MOut: 4.4, CostPer1MInCached: 0.26}, &prices{"$1.4", "$4.4", "$0.26", ""}},
 		{"read in both fields", catwalk.Model{CostPer1MIn: 1, CostPer1MOut: 3, CostPer1MInCached: 0.2, CostPer1MOutCached: 0.2}, &prices{"$1", "$3", "$0.2", ""}},
 		{"output price as filler", catwalk.Model{CostPer1MIn: 0.75, CostPer1MOut: 3.75, CostPer1MInCached: 0.075, CostPer1MOutCached: 3.75}, &prices{"$0.75", "$3.75", "$0.075", ""}},
+		{"output price as filler, near the input's", catwalk.Model{CostPer1MIn: 1, CostPer1MOut: 1.5, CostPer1MInCached: 0.1, CostPer1MOutCached: 1.5}, &prices{"$1", "$1.5", "$0.1", ""}},
 		{"no cache prices", catwalk.Model{CostPer1MIn: 2, CostPer1MOut: 8}, &prices{"$2", "$8", "", ""}},
 		{"zero is unknown", catwalk.Model{ID: "kimi-for-coding"}, nil},
 		{"zero is free where the name says so", catwalk.Model{ID: "openai/gpt-oss-20b:free"}, &prices{"$0", "$0", "", ""}},
@@ -136,6 +137,14 @@ func TestLoad(t *testing.T) {
 		}
 		if p := m.Pricing; p != nil && p.CachedRead != nil && *p.CachedRead > *p.Input {
 			t.Errorf("%s: reading from the cache costs more than fresh input", m.ID)
+		}
+	}
+	for _, m := range c.Models {
+		if m.Canonical == "gpt-oss-120b" && *m.ParametersBillion != 116.8 {
+			t.Errorf("%s has %v billion parameters: want the published count, not the nominal one", m.ID, *m.ParametersBillion)
+		}
+		if m.Canonical == "qwen3-235b-a22b" && (*m.ParametersBillion != 235 || m.Architecture != model.ArchMoE) {
+			t.Errorf("%s: %v billion, %s: want the nominal size and the experts", m.ID, *m.ParametersBillion, m.Architecture)
 		}
 	}
 	if groups["gpt-oss-120b"] < 10 || groups["claude-sonnet-4-5"] < 8 {

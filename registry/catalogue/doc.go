@@ -27,6 +27,9 @@
 // the aliases in weights.json. Dated snapshots of other makers are different
 // weights and stay apart.
 //
+// A size that nobody published is read off the name where it states one
+// ("…-70b…", "…-235b-a22b…"): it is nominal.
+//
 // # Prices
 //
 // A zero price means free only where the listing says so (":free", "-free");

@@ -82,6 +82,7 @@ func (c *Catalogue) add(m *model.Model) {
 		}
 	}
 	c.Fill(m)
+	nominal(m)
 	c.Models = append(c.Models, m)
 	c.byProvider[m.Provider] = append(c.byProvider[m.Provider], m)
 }
@@ -124,7 +125,6 @@ type record struct {
 	m            model.Model
 	context, max int64
 	temperature  float64
-	size         float64
 }
 
 // Shared by the records: read-only.
@@ -166,14 +166,19 @@ func recordOf(provider string, l *catwalk.Model) *model.Model {
 		m.Tasks = guardTasks
 	}
 	m.Features = featuresOf(provider, l)
-	if size, moe := sizeOf(Canonical(provider, l.ID)); size > 0 {
-		r.size = size
-		m.ParametersBillion = &r.size
-		if moe {
-			m.Architecture = model.ArchMoE
-		}
-	}
 	return m
+}
+
+// nominal reads size and experts off the canonical id where nothing better is
+// known.
+func nominal(m *model.Model) {
+	size, moe := sizeOf(m.Canonical)
+	if size > 0 && m.ParametersBillion == nil {
+		m.ParametersBillion = &size
+	}
+	if moe && (m.Architecture == model.ArchUnknown || m.Architecture == model.ArchDecoder) {
+		m.Architecture = model.ArchMoE
+	}
 }
 
 // Providers whose listings state the longest answer; elsewhere catwalk holds a

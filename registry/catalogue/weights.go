@@ -145,9 +145,7 @@ func (c *Catalogue) Fill(m *model.Model) {
 	if w == nil {
 		return
 	}
-	if w.Params != nil {
-		m.ParametersBillion = orElse(m.ParametersBillion, w.Params)
-	}
+	m.ParametersBillion = orElse(m.ParametersBillion, w.Params)
 	if m.Architecture == model.ArchUnknown {
 		m.Architecture = w.Arch
 	}

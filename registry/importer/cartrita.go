@@ -107,8 +107,8 @@ func yamlEntries(at string, v any) ([]entry, error) {
 	return out, nil
 }
 
-// plainYAML refuses anchors and aliases: records need none, and they can make
-// a small file expand without bound.
+// plainYAML refuses anchors, and with them aliases and merge keys: records need
+// none, and they can make a small file expand without bound.
 func plainYAML(data []byte) error {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
@@ -120,7 +120,7 @@ func plainYAML(data []byte) error {
 			continue
 		}
 		ast.Walk(visitor(func(n ast.Node) {
-			if n.Type() == ast.AnchorType || n.Type() == ast.AliasType || n.Type() == ast.MergeKeyType {
+			if n.Type() == ast.AnchorType {
 				found = n
 			}
 		}), doc.Body)
