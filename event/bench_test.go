@@ -1,3 +1,5 @@
+//go:build unix
+
 package event
 
 import (
@@ -33,6 +35,7 @@ func BenchmarkCall(b *testing.B) {
 			stop := run(b, l)
 			b.ReportAllocs()
 			b.SetParallelism(32)
+			start := cpuNS()
 			b.RunParallel(func(pb *testing.PB) {
 				rec := sampleRecord(model.NewCallID(), 10)
 				before := beforeAttempts(rec)
@@ -49,8 +52,8 @@ func BenchmarkCall(b *testing.B) {
 					}
 				}
 			})
-			b.StopTimer()
 			stop()
+			reportCPU(b, start)
 		})
 	}
 }

@@ -52,6 +52,8 @@ func (l *Log) recover() error {
 	l.lagging = l.tail != Position{}
 	if l.lagging {
 		signal(l.work)
+	} else {
+		l.sweep() // the former process left nothing
 	}
 	return nil
 }
