@@ -9,7 +9,8 @@
 // that fails is its exclusion, with the figures behind it. A filtered endpoint
 // is never chosen, not as a fallback either. Where the caller and the strategy
 // both limit something the stricter holds, and an unknown figure never meets a
-// limit on it. In detail:
+// limit on it. A call that names a model looks at that model's endpoints and at
+// its chain only; the rest of the registry is not even excluded. In detail:
 //
 //   - status: retired models serve nobody; testing and deprecated ones only
 //     calls that name them.
@@ -99,5 +100,13 @@
 // It estimates no tokens and no prices, measures nothing, resolves no names and
 // sends nothing: estimates, health and positions come in with the Input.
 //
-// Everything is safe for concurrent use as long as nobody writes the Input.
+// # Cost
+//
+// A decision is bound by memory, so a Table, made once per snapshot, holds what
+// it reads of every endpoint in one cache line each, and a Scratch saves the
+// lists it works in. It scores every endpoint and sorts only those that the plan
+// lists (Input.Keep); a call that names a model costs the same in any registry.
+//
+// Everything is safe for concurrent use as long as nobody writes the Input, whose
+// Scratch belongs to one decision at a time.
 package route

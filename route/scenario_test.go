@@ -29,6 +29,7 @@ const divider = "\n====\n"
 type scenario struct {
 	Doc       string
 	Include   string // a file of endpoints beside the scenario
+	Demo      string // the profile file of the demo models
 	Endpoints []endpoint
 	Call      call
 	Runs      []run
@@ -136,6 +137,9 @@ func play(t *testing.T, given string) string {
 		strict(t, raw, &shared)
 		sc.Endpoints = append(shared.Endpoints, sc.Endpoints...)
 	}
+	if sc.Demo != "" {
+		sc.Endpoints = append(sc.Endpoints, demo(t, sc.Demo)...)
+	}
 	var out strings.Builder
 	for _, r := range sc.Runs {
 		fmt.Fprintf(&out, "\n# %s\n", r.Title)
@@ -149,6 +153,49 @@ func play(t *testing.T, given string) string {
 		writeFailures(t, &out, in, plan, r.Failures)
 	}
 	return out.String()
+}
+
+// demo reads the endpoints of the demo models from the file that describes them.
+func demo(t *testing.T, file string) (out []endpoint) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f struct {
+		Models []struct {
+			Name      string
+			TTFT      string
+			Context   int64 `yaml:"context_length"`
+			MaxOutput int64 `yaml:"max_output_tokens"`
+			Facts     struct {
+				Tasks      []model.Task                `yaml:"task_types"`
+				Features   []model.Feature             `yaml:"features"`
+				Tags       []string                    `yaml:"routing_tags"`
+				Risk       model.Risk                  `yaml:"safety_risk_level"`
+				Commercial *bool                       `yaml:"commercial_allowed"`
+				Chain      []string                    `yaml:"fallback_chain"`
+				Quality    struct{ Composite float64 } `yaml:"quality_metrics"`
+				Pricing    struct {
+					In  float64 `yaml:"input_usd_per_million"`
+					Out float64 `yaml:"output_usd_per_million"`
+				} `yaml:"cost_profile"`
+			}
+		}
+	}
+	if err := yaml.Unmarshal(raw, &f); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range f.Models {
+		a := m.Facts
+		ttft := float64(duration(t, m.TTFT).Milliseconds())
+		out = append(out, endpoint{
+			ID: "demo/" + m.Name, Canonical: m.Name, Tasks: a.Tasks, Features: a.Features, Tags: a.Tags, Risk: a.Risk,
+			Commercial: a.Commercial, Chain: a.Chain, Quality: &a.Quality.Composite, LatencyMS: &ttft,
+			Price: &price{In: a.Pricing.In, Out: a.Pricing.Out}, Context: m.Context, MaxOutput: m.MaxOutput,
+		})
+	}
+	return out
 }
 
 func strict(t *testing.T, raw []byte, v any) {
