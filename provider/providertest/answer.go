@@ -5,11 +5,41 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/openai/openai-go/v3"
-
 	"github.com/cartrita/cartrita/internal/sse"
 	"github.com/cartrita/cartrita/model"
 )
+
+// object is an answer or a chunk in OpenAI's shape, as far as callers use it.
+type object struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Choices []struct {
+		Text    string  `json:"text"`
+		Message message `json:"message"`
+		Delta   message `json:"delta"`
+		Finish  string  `json:"finish_reason"`
+	} `json:"choices"`
+	Data []struct {
+		Object    string    `json:"object"`
+		Index     int       `json:"index"`
+		Embedding []float64 `json:"embedding"`
+	} `json:"data"`
+}
+
+type message struct {
+	Role      string `json:"role"`
+	Content   string `json:"content"`
+	Reasoning string `json:"reasoning_content"`
+	ToolCalls []struct {
+		Index    int    `json:"index"`
+		ID       string `json:"id"`
+		Type     string `json:"type"`
+		Function struct {
+			Name      string `json:"name"`
+			Arguments string `json:"arguments"`
+		} `json:"function"`
+	} `json:"tool_calls"`
+}
 
 // answer is what a caller understands.
 type answer struct {
@@ -20,59 +50,48 @@ type answer struct {
 	Vectors   int
 }
 
-// read understands the result by the types of OpenAI's official client.
+// objects are the values of the member object, by surface: of an answer in one
+// piece, and of a chunk.
+var objects = map[model.Surface][2]string{
+	model.SurfaceChat:        {"chat.completion", "chat.completion.chunk"},
+	model.SurfaceCompletions: {"text_completion", "text_completion"},
+	model.SurfaceEmbeddings:  {"list", ""},
+}
+
+// read understands the result as a caller does.
 func (r *result) read(sc Scenario) (answer, error) {
 	if sc.Stream {
 		return r.readStream(sc.Surface)
 	}
 	var a answer
-	switch sc.Surface {
-	case model.SurfaceEmbeddings:
-		var out openai.CreateEmbeddingResponse
-		if err := json.Unmarshal(r.body, &out); err != nil {
-			return a, err
-		}
+	var out object
+	if err := json.Unmarshal(r.body, &out); err != nil || out.Object != objects[sc.Surface][0] {
+		return a, fmt.Errorf("no %s: %v: %s", objects[sc.Surface][0], err, r.body)
+	}
+	if sc.Surface == model.SurfaceEmbeddings {
 		for i, d := range out.Data {
-			if int(d.Index) != i || len(d.Embedding) == 0 || d.Object != "embedding" {
+			if d.Index != i || len(d.Embedding) == 0 || d.Object != "embedding" {
 				return a, fmt.Errorf("vector %d is %+v", i, d)
 			}
 		}
 		a.Vectors = len(out.Data)
-	case model.SurfaceCompletions:
-		var out openai.Completion
-		if err := json.Unmarshal(r.body, &out); err != nil {
-			return a, err
+		return a, nil
+	}
+	if len(out.Choices) != 1 || out.ID == "" {
+		return a, fmt.Errorf("not one choice, or no id: %s", r.body)
+	}
+	c := out.Choices[0]
+	if sc.Surface == model.SurfaceChat && c.Message.Role != "assistant" {
+		return a, fmt.Errorf("not a message of the assistant: %s", r.body)
+	}
+	a.Text, a.Finish, a.Reasoning = c.Message.Content+c.Text, c.Finish, c.Message.Reasoning
+	for _, call := range c.Message.ToolCalls {
+		if call.ID == "" || call.Type != "function" {
+			return a, fmt.Errorf("tool call without id or type: %s", r.body)
 		}
-		if len(out.Choices) != 1 || out.Object != "text_completion" {
-			return a, fmt.Errorf("not one completion: %s", r.body)
-		}
-		a.Text, a.Finish = out.Choices[0].Text, string(out.Choices[0].FinishReason)
-	default:
-		var out openai.ChatCompletion
-		if err := json.Unmarshal(r.body, &out); err != nil {
-			return a, err
-		}
-		if len(out.Choices) != 1 || out.Object != "chat.completion" || out.ID == "" || out.Choices[0].Message.Role != "assistant" {
-			return a, fmt.Errorf("not one chat completion: %s", r.body)
-		}
-		m := out.Choices[0].Message
-		a.Text, a.Finish, a.Reasoning = m.Content, out.Choices[0].FinishReason, reasoningOf(m.RawJSON())
-		for _, call := range m.ToolCalls {
-			if call.ID == "" || call.Type != "function" {
-				return a, fmt.Errorf("tool call without id or type: %s", call.RawJSON())
-			}
-			a.Tools = append(a.Tools, ToolCall{call.Function.Name, call.Function.Arguments})
-		}
+		a.Tools = append(a.Tools, ToolCall{call.Function.Name, call.Function.Arguments})
 	}
 	return a, nil
-}
-
-func reasoningOf(raw string) string {
-	var m struct {
-		Reasoning string `json:"reasoning_content"`
-	}
-	_ = json.Unmarshal([]byte(raw), &m)
-	return m.Reasoning
 }
 
 func (r *result) readStream(surface model.Surface) (a answer, err error) {
@@ -88,43 +107,26 @@ func (r *result) readStream(surface model.Surface) (a answer, err error) {
 		if string(ev.Data) == "[DONE]" {
 			return a, nil
 		}
-		if surface == model.SurfaceCompletions {
-			err = a.addCompletion(ev.Data)
-		} else {
-			err = a.addChunk(ev.Data)
-		}
-		if err != nil {
+		if err := a.addChunk(objects[surface][1], ev.Data); err != nil {
 			return a, err
 		}
 	}
 }
 
-func (a *answer) addCompletion(data []byte) error {
-	var out openai.Completion
-	if err := json.Unmarshal(data, &out); err != nil || out.Object != "text_completion" {
-		return fmt.Errorf("no completion: %v: %s", err, data)
+func (a *answer) addChunk(kind string, data []byte) error {
+	var out object
+	if err := json.Unmarshal(data, &out); err != nil || out.Object != kind || out.ID == "" {
+		return fmt.Errorf("no %s: %v: %s", kind, err, data)
 	}
 	for _, c := range out.Choices {
-		a.Text += c.Text
-		a.Finish += string(c.FinishReason)
-	}
-	return nil
-}
-
-func (a *answer) addChunk(data []byte) error {
-	var out openai.ChatCompletionChunk
-	if err := json.Unmarshal(data, &out); err != nil || out.Object != "chat.completion.chunk" || out.ID == "" {
-		return fmt.Errorf("no chunk: %v: %s", err, data)
-	}
-	for _, c := range out.Choices {
-		a.Text += c.Delta.Content
-		a.Reasoning += reasoningOf(c.Delta.RawJSON())
-		a.Finish += c.FinishReason
+		a.Text += c.Delta.Content + c.Text
+		a.Reasoning += c.Delta.Reasoning
+		a.Finish += c.Finish
 		for _, call := range c.Delta.ToolCalls {
 			if call.ID != "" {
 				a.Tools = append(a.Tools, ToolCall{Name: call.Function.Name})
 			}
-			if int(call.Index) != len(a.Tools)-1 {
+			if call.Index != len(a.Tools)-1 {
 				return fmt.Errorf("tool call out of order: %s", data)
 			}
 			a.Tools[call.Index].Arguments += call.Function.Arguments

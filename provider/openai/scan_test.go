@@ -1,0 +1,150 @@
+package openai
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+func TestScan(t *testing.T) {
+	tests := map[string]struct {
+		in   string
+		want facts
+	}{
+		"text":              {`{"choices":[{"delta":{"content":"héé"}}]}`, facts{content: true, bytes: 5, choices: true}},
+		"escapes":           {`{"choices":[{"delta":{"content":"a\n\"\\\u00e9\ud83d\uddfc\/"}}]}`, facts{content: true, bytes: 11, choices: true}},
+		"role":              {`{"choices":[{"delta":{"role":"assistant","content":""}}]}`, facts{choices: true}},
+		"null content":      {`{"choices":[{"delta":{"content":null}}]}`, facts{choices: true}},
+		"reasoning":         {`{"choices":[{"delta":{"reasoning_content":"ab"}}]}`, facts{content: true, bytes: 2, choices: true}},
+		"reasoning twice":   {`{"choices":[{"delta":{"reasoning":"ab","reasoning_details":[{"type":"reasoning.text","text":"ab"}]}}]}`, facts{content: true, bytes: 2, choices: true}},
+		"refusal":           {`{"choices":[{"delta":{"refusal":"no"}}]}`, facts{content: true, bytes: 2, choices: true}},
+		"tool call":         {`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}}]}`, facts{content: true, bytes: 2, choices: true}},
+		"no tool call":      {`{"choices":[{"delta":{"content":"","tool_calls":[]}}]}`, facts{choices: true}},
+		"content parts":     {`{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"abc"}]}]}}]}`, facts{content: true, bytes: 3, choices: true}},
+		"completion":        {`{"choices":[{"text":"abc","logprobs":{"tokens":["text"],"text_offset":[0]}}]}`, facts{content: true, bytes: 3, choices: true}},
+		"logprobs":          {`{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[{"token":"a","text":"zzz"}]}}]}`, facts{content: true, bytes: 1, choices: true}},
+		"finish":            {`{"choices":[{"delta":{},"finish_reason":"stop"}]}`, facts{choices: true, finished: true}},
+		"usage null":        {`{"choices":[],"usage":null}`, facts{}},
+		"usage":             {`{"choices":[],"usage": {"prompt_tokens":1}}`, facts{usage: []byte(`{"prompt_tokens":1}`), depth: 1}},
+		"usage in x_groq":   {`{"choices":[],"x_groq":{"usage":{"a":"}"}}}`, facts{usage: []byte(`{"a":"}"}`), depth: 2}},
+		"usage at the top":  {`{"x_groq":{"usage":{"a":1}},"usage":{"b":2},"choices":[{"usage":{"c":3}}]}`, facts{usage: []byte(`{"b":2}`), depth: 1, choices: true}},
+		"words in text":     {`{"choices":[{"delta":{"content":"\"usage\":{\"error\":1}"}}]}`, facts{content: true, bytes: 19, choices: true}},
+		"error":             {`{"error":{"message":"x"}}`, facts{fault: true}},
+		"error null":        {`{"error":null,"choices":[]}`, facts{}},
+		"error of old vLLM": {`{"object":"error","message":"x"}`, facts{fault: true}},
+		"content elsewhere": {`{"content":"x","meta":{"text":"y"}}`, facts{}},
+	}
+	for name, tt := range tests {
+		got, ok := scan([]byte(tt.in))
+		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(facts{})); diff != "" || !ok {
+			t.Errorf("%s: ok %v (-want +got):\n%s", name, ok, diff)
+		}
+	}
+	for _, in := range []string{``, ` `, `[]`, `"x"`, `{`, `{"a":"b`, `{"a":}`, `{"a":[}`, `{"a":1}}`, `{"usage":{`, `{"choices":[{"delta":{"content":"x\"`, `{"a":`} {
+		if f, ok := scan([]byte(in)); ok && json.Valid([]byte(in)) {
+			t.Errorf("%q passed: %+v", in, f)
+		}
+	}
+}
+
+// TestScanAgreesWithAParser: on valid events the walk finds what a parser finds.
+func TestScanAgreesWithAParser(t *testing.T) {
+	type delta struct {
+		Content   string `json:"content"`
+		Reasoning string `json:"reasoning_content,omitempty"`
+	}
+	type choice struct {
+		Delta  delta   `json:"delta"`
+		Finish *string `json:"finish_reason"`
+	}
+	type event struct {
+		ID      string         `json:"id"`
+		Choices []choice       `json:"choices"`
+		Usage   map[string]int `json:"usage"`
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		ev := event{ID: rapid.String().Draw(t, "id")}
+		size, finished := 0, false
+		for range rapid.IntRange(0, 3).Draw(t, "choices") {
+			c := choice{Delta: delta{rapid.String().Draw(t, "text"), rapid.String().Draw(t, "thought")}}
+			if rapid.Bool().Draw(t, "finished") {
+				stop := rapid.String().Draw(t, "finish")
+				c.Finish, finished = &stop, true
+			}
+			size += len(c.Delta.Content) + len(c.Delta.Reasoning)
+			ev.Choices = append(ev.Choices, c)
+		}
+		if rapid.Bool().Draw(t, "counted") {
+			ev.Usage = map[string]int{rapid.String().Draw(t, "key"): 1}
+		}
+		raw, err := json.Marshal(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rapid.Bool().Draw(t, "indented") {
+			raw, _ = json.MarshalIndent(ev, " ", "\t")
+		}
+		f, ok := scan(raw)
+		if !ok || f.bytes != size || f.content != (size > 0) || f.finished != finished || (f.usage != nil) != (ev.Usage != nil) || f.choices != (len(ev.Choices) > 0) {
+			t.Fatalf("%s: %+v, ok %v, want %d bytes", raw, f, ok, size)
+		}
+	})
+}
+
+func TestParseUsage(t *testing.T) {
+	k := model.Known
+	tests := map[string]struct {
+		in   string
+		want model.Usage
+	}{
+		"OpenAI": {`{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":80},"completion_tokens_details":{"reasoning_tokens":30}}`,
+			model.Usage{Input: k(100), CachedRead: k(80), Output: k(50), Reasoning: k(30)}},
+		"DeepSeek":                   {`{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}`, model.Usage{Input: k(100), CachedRead: k(64), Output: k(5)}},
+		"Moonshot":                   {`{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,"cached_tokens":64}`, model.Usage{Input: k(100), CachedRead: k(64), Output: k(5)}},
+		"OpenRouter, cache write":    {`{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,"prompt_tokens_details":{"cached_tokens":10,"cache_write_tokens":60}}`, model.Usage{Input: k(100), CachedRead: k(10), CacheWrite: k(60), Output: k(5)}},
+		"xAI, reasoning apart":       {`{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}`, model.Usage{Input: k(32), Output: k(103), Reasoning: k(94)}},
+		"Google, thoughts in total":  {`{"prompt_tokens":35,"completion_tokens":90,"total_tokens":457}`, model.Usage{Input: k(35), Output: k(422)}},
+		"cache counted apart":        {`{"prompt_tokens":24,"completion_tokens":5,"total_tokens":29,"cache_read_input_tokens":1000,"cache_creation_input_tokens":16}`, model.Usage{Input: k(1040), CachedRead: k(1000), CacheWrite: k(16), Output: k(5)}},
+		"zeros are facts":            {`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`, model.Usage{Input: k(0), Output: k(0)}},
+		"null is unknown":            {`{"prompt_tokens":5,"completion_tokens":null}`, model.Usage{Input: k(5)}},
+		"details null":               {`{"prompt_tokens":5,"completion_tokens":1,"prompt_tokens_details":null}`, model.Usage{Input: k(5), Output: k(1)}},
+		"neither negative nor float": {`{"prompt_tokens":-5,"completion_tokens":1.5}`, model.Usage{}},
+		"empty":                      {`{}`, model.Usage{}},
+		"no object":                  {`[1]`, model.Usage{}},
+	}
+	for name, tt := range tests {
+		if tt.want != (model.Usage{}) {
+			tt.want.Source = model.UsageUpstream
+		}
+		if got := parseUsage([]byte(tt.in)); got != tt.want {
+			t.Errorf("%s: %+v\nwant %+v", name, got, tt.want)
+		}
+	}
+}
+
+// FuzzEvent: whatever a server sends as an event, nothing breaks, and what is
+// called whole is at least balanced.
+func FuzzEvent(f *testing.F) {
+	f.Add(`{"choices":[{"delta":{"content":"a\u00e9\\"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens_details":{"reasoning_tokens":1}}}`)
+	f.Add(`{"error":{"message":"x"},"x_groq":{"usage":{}}}`)
+	f.Fuzz(func(t *testing.T, in string) {
+		ev := event{}
+		ev.Data = []byte(in)
+		ev.inspect()
+		if ev.kind == eventUsage {
+			parseUsage(ev.usage)
+		}
+		if facts, ok := scan([]byte(in)); ok {
+			if facts.bytes > len(in) || facts.bytes < 0 {
+				t.Fatalf("%d bytes of text in %q", facts.bytes, in)
+			}
+		} else if json.Valid([]byte(in)) && strings.HasPrefix(strings.TrimSpace(in), "{") {
+			t.Fatalf("valid object %q was refused", in)
+		}
+	})
+}
