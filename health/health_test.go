@@ -217,10 +217,11 @@ func TestHalfOpenProbe(t *testing.T) {
 func TestBackOffDoublesToItsCap(t *testing.T) {
 	l := newLine(t, health.Config{OpenFor: 5 * time.Second, OpenMax: 30 * time.Second})
 	trip(l)
-	for _, want := range []time.Duration{5, 10, 20, 30, 30} {
+	for _, seconds := range []int{5, 10, 20, 30, 30} {
+		want := time.Duration(seconds) * time.Second
 		v := l.View(l.now)
-		if got := v.RetryAt.Sub(l.now); got != want*time.Second {
-			t.Fatalf("open for %v, want %v", got, want*time.Second)
+		if got := v.RetryAt.Sub(l.now); got != want {
+			t.Fatalf("open for %v, want %v", got, want)
 		}
 		l.now = v.RetryAt
 		if !l.call(fault(model.KindUpstream)) {
@@ -308,12 +309,13 @@ func TestRateLimit(t *testing.T) {
 	if v = l.View(l.now); !v.RetryAt.IsZero() || !l.call(good(1)) {
 		t.Errorf("not called after the time: %+v", v)
 	}
-	for _, want := range []time.Duration{1, 2, 4, 5, 5} {
+	for _, seconds := range []int{1, 2, 4, 5, 5} {
+		want := time.Duration(seconds) * time.Second
 		l.call(fault(model.KindRateLimited))
-		if got := l.View(l.now).RetryAt.Sub(l.now); got != want*time.Second {
-			t.Errorf("without Retry-After: %v, want %v", got, want*time.Second)
+		if got := l.View(l.now).RetryAt.Sub(l.now); got != want {
+			t.Errorf("without Retry-After: %v, want %v", got, want)
 		}
-		l.after(want * time.Second)
+		l.after(want)
 	}
 	l.call(model.Outcome{Failed: true, Kind: model.KindRateLimited, RetryAfter: 24 * time.Hour})
 	if got := l.View(l.now).RetryAt.Sub(l.now); got != 10*time.Minute {

@@ -75,7 +75,7 @@ func BenchmarkDecideLimits1000(b *testing.B) {
 func BenchmarkDecideEqual1000(b *testing.B) {
 	in := busyMarket(1000)
 	for i := range in.Served {
-		in.Served[i].Endpoint.Ready, in.Served[i].Commercial = true, true
+		in.Served[i].Ready, in.Served[i].Commercial = true, true
 		in.Served[i].Quality, in.Served[i].QualityKnown, in.Served[i].Model.Risk = 0.5, true, model.RiskLow
 		in.Health[i] = model.Health{InFlight: int32(1 + i%5), Samples: 100, TTFTMS: 300}
 		in.Estimates[i] = in.Estimates[0]

@@ -57,12 +57,11 @@ func (d *decision) spread(lead int) int {
 	if load == 0 {
 		return lead
 	}
-	rival := -1
+	pick := d.twoChoices
 	if d.priority >= model.PriorityHigh {
-		rival = d.leastLoaded(lead)
-	} else {
-		rival = d.twoChoices(lead)
+		pick = d.leastLoaded
 	}
+	rival := pick(lead)
 	if rival >= 0 && d.load(int(d.eligible[rival].at)) < load {
 		return rival
 	}

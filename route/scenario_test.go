@@ -249,7 +249,7 @@ func (sc *scenario) input(t *testing.T, r run) *route.Input {
 
 func (sc *scenario) serving(canonical string) (at []int32) {
 	for i := range sc.Endpoints {
-		if string(sc.Endpoints[i].canonical()) == canonical {
+		if sc.Endpoints[i].canonical() == canonical {
 			at = append(at, int32(i))
 		}
 	}
