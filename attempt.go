@@ -112,22 +112,17 @@ func (r *run) send(ctx context.Context, index int) *model.Error {
 func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate, failure *model.Error) model.Outcome {
 	latency := r.now().Sub(start)
 	row.LatencyMS = millis(latency)
-	ttft := latency
-	if r.call.Stream {
-		ttft = 0
-		if !r.relay.first.IsZero() {
-			ttft = r.relay.first.Sub(start)
-		}
+	out := model.Outcome{Latency: latency}
+	if !r.relay.first.IsZero() { // only a stream shows when its first token came
+		out.TTFT = r.relay.first.Sub(start)
+		row.TTFTMS = millis(out.TTFT)
 	}
-	row.TTFTMS = millis(ttft)
-	out := model.Outcome{Latency: latency, TTFT: ttft}
 	if r.resp != nil {
 		row.Status = r.resp.Status
 	}
 	if failure != nil {
 		row.Status = max(row.Status, failure.Status)
 		row.Error = recorded(failure)
-		row.TTFTMS = millis(max(0, r.relay.first.Sub(start)))
 		out.Failed, out.Kind, out.RetryAfter = true, failure.Kind, failure.RetryAfter
 	}
 	if r.resp != nil { // the upstream took the call: it bills what it produced

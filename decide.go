@@ -47,7 +47,7 @@ func (s *Service) decide(q *question, ans *answer) error {
 	snap := ans.view.snap
 	ans.in = route.Input{
 		Criteria: q.criteria, Task: q.task, Needs: q.needs, MaxOutput: q.size.MaxOutput,
-		Served: snap.Served, ChainOf: snap.ChainOf,
+		Served: snap.Served, Table: ans.view.table, ChainOf: ans.view.chainOf,
 		Seed: binary.LittleEndian.Uint64(q.id[8:]), Snapshot: snap.Version,
 		Now: s.now(), Received: q.received, MaxAttempts: set.MaxAttempts, Keep: q.keep,
 	}

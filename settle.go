@@ -24,8 +24,6 @@ func (r *run) settle(failure *model.Error) {
 		rec.Provider = r.view.snap.Served[r.final].Provider
 		if r.started { // as the caller sees it, from the call's arrival
 			rec.TTFTMS = millis(r.shown.Sub(r.call.Received))
-		} else if last.TTFTMS > 0 {
-			rec.TTFTMS += last.StartMS
 		}
 		if failure == nil {
 			r.cost.Observe(r.view.profiles[r.final], r.size, last.Usage)

@@ -20,6 +20,8 @@ type view struct {
 	profiles   []*cost.Profile
 	gates      []*gate.Gate // nil: no concurrency limit
 	trusts     []*trust
+	table      *route.Table
+	chainOf    func(served int) [][]int32
 	minContext int64 // smallest known context length
 }
 
@@ -61,7 +63,7 @@ func (s *Service) current() *view {
 func (s *Service) build(snap *registry.Snapshot, old *view) *view {
 	n := len(snap.Served)
 	v := &view{
-		snap: snap, minContext: math.MaxInt64,
+		snap: snap, minContext: math.MaxInt64, table: route.NewTable(snap.Served), chainOf: snap.ChainOf,
 		health: make([]*health.Endpoint, n), profiles: make([]*cost.Profile, n), gates: make([]*gate.Gate, n),
 		trusts: make([]*trust, n),
 	}

@@ -26,7 +26,7 @@ func (x *exchange) readBody() ([]byte, *model.Error) {
 	if size > limit {
 		return nil, tooLarge(limit)
 	}
-	if size == 0 {
+	if x.r.Body == nil || x.r.Body == http.NoBody {
 		return nil, errEmptyBody
 	}
 	if !x.hold(max(size, 0)) {
@@ -51,7 +51,7 @@ func (x *exchange) readBody() ([]byte, *model.Error) {
 
 // readGrowing reads a body whose length is unknown or large.
 func (x *exchange) readGrowing(limit int64) ([]byte, *model.Error) {
-	known := x.r.ContentLength >= 0
+	known := x.r.ContentLength > 0
 	body := make([]byte, 0, 64<<10)
 	for {
 		n, err := x.r.Body.Read(body[len(body):cap(body)])
@@ -117,7 +117,7 @@ func (x *exchange) leaveBody() {
 
 const opBody = "gateway.readBody"
 
-var errEmptyBody = model.Errorf(opBody, model.KindInvalid, "the body is empty; want a JSON object")
+var errEmptyBody = model.Errorf(opBody, model.KindInvalid, "the body is empty")
 
 func tooLarge(limit int64) *model.Error {
 	return model.Errorf(opBody, model.KindTooLarge, "the body is larger than the limit of %d bytes", limit)

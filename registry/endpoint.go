@@ -22,7 +22,9 @@ const SelfHosted = "self-hosted"
 // an error nothing changes. An endpoint's Model is resolved and rewritten: the
 // id of a record, else "<provider>/<model>", else a canonical id or alias, for
 // which a record of the weights is made. An empty ID becomes
-// "<provider>/<upstream>", an empty Upstream the model's name.
+// "<provider>/<upstream>", an empty Upstream the model's name. An inline record
+// whose canonical id is known gets what is published about those weights where
+// it says nothing itself.
 //
 // Errors are KindInvalid with a Param of the form "endpoints[2].base_url" or
 // "models[0].task_types", and every problem under Details; KindConflict before
@@ -44,6 +46,9 @@ func (r *Registry) SetEndpoints(endpoints []model.Endpoint, inline []model.Model
 		}
 		if _, twice := records[inline[i].ID]; twice {
 			problems = append(problems, schema.Problem{Path: at + ".model_id", Message: fmt.Sprintf("%q is described twice", inline[i].ID)})
+		}
+		if m != nil {
+			r.cat.Fill(m)
 		}
 		records[inline[i].ID] = m
 	}

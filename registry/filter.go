@@ -143,14 +143,14 @@ func compare(have, want float64, op string) bool {
 }
 
 func (f *Filter) matchWords(have []string) bool {
-	any := slices.ContainsFunc(have, func(w string) bool {
+	hit := slices.ContainsFunc(have, func(w string) bool {
 		w = strings.ToLower(w)
 		if f.Op == "~" {
 			return strings.Contains(w, strings.ToLower(f.Value))
 		}
 		return slices.Contains(f.values, w)
 	})
-	return any != (f.Op == "!=")
+	return hit != (f.Op == "!=")
 }
 
 // field is a field of a record by which can be filtered.

@@ -55,7 +55,7 @@ func TestImportSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !second.Diff.Empty() || len(second.Unchanged) != len(first.Added)+len(first.Changed)+len(first.Unchanged) {
+			if !second.Empty() || len(second.Unchanged) != len(first.Added)+len(first.Changed)+len(first.Unchanged) {
 				t.Errorf("the second import is not empty: %s", describe(second))
 			}
 			if r.Snapshot() != after {

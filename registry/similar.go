@@ -44,8 +44,8 @@ func (r *Registry) rankByLikeness(ctx context.Context, s *Snapshot, hits []Hit, 
 func (r *Registry) rankByEmbeddings(ctx context.Context, hits []Hit, wish string) error {
 	r.vectors.mu.Lock()
 	defer r.vectors.mu.Unlock()
-	if r.vectors.embedded == nil {
-		r.vectors.embedded = map[string][]float32{}
+	if r.vectors.embedded == nil || len(r.vectors.embedded) > 2*len(r.Snapshot().Models)+1000 {
+		r.vectors.embedded = map[string][]float32{} // also drops the texts of records that changed
 	}
 	docs := make([]string, len(hits))
 	var missing []string

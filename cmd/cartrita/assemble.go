@@ -64,8 +64,8 @@ type assembleOptions struct {
 
 // assemble puts a node together in the order of the dependencies. On an error
 // it takes apart what was there. Nothing runs until start.
-func (a *app) assemble(l *config.Loaded, o assembleOptions) (n *node, err error) {
-	n = &node{app: a, log: o.Log, secrets: a.secrets(), config: l, others: map[string]found{}}
+func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error) {
+	n := &node{app: a, log: o.Log, secrets: a.secrets(), config: l, others: map[string]found{}}
 	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(a.ctx))
 	defer func() {
 		if err != nil {
@@ -101,12 +101,20 @@ func storePath(c *config.Config) string { return filepath.Join(c.Data, "cartrita
 
 func openStore(ctx context.Context, c *config.Config) (store, error) {
 	if c.Store == config.StoreMemory {
-		return memory.New(memory.Config{})
+		s, err := memory.New(memory.Config{})
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, dataError(c.Data, err)
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: storePath(c)})
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: storePath(c)})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func dataError(dir string, err error) error {

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/cartrita/cartrita/event"
-	"github.com/cartrita/cartrita/model"
 )
 
 type costsCmd struct {
@@ -70,19 +69,17 @@ func (p *printer) costs(r *event.CostReport) {
 		}
 		t.styled(cells...)
 	}
-	unpriced := int64(0)
 	for i := range r.Groups {
 		add("", r.Groups[i].Key, &r.Groups[i].CostSum)
 	}
-	unpriced += r.Total.Unpriced
 	if p.tty {
 		add(bold, "total", &r.Total)
 	}
 	t.flush()
-	if unpriced > 0 {
-		p.notef("%d calls went to endpoints without a known price: ≥ marks a lower bound", unpriced)
+	if n := r.Total.Unpriced; n > 0 {
+		p.notef("%s went to endpoints without a known price: ≥ marks a lower bound", plural(int(n), "call"))
 	}
-	if r.Total.Cost == model.Money(0) && r.Total.Calls == 0 {
+	if r.Total.Calls == 0 {
 		p.notef("no calls in this time")
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/sse"
 	"github.com/cartrita/cartrita/model"
 )
@@ -63,16 +63,6 @@ func setQuery(q url.Values, name, value string) {
 	}
 }
 
-// wireEvent is an event as the gateway shows it.
-type wireEvent struct {
-	ID     string        `json:"id"`
-	Kind   string        `json:"kind"`
-	At     time.Time     `json:"at"`
-	CallID model.CallID  `json:"call_id"`
-	Record *model.Record `json:"record"`
-	Missed uint64        `json:"missed,omitempty"`
-}
-
 type eventsListCmd struct {
 	eventFilter
 	Since string `help:"Only events since then: a time, a date, or how long ago such as 24h or 7d." placeholder:"WHEN"`
@@ -115,7 +105,7 @@ func (cmd *eventsListCmd) Run(a *app, g *globals, p *printer) error {
 	}
 	t := p.eventTable()
 	for _, raw := range events {
-		e, err := decode[wireEvent](raw)
+		e, err := decode[event.Event](raw)
 		if err != nil {
 			return err
 		}
@@ -151,37 +141,43 @@ func (p *printer) eventTable() *table {
 	return p.table("time", "kind", "~model", ">cost", ">latency", "~call", "~note")
 }
 
-func (p *printer) eventCells(e *wireEvent) []cell {
-	kind := cell{text: e.Kind}
-	switch {
-	case strings.HasSuffix(e.Kind, ".failed"):
-		kind.style = red
-	case strings.HasSuffix(e.Kind, ".completed"):
-		kind.style = green
-	}
-	cells := []cell{{text: e.At.Local().Format("01-02 15:04:05.000"), style: dim}, kind}
+func (p *printer) eventCells(e *event.Event) []cell {
+	kind := cell{text: string(e.Kind)}
+	at := cell{e.At.Local().Format("01-02 15:04:05.000"), dim}
 	if !p.tty {
-		cells[0].text = e.At.Format(time.RFC3339Nano)
+		at.text = e.At.Format(time.RFC3339Nano)
 	}
-	r := e.Record
+	r, name, cost, latency, note := e.Record, "", "", "", ""
 	if r == nil {
-		return append(cells, cell{}, cell{}, cell{}, cell{text: e.CallID.String()}, cell{})
+		r = &model.Record{}
 	}
-	cost, latency, note := "", "", ""
-	if r.State != model.StatePlanned {
-		latency = millis(&r.LatencyMS)
-		if cost = r.Cost.Total.String(); r.Cost.Unpriced {
-			cost = "≥" + cost
-		}
-	}
-	if r.Error != nil && r.State == model.StateFailed {
-		note = r.Error.Kind.String() + ": " + r.Error.Message
-	}
-	name := string(r.Model)
-	if name == "" && r.Plan != nil && len(r.Plan.Attempts) > 0 {
+	if name = string(r.Model); name == "" && r.Plan != nil && len(r.Plan.Attempts) > 0 {
 		name = string(r.Plan.First().Model)
 	}
-	return append(cells, cell{text: name}, cell{text: cost}, cell{text: latency}, cell{text: e.CallID.String(), style: dim}, cell{text: note})
+	switch e.Kind {
+	case event.CallPlanned, event.CallStarted:
+		if r.Estimated != 0 {
+			cost = "~" + r.Estimated.String()
+		}
+	case event.CallCompleted, event.CallFailed:
+		latency = millis(&r.LatencyMS)
+		kind.style = green
+		if r.Error != nil && e.Kind == event.CallFailed {
+			kind.style, note = red, r.Error.Kind.String()+": "+r.Error.Message
+		}
+		cost = actualCost(&r.Cost)
+	case event.CostAccumulated:
+		cost = actualCost(&r.Cost)
+	}
+	return []cell{at, kind, {text: name}, {text: cost}, {text: latency}, {text: e.Call.String(), style: dim}, {text: note}}
+}
+
+// actualCost marks a cost that is a lower bound.
+func actualCost(c *model.CostBreakdown) string {
+	if c.Unpriced {
+		return "≥" + c.Total.String()
+	}
+	return c.Total.String()
 }
 
 type eventsTailCmd struct {
@@ -232,7 +228,7 @@ func (p *printer) liveEvent(data []byte) error {
 	if p.json {
 		return p.line(json.RawMessage(data))
 	}
-	e, err := decode[wireEvent](data)
+	e, err := decode[event.Event](data)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -48,7 +49,7 @@ func lastCall(a *app, c *client) (string, error) {
 		return "", err
 	}
 	page, err := decode[struct {
-		Events []wireEvent `json:"events"`
+		Events []event.Event `json:"events"`
 	}](raw)
 	if err != nil {
 		return "", err
@@ -56,7 +57,7 @@ func lastCall(a *app, c *client) (string, error) {
 	if len(page.Events) == 0 {
 		return "", model.Errorf("", model.KindNotFound, "no call was recorded yet")
 	}
-	return page.Events[0].CallID.String(), nil
+	return page.Events[0].Call.String(), nil
 }
 
 func (p *printer) decision(d *cartrita.Decision, all bool) {
@@ -67,13 +68,9 @@ func (p *printer) decision(d *cartrita.Decision, all bool) {
 	state := map[model.State]string{model.StateCompleted: green, model.StateFailed: red}[r.State]
 	p.printf("%s  %s  %s\n", p.style(bold, r.ID.String()), p.style(state, string(r.State)), p.style(dim, r.Received.Local().Format("2006-01-02 15:04:05")))
 	p.printf("%s\n\n", d.Explanation)
-	cost := r.Cost.Total.String()
-	if r.Cost.Unpriced {
-		cost = "at least " + cost
-	}
 	facts := [][2]string{
 		{"asked for", r.Asked}, {"answered by", string(r.Endpoint)},
-		{"cost", fmt.Sprintf("%s (estimated %s)", cost, r.Estimated)},
+		{"cost", fmt.Sprintf("%s (estimated %s)", actualCost(&r.Cost), r.Estimated)},
 		{"tokens", count(r.Usage.Input) + " in, " + count(r.Usage.Output) + " out"},
 		{"time", fmt.Sprintf("%.0f ms, first token %.0f ms, own overhead %.2f ms", r.LatencyMS, r.TTFTMS, r.OverheadMS)},
 	}

@@ -66,7 +66,7 @@ func (i *importing) all(g *globals, sources []string) error {
 		}
 	}
 	if i.wrong > 0 {
-		return &partlyError{fmt.Sprintf("%d records were left out because they are wrong", i.wrong)}
+		return &partlyError{plural(i.wrong, "wrong record") + " left out"}
 	}
 	return nil
 }
@@ -181,7 +181,7 @@ func (p *printer) report(name string, r *registry.Report, full bool) {
 	}
 	list.end("changed")
 	for _, k := range r.Ignored {
-		list.add("  ignored %s in %d records, such as %s\n", k.Path, k.Count, k.Example)
+		list.add("  ignored %s in %s, such as %s\n", k.Path, plural(k.Count, "record"), k.Example)
 	}
 	list.end("ignored keys")
 	for _, s := range r.Skipped {

@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -148,8 +149,8 @@ func exitCode(ctx context.Context, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if partly, ok := err.(*partlyError); ok { //nolint:errorlint // made by the command itself, never wrapped
-		_ = partly
+	var partly *partlyError
+	if errors.As(err, &partly) {
 		return exitPartly
 	}
 	if ctx.Err() != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -105,7 +106,8 @@ func (p *printer) line(v any) error {
 // fail prints an error: as OpenAI's error object with --json, else in words,
 // with what its details add.
 func (p *printer) fail(err error) {
-	if partly, ok := err.(*partlyError); ok { //nolint:errorlint // made by the command itself, never wrapped
+	var partly *partlyError
+	if errors.As(err, &partly) {
 		p.notef("%s", partly)
 		return
 	}
@@ -142,6 +144,10 @@ func detailLines(details any) []string {
 	raw, err := json.Marshal(details)
 	if err != nil || string(raw) == "null" {
 		return nil
+	}
+	var names []string
+	if json.Unmarshal(raw, &names) == nil {
+		return nil // the message names them
 	}
 	var list []map[string]any
 	if json.Unmarshal(raw, &list) != nil {
@@ -181,6 +187,14 @@ func detailLine(o map[string]any) string {
 type partlyError struct{ message string }
 
 func (e *partlyError) Error() string { return e.message }
+
+// plural counts things: "1 call", "2 calls".
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
 
 func fileExists(path string) bool {
 	_, err := os.Stat(path)

@@ -45,7 +45,11 @@ func (cmd *selectCmd) Run(a *app, g *globals, p *printer) error {
 }
 
 func (p *printer) selection(s *cartrita.Selection, all bool) {
-	p.printf("%s  %s\n", p.style(bold+";"+green, string(s.Selected)), p.style(dim, "at "+string(s.Endpoint)))
+	at := ""
+	if string(s.Endpoint) != string(s.Selected) {
+		at = "  at " + string(s.Endpoint)
+	}
+	p.printf("%s%s\n", p.style(bold+";"+green, string(s.Selected)), p.style(dim, at))
 	p.printf("%s\n\n", s.Reason)
 	cost := "unknown"
 	if e := s.EstimatedCost; e.Priced {
@@ -96,7 +100,7 @@ func (p *printer) exclusions(list []cartrita.ExcludedEndpoint, all bool) {
 		return
 	}
 	if !all {
-		p.notef("%d endpoints were excluded: %s. --all shows them.", len(list), countFilters(list))
+		p.notef("%s excluded: %s; --all shows why", plural(len(list), "endpoint"), countFilters(list))
 		return
 	}
 	p.printf("\n")

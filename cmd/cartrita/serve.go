@@ -197,7 +197,7 @@ func (s *server) announce() (remove func(), err error) {
 	}
 	snap := s.node.registry.Snapshot()
 	s.p.printf("cartrita %s listens on %s\n", buildVersion().Version, s.p.style(bold, s.url))
-	s.p.printf("%d models, %d endpoints%s\n", len(snap.Models), len(snap.Served), demoRemark(s.withDemo))
+	s.p.printf("%s, %s%s\n", plural(len(snap.Models), "model"), plural(len(snap.Served), "endpoint"), demoRemark(s.withDemo))
 	s.suggest(len(snap.Served))
 	s.log.Debug("listening", "url", s.url, "data", s.loaded.Data)
 	return remove, nil
@@ -221,14 +221,17 @@ func (s *server) suggest(endpoints int) {
 		auth = " -H \"Authorization: Bearer $CARTRITA_API_KEY\""
 	}
 	at := ""
-	if s.loaded.Store == config.StoreMemory || s.loaded.Data != config.DefaultData {
+	switch {
+	case s.loaded.Store == config.StoreMemory:
 		at = " --server " + s.url
+	case s.loaded.Data != config.DefaultData:
+		at = " --data " + s.loaded.Data
 	}
 	s.p.printf("\nTry:\n")
 	for _, line := range []string{
 		fmt.Sprintf(`curl -N %s/v1/chat/completions%s -d '{"model":"auto","stream":true,"messages":[{"role":"user","content":"Why do rivers bend?"}]}'`, s.url, auth),
-		fmt.Sprintf(`%s%s chat "hello"`, cli, at),
-		fmt.Sprintf(`%s%s explain last`, cli, at),
+		fmt.Sprintf(`%s chat%s "hello"`, cli, at),
+		fmt.Sprintf(`%s explain%s last`, cli, at),
 	} {
 		s.p.printf("  %s\n", strings.TrimSpace(line))
 	}

@@ -13,7 +13,7 @@ func TestNames(t *testing.T) {
 	}{
 		{"gpt4o", []string{"gpt-4o"}},
 		{"GPT-4o", []string{"gpt-4o", "gpt-4o-mini", "openai/gpt-4o"}},
-		{"contxt_lenght", []string{"context_length"}},
+		{"contxt_legth", []string{"context_length"}},
 		{"llama-3.3-70b", []string{"llama-3.3-70b-instruct"}},
 		{"zzzzzz", []string{}},
 		{"", []string{}},
