@@ -94,14 +94,14 @@ func TestPricing(t *testing.T) {
 			}
 			continue
 		}
-		got := prices{amount(p.Input), amount(p.Output), amount(p.CachedRead), amount(p.CacheWrite)}
+		got := prices{shown(p.Input), shown(p.Output), shown(p.CachedRead), shown(p.CacheWrite)}
 		if got != *c.want {
 			t.Errorf("%s: got %v: want %v", c.name, got, *c.want)
 		}
 	}
 }
 
-func amount(m *model.Money) string {
+func shown(m *model.Money) string {
 	if m == nil {
 		return ""
 	}
@@ -252,6 +252,10 @@ func TestSizeOf(t *testing.T) {
 		{"gpt-4o", 0, false},
 		{"mixtral-8x7b-instruct", 0, false},
 		{"mistral-large-2512", 0, false},
+		{"nemotron-3-nano-30b-a3b", 30, true},
+		{"model-a3b", 0, false},
+		{"x--a", 0, false},
+		{"", 0, false},
 	} {
 		if size, moe := sizeOf(c.name); size != c.size || moe != c.moe {
 			t.Errorf("sizeOf(%q) = %v, %v: want %v, %v", c.name, size, moe, c.size, c.moe)

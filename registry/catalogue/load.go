@@ -2,7 +2,6 @@ package catalogue
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -221,24 +220,36 @@ func guards(id string) bool {
 	return strings.Contains(id, "safeguard") || strings.Contains(id, "content-safety") || strings.Contains(id, "-guard")
 }
 
-var (
-	sizeToken   = regexp.MustCompile(`(?:^|-)(\d+(?:\.\d+)?)([bt])(?:-|$)`)
-	activeToken = regexp.MustCompile(`-a\d+(?:\.\d+)?b(?:-|$)`)
-)
-
 // sizeOf reads the nominal size in billions and whether experts share it from
 // a canonical id: "qwen3-235b-a22b" is 235 and a mixture of experts.
 func sizeOf(canonical string) (billions float64, moe bool) {
-	s := sizeToken.FindStringSubmatch(canonical)
-	if s == nil {
-		return 0, false
+	for part := range strings.SplitSeq(canonical, "-") {
+		switch {
+		case billions == 0:
+			billions = amount(part)
+		case part[:min(1, len(part))] == "a" && amount(part[1:]) > 0:
+			return billions, true
+		}
 	}
-	billions, err := strconv.ParseFloat(s[1], 64)
+	return billions, false
+}
+
+// amount reads "70b" or "2.4t" as billions; 0 if it is not one.
+func amount(part string) float64 {
+	if part == "" || !isDigit(part[0]) {
+		return 0
+	}
+	unit := 1.0
+	switch part[len(part)-1] {
+	case 'b':
+	case 't':
+		unit = 1000
+	default:
+		return 0
+	}
+	v, err := strconv.ParseFloat(part[:len(part)-1], 64)
 	if err != nil {
-		return 0, false
+		return 0
 	}
-	if s[2] == "t" {
-		billions *= 1000
-	}
-	return billions, activeToken.MatchString(canonical)
+	return v * unit
 }
