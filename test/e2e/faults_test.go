@@ -193,13 +193,13 @@ func readStream(body io.Reader, r result) result {
 // wireEvent is an event of the API as far as the books need it.
 type wireEvent struct {
 	ID     string `json:"id"`
-	Kind   string `json:"kind"`
+	Kind   string `json:"type"`
 	CallID string `json:"call_id"`
-	Record struct {
+	Data   struct {
 		Cost struct {
 			Total model.Money `json:"total_usd"`
 		} `json:"cost"`
-	} `json:"record"`
+	} `json:"data"`
 }
 
 // terminalEvents pages through every event. It returns the kinds of the
@@ -223,7 +223,7 @@ func terminalEvents(p *process) (kinds map[string][]string, cost model.Money) {
 			case "model_call.completed", "model_call.failed":
 				kinds[e.CallID] = append(kinds[e.CallID], e.Kind)
 			case "model_cost.accumulated":
-				cost += e.Record.Cost.Total
+				cost += e.Data.Cost.Total
 			}
 		}
 		if cursor = page.Next; cursor == "" {
