@@ -2,9 +2,6 @@ package cost
 
 import (
 	"strings"
-	"sync"
-
-	"github.com/tiktoken-go/tokenizer"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -18,11 +15,6 @@ const (
 	encodingCL100k
 	encodingCount
 )
-
-var encodingNames = [encodingCount]tokenizer.Encoding{
-	encodingO200k:  tokenizer.O200kBase,
-	encodingCL100k: tokenizer.Cl100kBase,
-}
 
 // families maps the beginnings of OpenAI model names to their vocabulary. A
 // beginning ends the name or is followed by a separator; the first that fits
@@ -61,21 +53,6 @@ func encodingOf(name string) encoding {
 	return encodingNone
 }
 
-// tokenizers holds the vocabularies that were needed so far.
-type tokenizers struct {
-	once [encodingCount]sync.Once
-	all  [encodingCount]tokenizer.Codec
-}
-
-// get returns the tokenizer of an encoding; nil if there is none.
-func (t *tokenizers) get(e encoding) tokenizer.Codec {
-	if e == encodingNone {
-		return nil
-	}
-	t.once[e].Do(func() { t.all[e], _ = tokenizer.Get(encodingNames[e]) })
-	return t.all[e]
-}
-
 // CountTokens counts the tokens of text as the endpoint's model would. For
 // models of OpenAI's families it runs their tokenizer and the count is exact;
 // for others it goes by the ratio learned for chat. It counts text alone: a
@@ -84,10 +61,8 @@ func (t *tokenizers) get(e encoding) tokenizer.Codec {
 // A tokenizer reads a few MB/s. Its vocabulary is built on first use, which
 // takes tens of milliseconds once and some 20 MB of memory.
 func (e *Estimator) CountTokens(p *Profile, text string) (n int64, exact bool) {
-	if t := e.tokenizers.get(p.encoding); t != nil {
-		if n, err := t.Count(text); err == nil {
-			return int64(n), true
-		}
+	if n, ok := e.tokenizers.count(p.encoding, text); ok {
+		return n, true
 	}
 	return e.TokensOf(p, model.TaskChat, int64(len(text))), false
 }

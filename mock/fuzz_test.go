@@ -2,6 +2,7 @@ package mock
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -75,7 +76,7 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q was loaded and then refused: %v", text, err)
 		}
-		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v1/models", nil))
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v1/models", nil))
 		for _, p := range profiles {
 			if _, err := json.Marshal(p.Record("lab")); err != nil {
 				t.Fatalf("%q: %v", text, err)

@@ -37,7 +37,7 @@ func post(s http.Handler, path, body string) (out reply) {
 func do(s http.Handler, r *http.Request) (out reply) {
 	out.ResponseRecorder = httptest.NewRecorder()
 	defer func() {
-		if v := recover(); v == http.ErrAbortHandler {
+		if v := recover(); v == http.ErrAbortHandler { //nolint:errorlint // a recovered value is never wrapped
 			out.aborted = true
 		} else if v != nil {
 			panic(v)

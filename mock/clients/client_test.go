@@ -1,9 +1,13 @@
-package mock
+// Package clients proves that the official clients of the vendors take the mock
+// server for the real thing. It is apart from package mock because fuzzing
+// instruments everything that a test imports, and the clients are large.
+package clients
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -12,12 +16,18 @@ import (
 	anthropicoption "github.com/anthropics/anthropic-sdk-go/option"
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+
+	"github.com/cartrita/cartrita/mock"
 )
 
 // listen serves models to the vendors' own clients.
-func listen(t *testing.T, profiles ...Profile) string {
+func listen(t *testing.T, profiles ...mock.Profile) string {
 	t.Helper()
-	srv := httptest.NewServer(newServer(t, profiles...))
+	s, err := mock.New(mock.Config{Profiles: profiles, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(s)
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
 		srv.Close()
@@ -26,7 +36,7 @@ func listen(t *testing.T, profiles ...Profile) string {
 }
 
 func TestOfficialOpenAIClient(t *testing.T) {
-	url := listen(t, Profile{Name: "a", AnswerTokens: 40, ReasoningTokens: 5}, Profile{Name: "cut", CutRate: 1}, Profile{Name: "busy", RateLimitRate: 1})
+	url := listen(t, mock.Profile{Name: "a", AnswerTokens: 40, ReasoningTokens: 5}, mock.Profile{Name: "cut", CutRate: 1}, mock.Profile{Name: "busy", RateLimitRate: 1})
 	client := openai.NewClient(option.WithBaseURL(url+"/v1"), option.WithAPIKey("x"), option.WithMaxRetries(0))
 	ctx := t.Context()
 	params := openai.ChatCompletionNewParams{
@@ -57,7 +67,7 @@ func TestOfficialOpenAIClient(t *testing.T) {
 	embedding, err := client.Embeddings.New(ctx, openai.EmbeddingNewParams{
 		Model: "a", Input: openai.EmbeddingNewParamsInputUnion{OfString: openai.String("hi")},
 	})
-	if err != nil || len(embedding.Data[0].Embedding) != DefaultDimensions {
+	if err != nil || len(embedding.Data[0].Embedding) != mock.DefaultDimensions {
 		t.Errorf("embeddings: %v", err)
 	}
 	models, err := client.Models.List(ctx)
@@ -67,7 +77,7 @@ func TestOfficialOpenAIClient(t *testing.T) {
 
 	params.Model = "busy"
 	var refused *openai.Error
-	if _, err := client.Chat.Completions.New(ctx, params); !errors.As(err, &refused) || refused.StatusCode != 429 || refused.Code != "rate_limit_exceeded" {
+	if _, err := client.Chat.Completions.New(ctx, params); !errors.As(err, &refused) || refused.StatusCode != http.StatusTooManyRequests || refused.Code != "rate_limit_exceeded" {
 		t.Errorf("busy: %v", err)
 	}
 	params.Model = "cut"
@@ -80,7 +90,7 @@ func TestOfficialOpenAIClient(t *testing.T) {
 }
 
 func TestOfficialAnthropicClient(t *testing.T) {
-	url := listen(t, Profile{Name: "a", AnswerTokens: 40, ReasoningTokens: 30}, Profile{Name: "busy", ErrorRate: 1, ErrorStatus: 529})
+	url := listen(t, mock.Profile{Name: "a", AnswerTokens: 40, ReasoningTokens: 30}, mock.Profile{Name: "busy", ErrorRate: 1, ErrorStatus: 529})
 	client := anthropic.NewClient(anthropicoption.WithBaseURL(url), anthropicoption.WithAPIKey("x"), anthropicoption.WithMaxRetries(0))
 	ctx := t.Context()
 	params := anthropic.MessageNewParams{
