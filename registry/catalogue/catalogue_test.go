@@ -239,6 +239,24 @@ func TestFill(t *testing.T) {
 	}
 }
 
+func TestRiskIsInferredWithinReviewedFamiliesOnly(t *testing.T) {
+	c := load(t)
+	for canonical, want := range map[string]model.Risk{
+		"claude-3-5-haiku":         model.RiskLow,     // graded
+		"claude-opus-4-5":          model.RiskMedium,  // its family is graded low, but it is not itself
+		"gpt-4.1":                  model.RiskMedium,  // inferred
+		"llama-3.3-70b-instruct":   model.RiskMedium,  // open, but reviewed
+		"llama-3.3-70b-uncensored": model.RiskUnknown, // somebody else's work on open weights
+		"grok-4":                   model.RiskUnknown, // nobody graded the family
+	} {
+		m := model.Model{Canonical: canonical}
+		c.Fill(&m)
+		if m.Risk != want || (want != model.RiskUnknown) != (m.RiskNotes != "") {
+			t.Errorf("%s: risk %q (%s), want %q", canonical, m.Risk, m.RiskNotes, want)
+		}
+	}
+}
+
 func TestSizeOf(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -40,6 +40,16 @@
 // is filler. Catwalk's default answer length is a maximum only for the
 // providers whose data say so.
 //
+// # Risk
+//
+// A safety grade that somebody published (MLCommons AILuminate) becomes a risk
+// level: very good is low, good is medium. Weights that were not graded take
+// the riskiest level of the graded ones of their family, but never less than
+// medium, and their risk notes say that it is inferred. That holds for
+// families whose names only their maker can give, and of open families for the
+// weights reviewed in weights.json, not for what others make of them. All
+// other levels stay unknown.
+//
 // The package reads no clock, no network and no environment of its own; a
 // loaded Catalogue is immutable.
 package catalogue

@@ -39,6 +39,9 @@ type family struct {
 	Commercial *bool              `json:"commercial,omitempty"`
 	Arch       model.Architecture `json:"architecture,omitzero"`
 	Source     string             `json:"source"`
+
+	worst  model.Risk // of its graded weights; unknown if none is graded
+	graded int
 }
 
 // weights is what is known about one set of weights.
@@ -80,9 +83,26 @@ func loadFacts() (facts, error) {
 		if err := w.figures(f.Sources); err != nil {
 			return f, err
 		}
+		if fam := f.familyOf(w.ID); fam != nil && w.Risk != model.RiskUnknown {
+			fam.worst = max(fam.worst, w.Risk)
+			fam.graded++
+		}
 	}
 	return f, nil
 }
+
+// risk infers the level of weights that nobody graded from those of the family
+// that somebody did; see the package comment for the rule.
+func (fam *family) risk(reviewed bool) (model.Risk, string) {
+	if fam.graded == 0 || !reviewed && fam.License != proprietary {
+		return model.RiskUnknown, ""
+	}
+	level := max(fam.worst, model.RiskMedium)
+	return level, fmt.Sprintf("not graded itself; inferred from the %d graded models of the family %s, the riskiest of which is %s", fam.graded, fam.Family, fam.worst)
+}
+
+// proprietary marks families whose names only their maker can give.
+const proprietary = "proprietary"
 
 func (w *weights) figures(sources map[string]source) error {
 	if len(w.Quality) == 0 {
@@ -130,7 +150,14 @@ func (f *facts) familyOf(canonical string) (best *family) {
 // Fill adds to a record what is published about its weights (by its canonical
 // id) where the record itself says nothing. What m already says stays.
 func (c *Catalogue) Fill(m *model.Model) {
+	w := c.facts.byID[m.Canonical]
+	if w != nil && m.Risk == model.RiskUnknown {
+		m.Risk, m.RiskNotes = w.Risk, w.RiskNotes
+	}
 	if f := c.facts.familyOf(m.Canonical); f != nil {
+		if m.Risk == model.RiskUnknown {
+			m.Risk, m.RiskNotes = f.risk(w != nil)
+		}
 		if m.Family == "" {
 			m.Family = f.Family
 		}
@@ -141,7 +168,6 @@ func (c *Catalogue) Fill(m *model.Model) {
 			m.Architecture = f.Arch
 		}
 	}
-	w := c.facts.byID[m.Canonical]
 	if w == nil {
 		return
 	}
@@ -150,9 +176,6 @@ func (c *Catalogue) Fill(m *model.Model) {
 		m.Architecture = w.Arch
 	}
 	m.ContextLength = orElse(m.ContextLength, w.Context)
-	if m.Risk == model.RiskUnknown {
-		m.Risk, m.RiskNotes = w.Risk, w.RiskNotes
-	}
 	if len(m.Quality) == 0 {
 		m.Quality = w.metrics
 	}
