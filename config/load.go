@@ -36,7 +36,8 @@ type Loaded struct {
 	Overrides map[string]string // path of a setting → the flag or variable that set it
 	Warnings  []Problem         // what may be a mistake and is none by itself
 
-	root *node // of the file; nil without one
+	root *node  // of the file
+	data []byte // of the file, as read
 }
 
 // Refuse makes the error for problems that only those can find who use the
@@ -70,7 +71,7 @@ func Parse(name string, data []byte) (*Loaded, error) {
 }
 
 func build(o Options, data []byte) (*Loaded, error) {
-	l := &Loaded{Config: Default(), File: o.File, Overrides: map[string]string{}}
+	l := &Loaded{Config: Default(), File: o.File, Overrides: map[string]string{}, data: data}
 	root, problems := parseDocument(o.File, data)
 	if root != nil {
 		l.root = root

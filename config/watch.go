@@ -49,6 +49,7 @@ func NewWatcher(c WatcherConfig) *Watcher {
 		w.opts.ReadFile = os.ReadFile
 	}
 	w.current.Store(c.Current)
+	w.seen = c.Current.data
 	return w
 }
 
@@ -69,8 +70,8 @@ func (w *Watcher) Reload() {
 func (w *Watcher) Run(ctx context.Context) {
 	events, stop := w.watch()
 	defer stop()
-	if w.opts.File != "" {
-		w.seen, _ = w.opts.ReadFile(w.opts.File)
+	if w.opts.File != "" && w.changed() { // since it was loaded, while nobody watched
+		w.reload(ctx)
 	}
 	quiet := time.NewTimer(settle)
 	quiet.Stop()

@@ -143,6 +143,14 @@ func TestChangedFileIsNoticed(t *testing.T) {
 	w.want(t, "router.max_attempts: 4 → 3")
 }
 
+// A change between the loading and the watching is not missed.
+func TestChangeBeforeTheWatchIsNoticed(t *testing.T) {
+	w := watchFile(t, "router: {max_attempts: 2}\n")
+	w.write(t, "router: {max_attempts: 4}\n")
+	w.run(t)
+	w.want(t, "router.max_attempts: 2 → 4")
+}
+
 func TestWatcherWithoutFile(t *testing.T) {
 	l := parse(t, "")
 	ctx, cancel := context.WithCancel(context.Background())

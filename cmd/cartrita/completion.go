@@ -126,22 +126,30 @@ func locate(node *kong.Node, words []string) (*kong.Node, *kong.Flag, int) {
 
 func flagNamed(node *kong.Node, word string) *kong.Flag {
 	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
-	for _, group := range node.AllFlags(true) {
-		for _, f := range group {
-			if f.Name == name || len(name) == 1 && f.Short == rune(name[0]) {
-				return f
-			}
+	for _, f := range allFlags(node) {
+		if f.Name == name || len(name) == 1 && f.Short == rune(name[0]) {
+			return f
 		}
 	}
 	return nil
 }
 
+// allFlags returns the flags of a command, its parents, and of the command
+// that stands for it when none is named ("events" is "events list").
+func allFlags(node *kong.Node) (out []*kong.Flag) {
+	if node.DefaultCmd != nil {
+		node = node.DefaultCmd
+	}
+	for _, group := range node.AllFlags(true) {
+		out = append(out, group...)
+	}
+	return out
+}
+
 func flagsOf(node *kong.Node) []string {
 	var out []string
-	for _, group := range node.AllFlags(true) {
-		for _, f := range group {
-			out = append(out, "--"+f.Name)
-		}
+	for _, f := range allFlags(node) {
+		out = append(out, "--"+f.Name)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
