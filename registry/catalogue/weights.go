@@ -21,6 +21,7 @@ type facts struct {
 	Listings []*model.Model    `json:"listings"` // that catwalk does not have
 
 	byID   map[string]*weights
+	grades map[string]grades // by name of the family, which entries of several licences share
 	listed map[model.ModelID]string // listings whose name does not tell their weights
 }
 
@@ -39,9 +40,12 @@ type family struct {
 	Commercial *bool              `json:"commercial,omitempty"`
 	Arch       model.Architecture `json:"architecture,omitzero"`
 	Source     string             `json:"source"`
+}
 
-	worst  model.Risk // of its graded weights; unknown if none is graded
-	graded int
+// grades sums up the published risk levels of one family.
+type grades struct {
+	worst model.Risk
+	count int
 }
 
 // weights is what is known about one set of weights.
@@ -74,6 +78,7 @@ func loadFacts() (facts, error) {
 	}
 	f.byID = make(map[string]*weights, len(f.Weights))
 	f.listed = make(map[model.ModelID]string)
+	f.grades = make(map[string]grades)
 	for i := range f.Weights {
 		w := &f.Weights[i]
 		f.byID[w.ID] = w
@@ -84,8 +89,8 @@ func loadFacts() (facts, error) {
 			return f, err
 		}
 		if fam := f.familyOf(w.ID); fam != nil && w.Risk != model.RiskUnknown {
-			fam.worst = max(fam.worst, w.Risk)
-			fam.graded++
+			g := f.grades[fam.Family]
+			f.grades[fam.Family] = grades{max(g.worst, w.Risk), g.count + 1}
 		}
 	}
 	return f, nil
@@ -93,12 +98,13 @@ func loadFacts() (facts, error) {
 
 // risk infers the level of weights that nobody graded from those of the family
 // that somebody did; see the package comment for the rule.
-func (fam *family) risk(reviewed bool) (model.Risk, string) {
-	if fam.graded == 0 || !reviewed && fam.License != proprietary {
+func (f *facts) risk(fam *family, reviewed bool) (model.Risk, string) {
+	g := f.grades[fam.Family]
+	if g.count == 0 || !reviewed && fam.License != proprietary {
 		return model.RiskUnknown, ""
 	}
-	level := max(fam.worst, model.RiskMedium)
-	return level, fmt.Sprintf("not graded itself; inferred from the %d graded models of the family %s, the riskiest of which is %s", fam.graded, fam.Family, fam.worst)
+	note := fmt.Sprintf("not graded itself; inferred from the %d graded models of the family %s, the riskiest of which is %s", g.count, fam.Family, g.worst)
+	return max(g.worst, model.RiskMedium), note
 }
 
 // proprietary marks families whose names only their maker can give.
@@ -156,7 +162,7 @@ func (c *Catalogue) Fill(m *model.Model) {
 	}
 	if f := c.facts.familyOf(m.Canonical); f != nil {
 		if m.Risk == model.RiskUnknown {
-			m.Risk, m.RiskNotes = f.risk(w != nil)
+			m.Risk, m.RiskNotes = c.facts.risk(f, w != nil)
 		}
 		if m.Family == "" {
 			m.Family = f.Family
