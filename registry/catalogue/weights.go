@@ -21,7 +21,7 @@ type facts struct {
 	Listings []*model.Model    `json:"listings"` // that catwalk does not have
 
 	byID   map[string]*weights
-	grades map[string]grades // by name of the family, which entries of several licences share
+	grades map[string]grades        // by name of the family, which entries of several licences share
 	listed map[model.ModelID]string // listings whose name does not tell their weights
 }
 
