@@ -187,33 +187,45 @@ var maximumKnown = []string{"anthropic", "avian", "chutes", "copilot", "opencode
 // Providers whose listings catwalk does not select by support for tool calls.
 var toolsUnknown = []string{"aihubmix", "venice", "nebius", "huggingface", "ionet"}
 
-// The combinations of features that catwalk tells of.
-var featureLists = [4][]model.Feature{
-	{model.FeatureStreaming},
-	{model.FeatureVision, model.FeatureStreaming},
-	{model.FeatureReasoning, model.FeatureStreaming},
-	{model.FeatureVision, model.FeatureReasoning, model.FeatureStreaming},
-}
+// Providers whose chat surface takes a JSON schema for every listed model, by
+// their own documentation; for Anthropic our translation does it by a tool.
+var schemaKnown = []string{"anthropic", "gemini", "openai", "xai"}
 
-var toolLists = func() (out [4][]model.Feature) {
-	for i, l := range featureLists {
-		out[i] = append([]model.Feature{model.FeatureTools}, l...)
+// What OpenAI still lists from before structured outputs.
+var beforeSchemas = []string{"gpt-3.5", "gpt-4-", "o1-mini", "o1-preview"}
+
+// featureLists are the combinations of the features below, shared by the
+// records: bit i of the index says that feature i is there. All stream.
+var (
+	listedFeatures = []model.Feature{
+		model.FeatureTools, model.FeatureJSONSchema, model.FeatureVision, model.FeatureReasoning,
 	}
-	return out
-}()
+	featureLists = func() (lists [16][]model.Feature) {
+		for i := range lists {
+			for bit, f := range listedFeatures {
+				if i>>bit&1 != 0 {
+					lists[i] = append(lists[i], f)
+				}
+			}
+			lists[i] = append(lists[i], model.FeatureStreaming)
+		}
+		return lists
+	}()
+)
 
 func featuresOf(provider string, l *catwalk.Model) []model.Feature {
 	i := 0
-	if l.SupportsImages {
-		i |= 1
+	for bit, has := range []bool{
+		!slices.Contains(toolsUnknown, provider) && !guards(l.ID),
+		slices.Contains(schemaKnown, provider) && !slices.ContainsFunc(beforeSchemas, func(p string) bool { return strings.HasPrefix(l.ID, p) }),
+		l.SupportsImages,
+		l.CanReason,
+	} {
+		if has {
+			i |= 1 << bit
+		}
 	}
-	if l.CanReason {
-		i |= 2
-	}
-	if slices.Contains(toolsUnknown, provider) || guards(l.ID) {
-		return featureLists[i]
-	}
-	return toolLists[i]
+	return featureLists[i]
 }
 
 func guards(id string) bool {
