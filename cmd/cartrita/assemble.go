@@ -186,6 +186,9 @@ func (n *node) applyLocked(l *config.Loaded) error {
 	if err != nil {
 		return err
 	}
+	if !l.Discovery.Ollama {
+		delete(n.others, ollamaName)
+	}
 	f, problems := newFleet(&l.Config, n.registry.Catalogue(), n.secrets, n.app.getenv, n.othersByName())
 	if err := l.Refuse(toProblems(problems)); err != nil {
 		return err
@@ -365,7 +368,7 @@ func (a *app) checkEndpoints(l *config.Loaded) error {
 		if err != nil {
 			return err
 		}
-		defer s.Close()
+		defer func() { _ = s.Close() }() // nothing was written
 		cfg.Store = s
 	}
 	reg := registry.New(cfg)

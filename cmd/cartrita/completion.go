@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -32,8 +33,8 @@ powershell:  cartrita completion powershell | Out-String | Invoke-Expression`
 
 // Run prints a script.
 func (cmd *completionCmd) Run(p *printer) error {
-	p.printf("%s", completionScripts[cmd.Shell])
-	return nil
+	_, err := io.WriteString(p.out, completionScripts[cmd.Shell])
+	return err
 }
 
 var completionScripts = map[string]string{

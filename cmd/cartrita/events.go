@@ -147,11 +147,12 @@ func (p *printer) eventCells(e *event.Event) []cell {
 	if !p.tty {
 		at.text = e.At.Format(time.RFC3339Nano)
 	}
-	r, name, cost, latency, note := e.Record, "", "", "", ""
+	r := e.Record
 	if r == nil {
 		r = &model.Record{}
 	}
-	if name = string(r.Model); name == "" && r.Plan != nil && len(r.Plan.Attempts) > 0 {
+	name, cost, latency, note := string(r.Model), "", "", ""
+	if name == "" && r.Plan != nil && len(r.Plan.Attempts) > 0 {
 		name = string(r.Plan.First().Model)
 	}
 	switch e.Kind {

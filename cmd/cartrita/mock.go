@@ -31,7 +31,7 @@ type mockCmd struct {
 }
 
 // Run serves mock models until it is interrupted.
-func (cmd *mockCmd) Run(a *app, g *globals, p *printer) error {
+func (cmd *mockCmd) Run(a *app, p *printer) error {
 	if cmd.Example {
 		_, err := p.out.Write(mock.DemoFile())
 		return err

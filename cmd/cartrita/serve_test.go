@@ -285,3 +285,22 @@ func TestConfigCommands(t *testing.T) {
 		}
 	}
 }
+
+// The examples that people copy are valid.
+func TestDocumentedConfigurations(t *testing.T) {
+	b := newBench(t, "")
+	for _, doc := range []string{"../../docs/CONFIGURATION.md", "../../README.md"} {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "```yaml\n")
+		example, _, ok := strings.Cut(rest, "```")
+		if !ok {
+			t.Fatalf("%s has no example", doc)
+		}
+		if r := b.run("config", "check", b.file("example.yaml", example)); r.code != exitOK {
+			t.Errorf("%s: exit code %d: %s", doc, r.code, r.err)
+		}
+	}
+}

@@ -43,11 +43,12 @@ func newTracer(ctx context.Context, c *config.Telemetry, secrets *config.Secrets
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", c.ServiceName), attribute.String("service.version", buildVersion().Version))),
 	)
-	return tp.Tracer("github.com/cartrita/cartrita"), func() {
+	stop = func() { //nolint:contextcheck // ctx has ended by then
 		ctx, cancel := context.WithTimeout(context.Background(), flushTraces)
 		defer cancel()
 		if err := tp.Shutdown(ctx); err != nil {
 			log.Warn("some traces were not sent", "error", err)
 		}
-	}, nil
+	}
+	return tp.Tracer("github.com/cartrita/cartrita"), stop, nil
 }

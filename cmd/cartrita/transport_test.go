@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func call(t *testing.T, ctx context.Context, h http.HandlerFunc, body io.Reader) (*http.Response, error) {
+func call(ctx context.Context, t *testing.T, h http.HandlerFunc, body io.Reader) (*http.Response, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/x?y=1", body)
 	if err != nil {
@@ -21,7 +21,7 @@ func call(t *testing.T, ctx context.Context, h http.HandlerFunc, body io.Reader)
 // A body is read while the handler still writes, and trailers follow it.
 func TestHandlerTransportStreams(t *testing.T) {
 	next := make(chan struct{})
-	resp, err := call(t, t.Context(), func(w http.ResponseWriter, r *http.Request) {
+	resp, err := call(t.Context(), t, func(w http.ResponseWriter, r *http.Request) {
 		in, _ := io.ReadAll(r.Body)
 		if r.Host != "localhost" || r.RequestURI != "/x?y=1" || string(in) != "question" || r.ContentLength != 8 {
 			t.Errorf("host %q, uri %q, body %q, length %d", r.Host, r.RequestURI, in, r.ContentLength)
@@ -52,7 +52,7 @@ func TestHandlerTransportStreams(t *testing.T) {
 }
 
 func TestHandlerTransportUnknownLength(t *testing.T) {
-	resp, err := call(t, t.Context(), func(_ http.ResponseWriter, r *http.Request) {
+	resp, err := call(t.Context(), t, func(_ http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != -1 {
 			t.Errorf("length %d, want -1: unknown", r.ContentLength)
 		}
@@ -66,7 +66,7 @@ func TestHandlerTransportUnknownLength(t *testing.T) {
 // Closing the body ends a handler that would go on for ever.
 func TestHandlerTransportClose(t *testing.T) {
 	ended := make(chan struct{})
-	resp, err := call(t, t.Context(), func(w http.ResponseWriter, r *http.Request) {
+	resp, err := call(t.Context(), t, func(w http.ResponseWriter, r *http.Request) {
 		defer close(ended)
 		for {
 			if _, err := w.Write([]byte("x")); err != nil {
@@ -84,7 +84,7 @@ func TestHandlerTransportClose(t *testing.T) {
 // A caller that gives up before an answer gets its own error.
 func TestHandlerTransportCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := call(t, ctx, func(_ http.ResponseWriter, r *http.Request) {
+	_, err := call(ctx, t, func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
 		<-r.Context().Done()
 	}, nil)
@@ -94,7 +94,7 @@ func TestHandlerTransportCancel(t *testing.T) {
 }
 
 func TestHandlerTransportPanic(t *testing.T) {
-	resp, err := call(t, t.Context(), func(w http.ResponseWriter, _ *http.Request) {
+	resp, err := call(t.Context(), t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("half"))
 		panic(http.ErrAbortHandler)
 	}, nil)
