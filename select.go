@@ -36,8 +36,8 @@ func (s *Service) Select(ctx context.Context, c Criteria) (*Selection, error) {
 	return selection(q.id, ans.plan), nil
 }
 
-// Estimate says what each eligible endpoint would charge, cheapest expected
-// cost first where the strategy is cost-optimized, else by score. Errors as Select.
+// Estimate says what each eligible endpoint would charge, in the order of their
+// scores. Errors as Select.
 func (s *Service) Estimate(ctx context.Context, c Criteria) ([]EndpointEstimate, error) {
 	q, err := s.ask(&c)
 	if err != nil {

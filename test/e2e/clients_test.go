@@ -10,6 +10,8 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+
+	"github.com/cartrita/cartrita/mock"
 )
 
 // TestOpenAINodeClient runs the tests of ../clients with the official npm client.
@@ -98,4 +100,66 @@ func TestOpenAIGoClient(t *testing.T) {
 			t.Fatalf("%d models, %v", len(page.Data), err)
 		}
 	})
+}
+
+// TestAnthropicUpstream sends OpenAI's shape through the gateway to a server
+// that speaks Anthropic's Messages API: whole, streamed, and with tools.
+func TestAnthropicUpstream(t *testing.T) {
+	lab := upstream(t, mock.Profile{Name: "muse", AnswerTokens: 30, PromptCache: true})
+	p := start(t, t.TempDir(), "--config", writeFile(t, "anthropic.yaml", `
+models:
+  - {model_id: muse, provider: lab, task_types: [chat-completions], status: active, features: [tools, streaming]}
+providers:
+  - name: lab
+    kind: anthropic
+    base_url: `+lab+`/v1
+    endpoints:
+      - {model: muse, upstream: muse, pricing: {input_usd_per_million: 3, output_usd_per_million: 15, cached_read_usd_per_million: 0.3, cache_write_usd_per_million: 3.75}}
+`))
+	client := openai.NewClient(option.WithBaseURL(p.url+"/v1"), option.WithAPIKey("unused"), option.WithMaxRetries(0))
+	params := openai.ChatCompletionNewParams{
+		Model: "muse",
+		Messages: []openai.ChatCompletionMessageParamUnion{
+			openai.SystemMessage("Be brief."), openai.UserMessage("Say something about rivers."),
+		},
+	}
+	whole, err := client.Chat.Completions.New(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.Choices[0].Message.Content == "" || whole.Choices[0].FinishReason != "stop" || whole.Usage.PromptTokens == 0 {
+		t.Errorf("whole answer %+v", whole)
+	}
+
+	params.StreamOptions.IncludeUsage = openai.Bool(true)
+	stream := client.Chat.Completions.NewStreaming(t.Context(), params)
+	acc := openai.ChatCompletionAccumulator{}
+	for stream.Next() {
+		acc.AddChunk(stream.Current())
+	}
+	if err := stream.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := acc.Choices[0].Message.Content; got != whole.Choices[0].Message.Content {
+		t.Errorf("streamed %q, whole %q", got, whole.Choices[0].Message.Content)
+	}
+	if acc.Usage.CompletionTokens != whole.Usage.CompletionTokens {
+		t.Errorf("streamed %d tokens, whole %d", acc.Usage.CompletionTokens, whole.Usage.CompletionTokens)
+	}
+
+	params.Tools = []openai.ChatCompletionToolUnionParam{openai.ChatCompletionFunctionTool(openai.FunctionDefinitionParam{
+		Name: "get_level", Parameters: openai.FunctionParameters{
+			"type": "object", "properties": map[string]any{"river": map[string]any{"type": "string"}}, "required": []string{"river"},
+		},
+	})}
+	params.StreamOptions = openai.ChatCompletionStreamOptionsParam{}
+	params.ToolChoice = openai.ChatCompletionToolChoiceOptionUnionParam{OfAuto: openai.String("required")}
+	tools, err := client.Chat.Completions.New(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := tools.Choices[0].Message.ToolCalls
+	if len(calls) == 0 || calls[0].Function.Name != "get_level" || !strings.Contains(calls[0].Function.Arguments, "river") || tools.Choices[0].FinishReason != "tool_calls" {
+		t.Errorf("tool calls %+v", tools.Choices[0])
+	}
 }
