@@ -3,7 +3,6 @@ package mock
 import (
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"strings"
 
@@ -19,15 +18,18 @@ type file struct {
 	Models []Profile `yaml:"models"`
 }
 
+// maxFile is the largest profile file, in bytes.
+const maxFile = 1 << 20
+
 // Load reads profiles from YAML: a member "models" with a list of profiles.
-// name is the file's, for messages. Unknown members are refused. Errors are
-// KindInvalid, and say the line and column where the text is at fault.
+// name is the file's, for messages. Unknown members are refused, and so are
+// anchors, aliases and tags. Errors are KindInvalid, and say the line and
+// column where the text is at fault.
 func Load(name string, data []byte) ([]Profile, error) {
 	const op = "mock.Load"
-	var f file
-	err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict(), yaml.DisallowUnknownField())
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, &model.Error{Op: op, Kind: model.KindInvalid, Param: name, Message: place(data, err)}
+	f, err := readFile(data)
+	if err != nil {
+		return nil, &model.Error{Op: op, Kind: model.KindInvalid, Param: name, Message: err.Error()}
 	}
 	if len(f.Models) == 0 {
 		return nil, model.Invalidf(op, name, "holds no models: want a member \"models\" with a list of profiles")
@@ -47,20 +49,75 @@ func Load(name string, data []byte) ([]Profile, error) {
 	return f.Models, nil
 }
 
-// place words a YAML error on one line, its place first: "[3:5] unknown field
-// "ttf"".
-func place(data []byte, err error) string {
-	text := yaml.FormatError(err, false, false)
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+// readFile reads the file's text. Its errors are messages with a place.
+func readFile(data []byte) (f file, err error) {
+	defer func() {
+		if recover() != nil { // the parser is a third party's, the input anybody's
+			err = errors.New("could not be read as YAML")
+		}
+	}()
+	if len(data) > maxFile {
+		return f, fmt.Errorf("is larger than %d bytes", maxFile)
+	}
+	parsed, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return f, errors.New(firstLine(err))
+	}
+	if len(parsed.Docs) > 1 {
+		return f, errors.New("holds several documents: want one")
+	}
+	if len(parsed.Docs) == 0 || parsed.Docs[0].Body == nil {
+		return f, nil
+	}
+	body := parsed.Docs[0].Body
+	var plain plainness
+	ast.Walk(&plain, body)
+	if plain.bad != nil {
+		return f, errors.New(placed(plain.bad, "anchors, aliases, merges and tags are not taken here"))
+	}
+	if err := yaml.NodeToValue(body, &f, yaml.Strict()); err != nil {
+		return f, errors.New(place(body, err))
+	}
+	return f, nil
+}
+
+// plainness looks for notation that is not taken.
+type plainness struct{ bad ast.Node }
+
+// Visit implements ast.Visitor.
+func (p *plainness) Visit(n ast.Node) ast.Visitor {
+	switch n.(type) {
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
+		p.bad = n
+	}
+	if p.bad != nil {
+		return nil
+	}
+	return p
+}
+
+// placed puts the place of a node before a message: "[3:5] message".
+func placed(n ast.Node, message string) string {
+	pos := n.GetToken().Position
+	return fmt.Sprintf("[%d:%d] %s", pos.Line, pos.Column, message)
+}
+
+// firstLine is the message of a YAML error without the text it shows.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(yaml.FormatError(err, false, false)), "\n")
+	return line
+}
+
+// place words a decoding error on one line, its place first. Errors of the
+// values themselves, such as durations, come without a place; it is found by
+// decoding part by part.
+func place(body ast.Node, err error) string {
+	line := firstLine(err)
 	if strings.HasPrefix(line, "[") {
 		return line
 	}
-	// Errors of the values themselves, such as durations, come without a place.
-	if parsed, e := parser.ParseBytes(data, 0); e == nil && len(parsed.Docs) > 0 {
-		if at := culprit(parsed.Docs[0].Body, reflect.TypeFor[file]()); at != nil {
-			pos := at.GetToken().Position
-			return fmt.Sprintf("[%d:%d] %s", pos.Line, pos.Column, line)
-		}
+	if at := culprit(body, reflect.TypeFor[file]()); at != nil {
+		return placed(at, line)
 	}
 	return line
 }

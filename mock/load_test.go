@@ -55,6 +55,11 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 		{"same name", "models:\n  - name: a\n  - name: a\n", "models[1].name"},
 		{"ability", "models:\n  - name: a\n    unsupported: [tool]\n", "models[0].unsupported[0]"},
 		{"status", "models:\n  - name: a\n    error_status: 200\n", "models[0].error_status"},
+		{"alias", "models:\n  - &a {name: a}\n  - *a\n", "[3:5] anchors"},
+		{"tag", "models: !x [{name: a}]\n", "[1:9] anchors"},
+		{"two documents", "models: [{name: a}]\n---\nmodels: [{name: b}]\n", "several documents"},
+		{"large", strings.Repeat("#\n", maxFile), "larger"},
+		{"deep", "models: " + strings.Repeat("[", 10_000), "["},
 		{"size", "models:\n  - name: a\n    dimensions: 1000000\n", "models[0].dimensions"},
 	} {
 		_, err := Load("x.yaml", []byte(tt.text))
