@@ -59,7 +59,7 @@ type Stream interface {
 	// Next returns the next bytes for the caller. io.EOF comes only after a
 	// chunk with Done: a stream that stops before its proper end, or that
 	// carries an error event, ends with an *model.Error of the kinds of
-	// Client.Do. After an error every further Next returns the same error.
+	// Client.Do, which is not io.EOF in the sense of errors.Is either. After an error every further Next returns the same error.
 	Next() (Chunk, error)
 	// Close gives up the upstream if it is still sending, and releases the
 	// memory behind the last chunk. It may be called more than once.

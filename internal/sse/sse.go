@@ -228,7 +228,7 @@ func (r *Reader) take() Event {
 // last returns what is left when the source has ended.
 func (r *Reader) last() (Event, error) {
 	rest := r.buf[r.start:r.end]
-	if r.srcErr != io.EOF {
+	if !errors.Is(r.srcErr, io.EOF) {
 		return Event{}, r.srcErr
 	}
 	if len(rest) > r.scan.line {

@@ -63,7 +63,7 @@ func TestNextFollowsTheStandard(t *testing.T) {
 				if diff := cmp.Diff(tt.want, got); diff != "" {
 					t.Errorf("events (-want +got):\n%s", diff)
 				}
-				if err != tt.err {
+				if !errors.Is(err, tt.err) {
 					t.Errorf("ended with %v, want %v", err, tt.err)
 				}
 			})
@@ -81,10 +81,10 @@ func TestCutEventIsHandedOver(t *testing.T) {
 	for _, in := range []string{"data: [DONE]", "data: [DONE]\n", "data: [DONE]\r", "event: x\ndata: [DONE]"} {
 		r := sse.NewReader(strings.NewReader(in), nil, 64)
 		ev, err := r.Next()
-		if string(ev.Data) != "[DONE]" || err != io.ErrUnexpectedEOF {
+		if string(ev.Data) != "[DONE]" || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%q: got data %q and %v", in, ev.Data, err)
 		}
-		if _, err := r.Next(); err != io.EOF {
+		if _, err := r.Next(); !errors.Is(err, io.EOF) {
 			t.Errorf("%q: then %v, want EOF", in, err)
 		}
 	}
@@ -129,10 +129,10 @@ func TestSourceErrorsComeThrough(t *testing.T) {
 	boom := errors.New("boom")
 	src := io.MultiReader(strings.NewReader("data: a\n\ndata: b"), iotest.ErrReader(boom))
 	got, _, err := readAll(sse.NewReader(src, nil, 64))
-	if len(got) != 1 || err != boom {
+	if len(got) != 1 || !errors.Is(err, boom) {
 		t.Errorf("got %v and %v", got, err)
 	}
-	if _, err := sse.NewReader(stuck{}, nil, 64).Next(); err != io.ErrNoProgress {
+	if _, err := sse.NewReader(stuck{}, nil, 64).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("a reader that never reads: %v", err)
 	}
 }
@@ -148,7 +148,7 @@ func TestResetForgets(t *testing.T) {
 	}
 	r.Reset(strings.NewReader("data: mine\n\n"))
 	got, raw, err := readAll(r)
-	if err != io.EOF || raw != "data: mine\n\n" || len(got) != 1 {
+	if !errors.Is(err, io.EOF) || raw != "data: mine\n\n" || len(got) != 1 {
 		t.Errorf("got %v, raw %q, %v", got, raw, err)
 	}
 }
@@ -161,7 +161,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, piece byte) {
 		src := &pieces{b: in, n: int(piece)%7 + 1}
 		got, raw, err := readAll(sse.NewReader(src, make([]byte, 4), len(in)+8))
-		if err != io.EOF && err != io.ErrUnexpectedEOF {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(plain(string(in)), got); diff != "" {

@@ -3,6 +3,7 @@ package anthropic
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -50,7 +51,7 @@ func TestAnswerTool(t *testing.T) {
 		`{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"name\":"}}`,
 		`{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"\"Paris\"}"}}`,
 		`{"type":"content_block_stop","index":0}`, `{"type":"message_delta","delta":{"stop_reason":"tool_use"}}`, `{"type":"message_stop"}`)
-	if text != `{"name":"Paris"}` || r.err != io.EOF || r.bytes != len(text) || !strings.Contains(r.raw, `"finish_reason":"stop"`) || strings.Contains(r.raw, "tool_calls") {
+	if text != `{"name":"Paris"}` || !errors.Is(r.err, io.EOF) || r.bytes != len(text) || !strings.Contains(r.raw, `"finish_reason":"stop"`) || strings.Contains(r.raw, "tool_calls") {
 		t.Errorf("text %q, %d bytes, %v:\n%s", text, r.bytes, r.err, r.raw)
 	}
 }
@@ -143,7 +144,7 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func play(t testing.TB, s shape, in []byte) (r reading) {
 	t.Helper()
 	send, err := upstream.New(op, upstream.Config{MaxEvent: testLimit, Transport: transport(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, Header: http.Header{}, ProtoMajor: 1, ContentLength: -1,
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, ProtoMajor: 1, ContentLength: -1,
 			Body: io.NopCloser(iotest.HalfReader(bytes.NewReader(in)))}, nil
 	})}, func(*url.URL) string { return "X-Api-Key" })
 	if err != nil {
@@ -189,7 +190,7 @@ func FuzzStream(f *testing.F) {
 			s.surface = model.SurfaceCompletions
 		}
 		r := play(t, s, in)
-		if r.done != (r.err == io.EOF) {
+		if r.done != (errors.Is(r.err, io.EOF)) {
 			t.Fatalf("done %v, end %v", r.done, r.err)
 		}
 		for event := range strings.SplitSeq(r.raw, "\n\n") {

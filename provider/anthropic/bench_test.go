@@ -3,6 +3,7 @@ package anthropic
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,7 +44,7 @@ func BenchmarkDo(b *testing.B) {
 			}
 			c, err := New(Config{Config: upstream.Config{Transport: transport(func(r *http.Request) (*http.Response, error) {
 				_, _ = io.Copy(io.Discard, r.Body)
-				return &http.Response{StatusCode: 200, ProtoMajor: 1, ContentLength: int64(len(answer)),
+				return &http.Response{StatusCode: http.StatusOK, ProtoMajor: 1, ContentLength: int64(len(answer)),
 					Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(bytes.NewReader(answer))}, nil
 			})}})
 			if err != nil {
@@ -65,7 +66,7 @@ func BenchmarkDo(b *testing.B) {
 					for err == nil {
 						_, err = resp.Stream.Next()
 					}
-					if err != io.EOF {
+					if !errors.Is(err, io.EOF) {
 						b.Fatal(err)
 					}
 					_ = resp.Stream.Close()

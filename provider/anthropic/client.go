@@ -97,7 +97,7 @@ func (c *Client) Do(ctx context.Context, ep *model.Endpoint, call *model.Call) (
 	out := &provider.Response{Status: reply.Status, Header: reply.Header}
 	if call.Stream {
 		if kind := reply.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/event-stream") {
-			defer reply.Stream.Close()
+			_ = reply.Stream.Close()
 			return nil, &model.Error{Op: op, Kind: model.KindUpstream, Status: reply.Status,
 				Message: "the upstream answered a call for a stream with " + kind}
 		}

@@ -88,16 +88,15 @@ func (r *request) message(m message) {
 
 // block adds a content block to a turn of the role, opening one if need be.
 func (r *request) block(role string, block []byte) {
-	switch {
-	case r.role == role:
-		r.turns = append(r.turns, ',')
-	default:
+	if r.role != role {
 		r.closeTurn()
 		if len(r.turns) > 0 {
 			r.turns = append(r.turns, ',')
 		}
 		r.turns = append(append(append(r.turns, `{"role":"`...), role...), `","content":[`...)
 		r.role = role
+	} else {
+		r.turns = append(r.turns, ',')
 	}
 	r.turns = append(r.turns, block...)
 }

@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"sync"
 
@@ -178,13 +179,13 @@ func (s *stream) done(cur *piece) {
 // end deals with the end of the bytes. A server that leaves out message_stop
 // has still ended properly if it gave a stop reason and ended its body.
 func (s *stream) end(cur *piece, err error) {
-	if err == io.EOF && s.tr.finished && s.body.EndIsKnown() {
+	if errors.Is(err, io.EOF) && s.tr.finished && s.body.EndIsKnown() {
 		s.done(cur)
 		return
 	}
 	s.finish(cur)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		s.err = &model.Error{Op: op, Kind: model.KindUpstream, Status: s.status, Err: err, Message: "the upstream broke off its stream"}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		s.err = &model.Error{Op: op, Kind: model.KindUpstream, Status: s.status, Message: "the upstream broke off its stream"}
 		return
 	}
 	s.err = asError(err)
@@ -195,7 +196,7 @@ func (s *stream) Close() error {
 	if s.buffers == nil {
 		return nil
 	}
-	if s.err == io.EOF {
+	if errors.Is(s.err, io.EOF) {
 		s.body.Drain()
 	}
 	if s.r.Size() <= keptBuffer && cap(s.out) <= keptBuffer {

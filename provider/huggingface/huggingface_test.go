@@ -3,6 +3,7 @@ package huggingface_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"io"
 	"net/http"
@@ -108,7 +109,7 @@ func TestTasks(t *testing.T) {
 			first, err1 := resp.Stream.Next()
 			last, err2 := resp.Stream.Next()
 			_, end := resp.Stream.Next()
-			if err1 != nil || err2 != nil || end != io.EOF || !first.Content || first.OutputBytes != len(tt.text) || !last.Done {
+			if err1 != nil || err2 != nil || !errors.Is(end, io.EOF) || !first.Content || first.OutputBytes != len(tt.text) || !last.Done {
 				t.Errorf("stream: %+v %v, %+v %v, %v", first, err1, last, err2, end)
 			}
 		})

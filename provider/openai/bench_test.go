@@ -3,6 +3,7 @@ package openai_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,7 +25,7 @@ type memory struct {
 
 func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, _ = io.Copy(io.Discard, req.Body)
-	return &http.Response{StatusCode: 200, ProtoMajor: 1, ContentLength: int64(len(m.body)),
+	return &http.Response{StatusCode: http.StatusOK, ProtoMajor: 1, ContentLength: int64(len(m.body)),
 		Header: http.Header{"Content-Type": {m.kind}}, Body: io.NopCloser(bytes.NewReader(m.body))}, nil
 }
 
@@ -70,7 +71,7 @@ func bench(b *testing.B, transport http.RoundTripper, base string, size int, str
 			for err == nil {
 				_, err = resp.Stream.Next()
 			}
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				b.Fatal(err)
 			}
 			_ = resp.Stream.Close()

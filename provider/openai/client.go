@@ -117,7 +117,7 @@ func refuseDocument(reply *upstream.Reply) error {
 	if !strings.HasPrefix(kind, "application/json") && !strings.HasPrefix(kind, "text/html") {
 		return nil
 	}
-	defer reply.Stream.Close()
+	defer func() { _ = reply.Stream.Close() }()
 	start := make([]byte, 64<<10)
 	n := 0
 	for n < len(start) {

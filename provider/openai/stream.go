@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"sync"
 
@@ -158,13 +159,13 @@ func (s *stream) special(ev event) (provider.Chunk, error) {
 // end deals with the end of the bytes. Some servers leave out [DONE] or its
 // blank line; whatever else ends early was cut.
 func (s *stream) end(last event, err error) (provider.Chunk, error) {
-	whole := err == io.EOF && s.finished && s.body.EndIsKnown()
-	if whole || (err == io.ErrUnexpectedEOF && isDone(last.Data)) {
+	whole := errors.Is(err, io.EOF) && s.finished && s.body.EndIsKnown()
+	if whole || (errors.Is(err, io.ErrUnexpectedEOF) && isDone(last.Data)) {
 		s.err = io.EOF
 		return provider.Chunk{Data: []byte(doneEvent), Done: true}, nil
 	}
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return s.fail(&model.Error{Op: op, Kind: model.KindUpstream, Status: s.status, Err: err,
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return s.fail(&model.Error{Op: op, Kind: model.KindUpstream, Status: s.status,
 			Message: "the upstream broke off its stream"})
 	}
 	e := asError(err)
@@ -181,7 +182,7 @@ func (s *stream) Close() error {
 	if s.r == nil {
 		return nil
 	}
-	if s.err == io.EOF {
+	if errors.Is(s.err, io.EOF) {
 		s.body.Drain()
 	}
 	if s.r.Size() <= keptBuffer {

@@ -58,6 +58,16 @@ var objects = map[model.Surface][2]string{
 	model.SurfaceEmbeddings:  {"list", ""},
 }
 
+func decode(data []byte, kind string, out *object) error {
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%w: %s", err, data)
+	}
+	if out.Object != kind {
+		return fmt.Errorf("is %q, want %q: %s", out.Object, kind, data)
+	}
+	return nil
+}
+
 // read understands the result as a caller does.
 func (r *result) read(sc Scenario) (answer, error) {
 	if sc.Stream {
@@ -65,8 +75,8 @@ func (r *result) read(sc Scenario) (answer, error) {
 	}
 	var a answer
 	var out object
-	if err := json.Unmarshal(r.body, &out); err != nil || out.Object != objects[sc.Surface][0] {
-		return a, fmt.Errorf("no %s: %v: %s", objects[sc.Surface][0], err, r.body)
+	if err := decode(r.body, objects[sc.Surface][0], &out); err != nil {
+		return a, err
 	}
 	if sc.Surface == model.SurfaceEmbeddings {
 		for i, d := range out.Data {
@@ -115,8 +125,11 @@ func (r *result) readStream(surface model.Surface) (a answer, err error) {
 
 func (a *answer) addChunk(kind string, data []byte) error {
 	var out object
-	if err := json.Unmarshal(data, &out); err != nil || out.Object != kind || out.ID == "" {
-		return fmt.Errorf("no %s: %v: %s", kind, err, data)
+	if err := decode(data, kind, &out); err != nil {
+		return err
+	}
+	if out.ID == "" {
+		return fmt.Errorf("a chunk without id: %s", data)
 	}
 	for _, c := range out.Choices {
 		a.Text += c.Delta.Content + c.Text

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -64,7 +65,7 @@ func ask(ctx context.Context, c provider.Client, ep *model.Endpoint, call *model
 func (r *result) drain(s provider.Stream) {
 	for {
 		c, err := s.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			r.log.WriteString("end\n")
 			return
 		}

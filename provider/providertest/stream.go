@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -50,6 +51,8 @@ func testCut(t *testing.T, v Vendor, sc Scenario, p parsed) {
 			r := ask(t.Context(), c, v.endpoint(srv.URL), sc.Call(t))
 			if r.err == nil {
 				checkAnswer(t, Scenario{Stream: true, Surface: sc.Surface, Text: sc.Text, Finish: sc.Finish, Usage: r.usage}, r)
+			} else if errors.Is(r.err, io.ErrUnexpectedEOF) {
+				t.Errorf("cut at %d of %d (abort %v): %v can be mistaken for the end", cut, len(p.body), abort, r.err)
 			} else if kind := model.KindOf(r.err); kind != model.KindUpstream || r.done {
 				t.Errorf("cut at %d of %d (abort %v): %v, done %v; want %s", cut, len(p.body), abort, r.err, r.done, model.KindUpstream)
 			}
@@ -67,7 +70,7 @@ type silent struct {
 }
 
 func (s silent) Read(p []byte) (int, error) {
-	if n, err := s.Reader.Read(p); n > 0 || err != io.EOF {
+	if n, err := s.Reader.Read(p); n > 0 || !errors.Is(err, io.EOF) {
 		return n, err
 	}
 	<-s.ctx.Done()
@@ -168,7 +171,7 @@ func testLeave(t *testing.T, v Vendor, sc Scenario, p parsed) {
 			if err := resp.Stream.Close(); err != nil {
 				t.Errorf("second close: %v", err)
 			}
-			if _, err := resp.Stream.Next(); err == nil || err == io.EOF {
+			if _, err := resp.Stream.Next(); err == nil || errors.Is(err, io.EOF) {
 				t.Errorf("Next after the end: %v, want an error", err)
 			}
 		})

@@ -108,8 +108,10 @@ func testParallel(t *testing.T, v Vendor) {
 			sc := scenario(names[i%len(names)])
 			r := ask(t.Context(), c, v.endpoint(servers[sc.Name].URL), sc.Call(t))
 			got, err := r.read(sc)
-			if r.err != nil || err != nil || got.Text != sc.Text || len(got.Tools) != len(sc.Tools) {
-				errs <- fmt.Errorf("%s: %v, %v, %+v", sc.Name, r.err, err, got)
+			if err = errors.Join(r.err, err); err != nil {
+				errs <- fmt.Errorf("%s: %w", sc.Name, err)
+			} else if got.Text != sc.Text || len(got.Tools) != len(sc.Tools) {
+				errs <- fmt.Errorf("%s got another's answer: %+v", sc.Name, got)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -32,7 +33,7 @@ func (b *Body) Read(dst []byte) (int, error) {
 	n, err := b.resp.Body.Read(dst)
 	b.w.timer.Stop()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		b.eof = true
 	case err != nil:
 		err = b.s.broken(b.parent, b.w, b.resp.StatusCode, err)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -86,8 +87,8 @@ func (s *Sender) post(ctx context.Context, ep *model.Endpoint, path string, p *P
 	if stream {
 		limit, phase = s.cfg.FirstTimeout, phaseFirst
 	}
-	w := watch(ctx, limit, phase)
-	resp, err := s.roundTrip(w.ctx, t, s.header(t, key, stream), p)
+	attempt, w := watch(ctx, limit, phase)
+	resp, err := s.roundTrip(attempt, t, s.header(t, key, stream), p)
 	if err != nil {
 		defer w.stop()
 		return nil, s.noAnswer(ctx, w, err)
@@ -159,28 +160,29 @@ func (s *Sender) key(ref string) (string, error) {
 	return key, nil
 }
 
-// watchdog ends an attempt that takes too long. Its context ends with the
-// caller's, when the timer fires, and when the attempt is over.
+// watchdog ends an attempt that takes too long.
 type watchdog struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	cancel context.CancelFunc
 	timer  *time.Timer
+	fired  atomic.Bool
 	phase  string // used by the owner of the attempt only
 }
 
-// errTooSlow is the cause with which a watchdog ends an attempt.
-var errTooSlow = errors.New("upstream: time limit passed")
-
-func watch(parent context.Context, limit time.Duration, phase string) *watchdog {
+// watch returns a context for the attempt, which ends with the caller's, when
+// the timer fires, and when the attempt is over.
+func watch(ctx context.Context, limit time.Duration, phase string) (context.Context, *watchdog) {
 	w := &watchdog{phase: phase}
-	w.ctx, w.cancel = context.WithCancelCause(parent)
-	w.timer = time.AfterFunc(limit, func() { w.cancel(errTooSlow) })
-	return w
+	ctx, w.cancel = context.WithCancel(ctx)
+	w.timer = time.AfterFunc(limit, func() {
+		w.fired.Store(true)
+		w.cancel()
+	})
+	return ctx, w
 }
 
 func (w *watchdog) stop() {
 	w.timer.Stop()
-	w.cancel(nil)
+	w.cancel()
 }
 
 // noAnswer words an error of the transport before any answer.
@@ -188,7 +190,7 @@ func (s *Sender) noAnswer(ctx context.Context, w *watchdog, err error) *model.Er
 	if e := s.ended(ctx, w, err); e != nil {
 		return e
 	}
-	e := &model.Error{Op: s.op, Err: err}
+	e := &model.Error{Op: s.op, Err: opaque(err)}
 	var dial *net.OpError
 	var dns *net.DNSError
 	switch {
@@ -215,7 +217,7 @@ func (s *Sender) ended(ctx context.Context, w *watchdog, err error) *model.Error
 	case ctx.Err() != nil:
 		return &model.Error{Op: s.op, Kind: model.KindCanceled, Message: "the caller went away", Err: err}
 	}
-	if context.Cause(w.ctx) == errTooSlow {
+	if w.fired.Load() {
 		return &model.Error{Op: s.op, Kind: model.KindTimeout, Message: "the upstream " + w.phase, Err: err}
 	}
 	return nil
@@ -225,10 +227,19 @@ func (s *Sender) ended(ctx context.Context, w *watchdog, err error) *model.Error
 func (s *Sender) broken(ctx context.Context, w *watchdog, status int, err error) *model.Error {
 	e := s.ended(ctx, w, err)
 	if e == nil {
-		e = &model.Error{Op: s.op, Kind: model.KindUpstream, Message: "the upstream broke off its answer", Err: err}
+		e = &model.Error{Op: s.op, Kind: model.KindUpstream, Message: "the upstream broke off its answer", Err: opaque(err)}
 	}
 	e.Status = status
 	return e
+}
+
+// opaque hides the end of a connection from errors.Is: a receiver must not take
+// an answer that broke off for one that came to its end.
+func opaque(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 func (s *Sender) readAll(ctx context.Context, w *watchdog, resp *http.Response) ([]byte, error) {
@@ -248,7 +259,7 @@ func (s *Sender) readAll(ctx context.Context, w *watchdog, resp *http.Response) 
 		if int64(len(buf)) > s.cfg.MaxBody {
 			return nil, tooLong
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return buf, nil
 		}
 		if err != nil {

@@ -56,7 +56,7 @@ func TestBaseURL(t *testing.T) {
 		Credentials: func(ref string) (string, error) { return "secret-of-" + ref[4:], nil },
 		Transport: transport(func(r *http.Request) (*http.Response, error) {
 			got = r
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, nil
 		}),
 	})
 	for _, tt := range []struct{ base, url, header, value string }{
@@ -90,7 +90,7 @@ func TestKeysAreNotMixed(t *testing.T) {
 			if want := "Bearer " + string(body); r.Header.Get("Authorization") != want {
 				t.Errorf("sent %q, want %q", r.Header.Get("Authorization"), want)
 			}
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, nil
 		}),
 	})
 	for _, key := range []string{"key-a", "key-b", "key-a", "key-b"} {
@@ -121,7 +121,7 @@ func TestAnswerIsBounded(t *testing.T) {
 
 func TestHeadersForCallers(t *testing.T) {
 	s := newSender(t, upstream.Config{Transport: transport(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{
 			"Content-Type": {"a"}, "X-Request-Id": {"b"}, "X-Ratelimit-Remaining-Tokens": {"c"}, "Openai-Processing-Ms": {"d"},
 			"Set-Cookie": {"e"}, "Server": {"f"}, "Openai-Organization": {"g"}, "Alt-Svc": {"h"}}}, nil
 	})})
