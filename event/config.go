@@ -24,6 +24,8 @@ const (
 	DefaultBatchDelay   = 200 * time.Millisecond
 	DefaultQueueCalls   = 4096
 	DefaultQueueBytes   = 16 << 20
+
+	minSegmentBytes = 4 << 10
 )
 
 // Config of a Log. The zero value of a field takes its default.
@@ -58,22 +60,23 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Sync > SyncBatch {
 		return c, model.Invalidf(op, "sync", "is %d, want SyncNone or SyncBatch", c.Sync)
 	}
-	for _, n := range []struct {
-		name string
-		v    *int64
-		def  int64
-		min  int64
-	}{
-		{"segment_bytes", &c.SegmentBytes, DefaultSegmentBytes, 4 << 10},
-		{"max_bytes", &c.MaxBytes, max(DefaultMaxBytes, 4*c.SegmentBytes), 2 * c.SegmentBytes},
-		{"batch_delay", (*int64)(&c.BatchDelay), int64(DefaultBatchDelay), 1},
-	} {
-		if *n.v == 0 {
-			*n.v = n.def
-		}
-		if *n.v < n.min {
-			return c, model.Invalidf(op, n.name, "is %d, want at least %d", *n.v, n.min)
-		}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = DefaultSegmentBytes
+	}
+	if c.SegmentBytes < minSegmentBytes {
+		return c, model.Invalidf(op, "segment_bytes", "is %d, want at least %d", c.SegmentBytes, minSegmentBytes)
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = max(DefaultMaxBytes, 4*c.SegmentBytes)
+	}
+	if c.MaxBytes < 2*c.SegmentBytes {
+		return c, model.Invalidf(op, "max_bytes", "is %d, want at least two segments, %d", c.MaxBytes, 2*c.SegmentBytes)
+	}
+	if c.BatchDelay == 0 {
+		c.BatchDelay = DefaultBatchDelay
+	}
+	if c.BatchDelay < 0 {
+		return c, model.Invalidf(op, "batch_delay", "is %s, want more than zero", c.BatchDelay)
 	}
 	for _, n := range []struct {
 		name string

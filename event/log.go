@@ -164,7 +164,11 @@ func (l *Log) Outcome(rec *model.Record) error {
 		q.release()
 	}
 	if l.subs.any() {
-		l.subs.publish(ended(call))
+		if had {
+			l.subs.publish(ended(call))
+		} else {
+			l.subs.publish(Of(call))
+		}
 	}
 	if err != nil {
 		return unrecorded("event.Outcome", "the outcome of the call is not durable", err)

@@ -11,7 +11,7 @@ func (l *Log) sweep() {
 	defer l.mu.Unlock()
 	for len(l.spool.segments) > 1 {
 		g := l.spool.segments[0]
-		if g.foreign && l.stored.Less(l.seen) {
+		if g.foreign && l.stored.Less(l.seen) || l.stored.Less(g.last) {
 			return
 		}
 		if !g.foreign && g.refs > 0 && len(l.spool.segments) > keepSegments {

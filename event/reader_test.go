@@ -1,0 +1,152 @@
+package event
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+const testSegment = 7
+
+// frameBytes is a frame as it stands in a file of segment testSegment.
+func frameBytes(f frame) []byte {
+	b := append(make([]byte, frameHeader), f.payload...)
+	f.seal(b, testSegment, payloadSum(f.payload))
+	return b
+}
+
+// readAll returns what a frameReader finds in b.
+func readAll(t interface {
+	Fatal(...any)
+	Fatalf(string, ...any)
+}, b []byte) (frames []frame, skipped int64) {
+	r := frameReader{src: bytes.NewReader(b), segment: testSegment, size: int64(len(b))}
+	last := int64(0)
+	for {
+		f, start, end, err := r.next()
+		if err == io.EOF {
+			return frames, r.skipped
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start < last || end != start+frameHeader+int64(len(f.payload)) || end > int64(len(b)) {
+			t.Fatalf("a frame from %d to %d after %d in %d bytes", start, end, last, len(b))
+		}
+		if _, _, ok := readFrame(b[start:], testSegment); !ok {
+			t.Fatalf("the frame at %d is not whole", start)
+		}
+		last = end
+		f.payload = slices.Clone(f.payload)
+		frames = append(frames, f)
+	}
+}
+
+func TestAReaderFindsEveryFrameAroundDamage(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var file []byte
+		var want []frame
+		var damage int64
+		for range rapid.IntRange(0, 6).Draw(t, "frames") {
+			junk := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "junk")
+			if rapid.Bool().Draw(t, "a torn frame") {
+				f := frameBytes(frame{kind: frameIntent, payload: append(junk, 0)})
+				junk = f[:len(f)-1] // what follows is not the zero
+			}
+			f := frame{
+				kind: frameOutcome, at: rapid.Int64().Draw(t, "at"), id: model.NewCallID(), intent: Position{1, 2},
+				payload: rapid.SliceOfN(rapid.Byte(), 0, 3*readWindow/2).Draw(t, "payload"),
+			}
+			if rapid.Bool().Draw(t, "large") {
+				f.payload = bytes.Repeat([]byte("0123456789abcdef"), readWindow/10)
+			}
+			file = append(append(file, junk...), frameBytes(f)...)
+			damage += int64(len(junk))
+			want = append(want, f)
+		}
+		file = append(file, rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "tail")...)
+		got, skipped := readAll(t, file)
+		if len(got) != len(want) || skipped != damage {
+			t.Fatalf("found %d frames and %d damaged bytes, want %d and %d", len(got), skipped, len(want), damage)
+		}
+		for i := range want {
+			if g, w := got[i], want[i]; g.kind != w.kind || g.at != w.at || g.id != w.id || g.intent != w.intent || !bytes.Equal(g.payload, w.payload) {
+				t.Fatalf("frame %d is %+v, want %+v", i, g, w)
+			}
+		}
+	})
+}
+
+func TestAFrameOfAnotherSegmentIsNotRead(t *testing.T) {
+	b := frameBytes(frame{kind: frameOutcome, payload: []byte("x")})
+	if _, _, ok := readFrame(b, testSegment+1); ok {
+		t.Error("what a recycled file still holds would be read as new")
+	}
+}
+
+// FuzzFrames gives a reader any bytes: it must end, must not fail, and must
+// return only whole frames; frames put in front of the bytes must be found.
+func FuzzFrames(f *testing.F) {
+	whole := frameBytes(frame{kind: frameIntent, payload: []byte(`{"a":1}`)})
+	f.Add(whole)
+	f.Add(whole[:len(whole)-3])
+	f.Add(append([]byte(frameMagic), make([]byte, 80)...))
+	f.Add(bytes.Repeat([]byte(frameMagic), 20))
+	f.Fuzz(func(t *testing.T, tail []byte) {
+		got, _ := readAll(t, append(slices.Clone(whole), tail...))
+		if len(got) == 0 || string(got[0].payload) != `{"a":1}` {
+			t.Fatal("a whole frame in front of the damage is lost")
+		}
+	})
+}
+
+// FuzzPayload gives the parsers of a payload any bytes: no panic, and what
+// they accept can be written and read again.
+func FuzzPayload(f *testing.F) {
+	rec := sampleRecord(model.CallID{1}, 2)
+	sum := Summarize(rec)
+	f.Add(appendPayload(nil, &sum, rec, true))
+	f.Add(appendPayload(nil, &sum, rec, false))
+	f.Add([]byte{0x80, 0x80, 0x80, 0x00, 0x05})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		summary, record, plan, ok := splitPayload(b)
+		if !ok {
+			return
+		}
+		var s, again Summary
+		if s.read(summary) && (!again.read(s.append(nil)) || again != s) {
+			t.Errorf("summary %+v is read back as %+v", s, again)
+		}
+		rec, err := ParseRecord(record, plan)
+		if err != nil {
+			return
+		}
+		if _, err := ParseRecord(AppendRecord(nil, rec), nil); err != nil {
+			t.Errorf("a record that was read cannot be written and read: %v", err)
+		}
+		if rec.Plan != nil {
+			if _, err := ParsePlan(AppendPlan(nil, rec.Plan)); err != nil {
+				t.Errorf("a plan that was read cannot be written and read: %v", err)
+			}
+		}
+	})
+}
+
+func TestSummaryIsReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := Summarize(anyRecord().Draw(t, "record"))
+		var got Summary
+		if !got.read(want.append(nil)) {
+			t.Fatal("not read")
+		}
+		got.ID = want.ID // kept in the frame's header
+		if got != want {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+	})
+}
