@@ -263,12 +263,20 @@ func TestSlowClientIsCutOff(t *testing.T) {
 func TestLongStreamAndIdleConnectionSurviveTheWriteTimeout(t *testing.T) {
 	const timeout = 100 * time.Millisecond
 	w := newWorld(t, func(c *Config) { c.Limits.WriteTimeout = timeout })
-	w.service.serve = func(ctx context.Context, call *model.Call, out cartrita.Writer) (*model.Record, error) {
-		time.Sleep(2 * timeout) // a model that thinks for longer than a write may take
-		return serveStream(nil, "data: 1\n\n")(ctx, call, out)
+	w.service.serve = func(_ context.Context, call *model.Call, out cartrita.Writer) (*model.Record, error) {
+		time.Sleep(2 * timeout) // the operating system's deadline has to pass
+		_ = out.Start(testInfo(call), nil)
+		for range 4 {
+			if err := out.Chunk([]byte("data: 1\n\n")); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(timeout / 2)
+		}
+		rec := testRecord(call)
+		return rec, out.End(rec, nil)
 	}
 	for range 2 {
-		if got := text(t, w.do("POST", "/v1/chat/completions", streamBody)); got != "data: 1\n\n" {
+		if got := text(t, w.do("POST", "/v1/chat/completions", streamBody)); got != strings.Repeat("data: 1\n\n", 4) {
 			t.Errorf("stream %q", got)
 		}
 	}

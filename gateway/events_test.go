@@ -100,6 +100,7 @@ func TestShutdownWaitsForStreams(t *testing.T) {
 		t.Fatalf("stopped with a stream under way: %v", err)
 	default:
 	}
+	<-w.stopping // the shutdown drains the gateway
 	close(step)
 	if got := text(t, resp); !strings.HasSuffix(got, "data: [DONE]\n\n") {
 		t.Errorf("stream %q", got)
@@ -126,6 +127,12 @@ func TestEventsAreListedLatestFirst(t *testing.T) {
 	}
 	if !strings.HasPrefix(got.Events[0].ID, second.String()) || !strings.HasPrefix(got.Events[len(got.Events)-1].ID, first.String()) {
 		t.Errorf("order %+v", got.Events)
+	}
+	for i := 1; i < len(got.Events); i++ { // ids end with the place of the event in its call
+		a, b := got.Events[i-1].ID, got.Events[i].ID
+		if a[:36] == b[:36] && a <= b {
+			t.Errorf("%s stands before %s", a, b)
+		}
 	}
 	if f := w.reader.filter; f.Limit != 2 || f.Cursor != "c" || !f.Plans || f.Since.IsZero() {
 		t.Errorf("filter %+v", f)

@@ -19,6 +19,11 @@ type openAIModel struct {
 	OwnedBy string `json:"owned_by"`
 }
 
+type openAIList struct {
+	Object string        `json:"object"`
+	Data   []openAIModel `json:"data"`
+}
+
 func newOpenAIModel(id, owner string) openAIModel {
 	return openAIModel{ID: id, Object: "model", OwnedBy: owner}
 }
@@ -41,7 +46,7 @@ func (g *Gateway) listOpenAIModels(x *exchange) {
 	models := data[auto:]
 	slices.SortFunc(models, func(a, b openAIModel) int { return strings.Compare(a.ID, b.ID) })
 	data = data[:auto+len(slices.CompactFunc(models, func(a, b openAIModel) bool { return a.ID == b.ID }))]
-	x.writeJSON(http.StatusOK, map[string]any{"object": "list", "data": data})
+	x.writeJSON(http.StatusOK, openAIList{"list", data})
 }
 
 // getOpenAIModel serves GET /v1/models/{name}, for any name that a call may use.
