@@ -11,7 +11,7 @@ import (
 )
 
 // content turns the content of a message into blocks.
-func (r *request) content(m message, add func(block []byte)) {
+func (r *request) content(m message, add func(builder)) {
 	switch {
 	case len(m.content) == 0:
 	case m.content[0] == '"':
@@ -31,7 +31,7 @@ func (r *request) content(m message, add func(block []byte)) {
 }
 
 // part turns one content part into a block.
-func (r *request) part(at, role string, raw []byte, add func(block []byte)) {
+func (r *request) part(at, role string, raw []byte, add func(builder)) {
 	var kind string
 	var text, image, file, refusal, cache []byte
 	jsonscan.Each(raw, func(key, value []byte) bool {
@@ -88,7 +88,7 @@ func member(raw []byte, name string) (found []byte) {
 }
 
 // media adds an image or document that is given as a URL.
-func (r *request) media(at, kind string, raw, cache []byte, add func(block []byte)) {
+func (r *request) media(at, kind string, raw, cache []byte, add func(builder)) {
 	url, err := rawText(raw)
 	if err != nil {
 		r.refuse(at, "want a URL")
@@ -99,12 +99,10 @@ func (r *request) media(at, kind string, raw, cache []byte, add func(block []byt
 		r.refuse(at, "%s", problem)
 		return
 	}
-	block := append(append([]byte(`{"type":"`), kind...), `","source":`...)
-	block = append(block, source...)
-	if cache != nil {
-		block = append(append(block, `,"cache_control":`...), cache...)
-	}
-	add(append(block, '}'))
+	add(func(dst []byte) []byte {
+		dst = append(append(append(dst, `{"type":"`...), kind...), `","source":`...)
+		return append(withCache(source(dst), cache), '}')
+	})
 }
 
 // rawText decodes a string, without a copy where it has no escapes.
@@ -120,9 +118,11 @@ func rawText(raw []byte) ([]byte, error) {
 }
 
 // mediaSource makes the source of an image or document block, or says why not.
-func mediaSource(kind string, url []byte) (source []byte, problem string) {
+func mediaSource(kind string, url []byte) (source builder, problem string) {
 	if bytes.HasPrefix(url, []byte("https://")) || bytes.HasPrefix(url, []byte("http://")) {
-		return append(upstream.Quote([]byte(`{"type":"url","url":`), string(url)), '}'), ""
+		return func(dst []byte) []byte {
+			return append(upstream.Quote(append(dst, `{"type":"url","url":`...), string(url)), '}')
+		}, ""
 	}
 	rest, ok := bytes.CutPrefix(url, []byte("data:"))
 	head, data, comma := bytes.Cut(rest, []byte(","))
@@ -133,16 +133,32 @@ func mediaSource(kind string, url []byte) (source []byte, problem string) {
 	}
 	switch {
 	case kind == "image" && strings.HasPrefix(mediaType, "image/"), kind == "document" && mediaType == "application/pdf":
-		out := upstream.Quote([]byte(`{"type":"base64","media_type":`), mediaType)
-		out = append(out, `,"data":`...)
-		return append(upstream.Quote(out, string(data)), '}'), ""
+		if !isBase64Text(data) {
+			return nil, "the data URL is not valid base64"
+		}
+		return func(dst []byte) []byte {
+			dst = upstream.Quote(append(dst, `{"type":"base64","media_type":`...), mediaType)
+			return append(append(append(dst, `,"data":"`...), data...), `"}`...)
+		}, ""
 	case kind == "document" && mediaType == "text/plain":
 		text, err := base64.StdEncoding.DecodeString(string(data))
 		if err != nil {
 			return nil, "the data URL is not valid base64"
 		}
-		out := []byte(`{"type":"text","media_type":"text/plain","data":`)
-		return append(upstream.Quote(out, string(text)), '}'), ""
+		return func(dst []byte) []byte {
+			return append(upstream.Quote(append(dst, `{"type":"text","media_type":"text/plain","data":`...), string(text)), '}')
+		}, ""
 	}
 	return nil, fmt.Sprintf("this model takes no %s of type %q", kind, mediaType)
+}
+
+// isBase64Text reports whether b holds nothing but characters of base64, none
+// of which JSON escapes.
+func isBase64Text(b []byte) bool {
+	for _, c := range b {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '+' && c != '/' && c != '=' {
+			return false
+		}
+	}
+	return len(b) > 0
 }

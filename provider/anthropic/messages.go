@@ -49,16 +49,21 @@ func (r *request) messages(raw []byte) {
 		r.refuse("messages", "want an array of messages")
 		return
 	}
-	count := 0
-	jsonscan.Each(raw, func(_, _ []byte) bool { count++; return true })
+	var m message // read, and not taken in before it is known whether it is the last
 	i := 0
 	jsonscan.Each(raw, func(_, value []byte) bool {
-		m := readMessage(value)
-		m.at, m.last = fmt.Sprintf("messages[%d]", i), i == count-1
+		if i > 0 {
+			r.message(m)
+		}
+		m = readMessage(value)
+		m.at = fmt.Sprintf("messages[%d]", i)
 		i++
-		r.message(m)
 		return r.err == nil
 	})
+	if i > 0 && r.err == nil {
+		m.last = true
+		r.message(m)
+	}
 	r.closeTurn()
 	if len(r.turns) == 0 {
 		r.refuse("messages", "want at least one message of a user or the assistant with content")
@@ -69,14 +74,9 @@ func (r *request) message(m message) {
 	r.toolRound = m.role == "tool"
 	switch m.role {
 	case "system", "developer":
-		r.content(m, func(block []byte) {
-			if len(r.system) > 0 {
-				r.system = append(r.system, ',')
-			}
-			r.system = append(r.system, block...)
-		})
+		r.content(m, func(b builder) { r.system = b(comma(r.system)) })
 	case "user":
-		r.content(m, func(block []byte) { r.block("user", block) })
+		r.content(m, func(b builder) { r.block("user", b) })
 	case "assistant":
 		r.assistant(m)
 	case "tool":
@@ -86,8 +86,17 @@ func (r *request) message(m message) {
 	}
 }
 
+// builder appends one content block. Blocks are built where they will stand:
+// an image is copied once.
+type builder func(dst []byte) []byte
+
+// rawBlock builds a block that is there already.
+func rawBlock(raw []byte) builder {
+	return func(dst []byte) []byte { return append(dst, raw...) }
+}
+
 // block adds a content block to a turn of the role, opening one if need be.
-func (r *request) block(role string, block []byte) {
+func (r *request) block(role string, b builder) {
 	if r.role != role {
 		r.closeTurn()
 		if len(r.turns) > 0 {
@@ -98,7 +107,7 @@ func (r *request) block(role string, block []byte) {
 	} else {
 		r.turns = append(r.turns, ',')
 	}
-	r.turns = append(r.turns, block...)
+	r.turns = b(r.turns)
 }
 
 func (r *request) closeTurn() {
@@ -109,11 +118,11 @@ func (r *request) closeTurn() {
 }
 
 func (r *request) assistant(m message) {
-	add := func(block []byte) { r.block("assistant", block) }
+	add := func(b builder) { r.block("assistant", b) }
 	shown := false
 	jsonscan.Each(m.thoughts, func(_, block []byte) bool {
 		shown = true
-		add(block)
+		add(rawBlock(block))
 		return true
 	})
 	if m.last && len(m.content) > 0 && m.content[0] == '"' {
@@ -134,7 +143,7 @@ func (r *request) assistant(m message) {
 }
 
 // toolUse turns a tool call of the assistant into a block.
-func (r *request) toolUse(at string, call []byte, add func([]byte)) {
+func (r *request) toolUse(at string, call []byte, add func(builder)) {
 	var id, name, arguments []byte
 	jsonscan.Each(call, func(key, value []byte) bool {
 		switch string(key) {
@@ -165,9 +174,11 @@ func (r *request) toolUse(at string, call []byte, add func([]byte)) {
 		}
 		input = text
 	}
-	block := append([]byte(`{"type":"tool_use","id":`), id...)
-	block = append(append(block, `,"name":`...), name...)
-	add(append(append(append(block, `,"input":`...), input...), '}'))
+	add(func(dst []byte) []byte {
+		dst = append(append(dst, `{"type":"tool_use","id":`...), id...)
+		dst = append(append(dst, `,"name":`...), name...)
+		return append(append(append(dst, `,"input":`...), input...), '}')
+	})
 }
 
 // toolResult turns a tool message into a block of a user turn.
@@ -176,37 +187,43 @@ func (r *request) toolResult(m message) {
 		r.refuse(m.at+".tool_call_id", "want the id of the tool call that this answers")
 		return
 	}
-	block := append([]byte(`{"type":"tool_result","tool_use_id":`), m.toolCallID...)
-	first := true
-	r.content(m, func(part []byte) {
-		if first {
-			block = append(block, `,"content":[`...)
-		} else {
-			block = append(block, ',')
+	r.block("user", func(dst []byte) []byte {
+		dst = append(append(dst, `{"type":"tool_result","tool_use_id":`...), m.toolCallID...)
+		first := true
+		r.content(m, func(b builder) {
+			if first {
+				dst = append(dst, `,"content":[`...)
+			} else {
+				dst = append(dst, ',')
+			}
+			first = false
+			dst = b(dst)
+		})
+		if !first {
+			dst = append(dst, ']')
 		}
-		first = false
-		block = append(block, part...)
+		return append(dst, '}')
 	})
-	if !first {
-		block = append(block, ']')
-	}
-	r.block("user", append(block, '}'))
 }
 
-func textBlock(text, cache []byte) []byte {
-	b := append([]byte(`{"type":"text","text":`), text...)
-	if cache != nil {
-		b = append(append(b, `,"cache_control":`...), cache...)
+func textBlock(text, cache []byte) builder {
+	return func(dst []byte) []byte {
+		dst = append(append(dst, `{"type":"text","text":`...), text...)
+		return append(withCache(dst, cache), '}')
 	}
-	return append(b, '}')
+}
+
+// withCache adds the mark that ends a prefix to be cached, if there is one.
+func withCache(dst, cache []byte) []byte {
+	if cache == nil {
+		return dst
+	}
+	return append(append(dst, `,"cache_control":`...), cache...)
 }
 
 // systemLine adds a sentence of ours to the system prompt.
 func (r *request) systemLine(text string) {
-	if len(r.system) > 0 {
-		r.system = append(r.system, ',')
-	}
-	r.system = append(r.system, textBlock(upstream.Quote(nil, text), nil)...)
+	r.system = textBlock(upstream.Quote(nil, text), nil)(comma(r.system))
 }
 
 // trimRight cuts white space off the end of a raw string.

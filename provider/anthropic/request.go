@@ -43,7 +43,8 @@ type request struct {
 
 // translate reads the call.
 func translate(defaultMax int64, upstreamName string, call *model.Call) (*request, error) {
-	r := &request{model: upstreamName, traits: traitsOf(upstreamName), stream: call.Stream}
+	r := &request{model: upstreamName, traits: traitsOf(upstreamName), stream: call.Stream,
+		turns: make([]byte, 0, len(call.Body.Raw)+512)}
 	var messages []byte
 	switch call.Surface {
 	case model.SurfaceChat:
