@@ -62,7 +62,7 @@ func TestWithoutKeysOnlyLoopbackNamesAreServed(t *testing.T) {
 		}
 	}
 	resp := w.do("GET", "/healthz", "", "Host", "10.0.0.7")
-	if text(t, resp); resp.StatusCode != 200 {
+	if text(t, resp); resp.StatusCode != http.StatusOK {
 		t.Errorf("/healthz from a probe: %d", resp.StatusCode)
 	}
 }
@@ -94,7 +94,7 @@ func TestWithKeysOneOfThemIsWanted(t *testing.T) {
 			}
 		}
 	}
-	if resp := w.do("GET", "/healthz", ""); resp.StatusCode != 200 {
+	if resp := w.do("GET", "/healthz", ""); resp.StatusCode != http.StatusOK {
 		t.Errorf("/healthz: %d", resp.StatusCode)
 	}
 }

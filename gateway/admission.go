@@ -43,7 +43,7 @@ func (g *Gateway) admit(ctx context.Context, call *model.Call) *model.Error {
 			wait.limit = left
 		}
 	}
-	err := g.gate.Enter(wait, int8(call.Criteria.Context.Priority))
+	err := g.gate.Enter(wait, int8(call.Criteria.Context.Priority)) //nolint:contextcheck // wait is made of ctx
 	switch {
 	case err == nil:
 		return nil

@@ -58,7 +58,7 @@ func benchmarkServe(b *testing.B, body string, serve func(context.Context, *mode
 	if err != nil {
 		b.Fatal(err)
 	}
-	req, _ := http.NewRequest("POST", "http://localhost/v1/chat/completions", nil)
+	req, _ := http.NewRequest(http.MethodPost, "http://localhost/v1/chat/completions", nil)
 	req.ContentLength = int64(len(body))
 	for _, h := range []string{"Accept", "User-Agent", "Content-Type", "Accept-Encoding", "X-Stainless-Lang", "X-Stainless-Os"} {
 		req.Header.Set(h, "something")

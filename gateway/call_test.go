@@ -32,7 +32,7 @@ func TestAnswerCarriesHeadersAndBody(t *testing.T) {
 		return serveUnary(ctx, c, out)
 	}
 	resp := w.do("POST", "/v1/chat/completions", chatBody, "X-Request-Id", "mine-1")
-	if got := text(t, resp); got != answerBody || resp.StatusCode != 200 {
+	if got := text(t, resp); got != answerBody || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d %q", resp.StatusCode, got)
 	}
 	want := map[string]string{
@@ -188,7 +188,7 @@ func TestPanicBecomesAnError(t *testing.T) {
 	w := newWorld(t)
 	w.service.serve = func(context.Context, *model.Call, cartrita.Writer) (*model.Record, error) { panic("boom") }
 	resp := w.do("POST", "/v1/chat/completions", chatBody)
-	if e := decodeError(t, resp); resp.StatusCode != 500 || e.Code != "internal_error" {
+	if e := decodeError(t, resp); resp.StatusCode != http.StatusInternalServerError || e.Code != "internal_error" {
 		t.Errorf("%d %+v", resp.StatusCode, e)
 	}
 	w.service.serve = func(_ context.Context, call *model.Call, out cartrita.Writer) (*model.Record, error) {

@@ -222,13 +222,13 @@ func (x *exchange) writeHeader(status int) {
 }
 
 // writeJSON answers with v.
-func (x *exchange) writeJSON(status int, v any) {
+func (x *exchange) writeJSON(v any) {
 	body, err := marshal(nil, v)
 	if err != nil {
 		x.fail(&model.Error{Op: "gateway.writeJSON", Kind: model.KindInternal, Err: err})
 		return
 	}
-	x.writeBody(status, contentJSON, append(body, '\n'))
+	x.writeBody(http.StatusOK, contentJSON, append(body, '\n'))
 }
 
 func (x *exchange) writeBody(status int, contentType []string, body []byte) {
@@ -262,10 +262,10 @@ func (x *exchange) fail(e *model.Error) {
 	if after := retryAfter(e.RetryAfter); after != "" {
 		h["Retry-After"] = []string{after}
 	}
-	switch {
-	case e.Kind == model.KindUnauthenticated:
+	switch e.Kind {
+	case model.KindUnauthenticated:
 		h["Www-Authenticate"] = []string{"Bearer"}
-	case e.Kind == model.KindTooLarge:
+	case model.KindTooLarge:
 		h["Connection"] = []string{"close"} // the rest of the body is not read
 	}
 	var m *methodError
@@ -283,12 +283,12 @@ func (x *exchange) logError(e *model.Error) {
 	if e.Kind != model.KindInternal {
 		return
 	}
-	x.g.cfg.Logger.LogAttrs(x.r.Context(), slog.LevelError, "request failed",
+	x.g.cfg.Logger.Error("request failed",
 		slog.String("request_id", x.requestID()), slog.String("path", x.r.URL.Path), slog.String("error", e.Error()))
 }
 
 func (g *Gateway) logPanic(x *exchange, p any) {
-	g.cfg.Logger.LogAttrs(x.r.Context(), slog.LevelError, "panic while serving a request",
+	g.cfg.Logger.Error("panic while serving a request",
 		slog.String("request_id", x.requestID()), slog.String("path", x.r.URL.Path),
 		slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 }

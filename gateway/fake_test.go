@@ -208,8 +208,8 @@ func serveStream(failure *model.Error, chunks ...string) func(context.Context, *
 			return rec, err
 		}
 		for _, c := range chunks {
-			if err := w.Chunk([]byte(c)); err != nil {
-				return rec, nil
+			if w.Chunk([]byte(c)) != nil {
+				break
 			}
 		}
 		if failure != nil {

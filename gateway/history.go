@@ -38,7 +38,7 @@ func (g *Gateway) listEvents(x *exchange) {
 			}
 		}
 	}
-	x.writeJSON(http.StatusOK, map[string]any{"events": events, "next": page.Next})
+	x.writeJSON(map[string]any{"events": events, "next": page.Next})
 }
 
 // calls reads a page with every call in it that has ended by now.
@@ -154,7 +154,7 @@ func (g *Gateway) getDecision(x *exchange) {
 		x.fail(model.AsError(err))
 		return
 	}
-	x.writeJSON(http.StatusOK, d)
+	x.writeJSON(d)
 }
 
 // sumCosts serves GET /api/v1/costs.
@@ -181,5 +181,5 @@ func (g *Gateway) sumCosts(x *exchange) {
 		x.fail(model.AsError(err))
 		return
 	}
-	x.writeJSON(http.StatusOK, report)
+	x.writeJSON(report)
 }

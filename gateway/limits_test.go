@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -21,15 +22,15 @@ func TestBodiesAreBounded(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Limits.MaxBodyBytes = 1000 })
 	big := `{"model":"auto","pad":"` + strings.Repeat("x", 1000) + `"}`
 	resp := w.do("POST", "/v1/chat/completions", big)
-	if e := decodeError(t, resp); resp.StatusCode != 413 || e.Code != "request_too_large" || !strings.Contains(e.Message, "1000 bytes") {
+	if e := decodeError(t, resp); resp.StatusCode != http.StatusRequestEntityTooLarge || e.Code != "request_too_large" || !strings.Contains(e.Message, "1000 bytes") {
 		t.Errorf("with a length: %d %+v", resp.StatusCode, e)
 	}
-	req, _ := http.NewRequest("POST", w.url+"/v1/chat/completions", io.MultiReader(strings.NewReader(big))) // sent in chunks
+	req, _ := http.NewRequest(http.MethodPost, w.url+"/v1/chat/completions", io.MultiReader(strings.NewReader(big))) // sent in chunks
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := decodeError(t, resp); resp.StatusCode != 413 {
+	if e := decodeError(t, resp); resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("in chunks: %d %+v", resp.StatusCode, e)
 	}
 	for body, want := range map[string]string{"": "is empty", " ": "not a valid JSON object"} {
@@ -38,7 +39,7 @@ func TestBodiesAreBounded(t *testing.T) {
 		}
 	}
 	// A handler called in this process sees a length of 0 for one that is not known
-	req, _ = http.NewRequest("POST", "http://localhost/v1/chat/completions", io.MultiReader(strings.NewReader(chatBody)))
+	req, _ = http.NewRequest(http.MethodPost, "http://localhost/v1/chat/completions", io.MultiReader(strings.NewReader(chatBody)))
 	out := httptest.NewRecorder()
 	if w.ServeHTTP(out, req); out.Code != 200 {
 		t.Errorf("in process: %d %s", out.Code, out.Body)
@@ -65,7 +66,7 @@ func TestChunkedAndLargeBodiesArriveWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text(t, resp); resp.StatusCode != 200 || got != int64(len(text1)) {
+		if text(t, resp); resp.StatusCode != http.StatusOK || got != int64(len(text1)) {
 			t.Errorf("%d, %d bytes, want %d", resp.StatusCode, got, len(text1))
 		}
 	}
@@ -88,7 +89,7 @@ func TestMemoryOfBodiesIsBounded(t *testing.T) {
 	}()
 	<-entered
 	resp := w.do("POST", "/v1/chat/completions", body)
-	if e := decodeError(t, resp); resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "1" {
+	if e := decodeError(t, resp); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" {
 		t.Errorf("%d %+v, Retry-After %q", resp.StatusCode, e, resp.Header.Get("Retry-After"))
 	}
 	close(leave)
@@ -115,16 +116,16 @@ func TestCallsOverTheLimitWaitOrAreRefused(t *testing.T) {
 	}()
 	<-entered
 	resp := w.do("POST", "/v1/chat/completions", chatBody)
-	if e := decodeError(t, resp); resp.StatusCode != 429 || e.Code != "rate_limit_exceeded" || resp.Header.Get("Retry-After") != "1" {
+	if e := decodeError(t, resp); resp.StatusCode != http.StatusTooManyRequests || e.Code != "rate_limit_exceeded" || resp.Header.Get("Retry-After") != "1" {
 		t.Errorf("no queue: %d %+v", resp.StatusCode, e)
 	}
 	w.gate = gate.New(0, 10) // whoever comes now waits for ever
 	resp = w.do("POST", "/v1/chat/completions", chatBody)
-	if e := decodeError(t, resp); resp.StatusCode != 503 || !strings.Contains(e.Message, "waited too long") {
+	if e := decodeError(t, resp); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(e.Message, "waited too long") {
 		t.Errorf("queue: %d %+v", resp.StatusCode, e)
 	}
 	resp = w.do("POST", "/v1/chat/completions", chatBody, "X-Cartrita-Deadline-Ms", "5")
-	if e := decodeError(t, resp); resp.StatusCode != 504 || e.Code != "timeout" {
+	if e := decodeError(t, resp); resp.StatusCode != http.StatusGatewayTimeout || e.Code != "timeout" {
 		t.Errorf("deadline: %d %+v", resp.StatusCode, e)
 	}
 	w.gate = gate.New(1, 0)
@@ -146,14 +147,14 @@ func TestPatienceStartsItsTimerOnlyWhenSomebodyWaits(t *testing.T) {
 		}
 		start := time.Now()
 		<-p.Done()
-		if got := time.Since(start); got != time.Second || p.Err() != context.DeadlineExceeded {
+		if got := time.Since(start); got != time.Second || !errors.Is(p.Err(), context.DeadlineExceeded) {
 			t.Errorf("ended after %v: %v", got, p.Err())
 		}
 		p.stop()
 		q := &patience{Context: ctx, limit: time.Second}
 		cancel()
 		<-q.Done()
-		if q.Err() != context.Canceled {
+		if !errors.Is(q.Err(), context.Canceled) {
 			t.Errorf("after its parent: %v", q.Err())
 		}
 		q.stop()

@@ -42,7 +42,7 @@ func (g *Gateway) searchModels(x *exchange) {
 		return
 	}
 	result.Hits = orEmpty(result.Hits)
-	x.writeJSON(http.StatusOK, result)
+	x.writeJSON(result)
 }
 
 // The last segments of a path under /api/v1/models/ that are not part of an id.
@@ -111,7 +111,7 @@ func (g *Gateway) getRecord(x *exchange, id model.ModelID) {
 		})
 		return
 	}
-	x.writeJSON(http.StatusOK, rec)
+	x.writeJSON(rec)
 }
 
 func (g *Gateway) getHistory(x *exchange, id model.ModelID) {
@@ -120,7 +120,7 @@ func (g *Gateway) getHistory(x *exchange, id model.ModelID) {
 		x.fail(model.AsError(err))
 		return
 	}
-	x.writeJSON(http.StatusOK, map[string]any{"model_id": id, "versions": orEmpty(versions)})
+	x.writeJSON(map[string]any{"model_id": id, "versions": orEmpty(versions)})
 }
 
 // postModel serves POST /api/v1/models/{id}/retire.
@@ -139,7 +139,7 @@ func (g *Gateway) postModel(x *exchange) {
 		x.fail(model.AsError(rerr))
 		return
 	}
-	x.writeJSON(http.StatusOK, diff)
+	x.writeJSON(diff)
 }
 
 // actor is who a change is recorded for: who the request says, else the name of the key.
@@ -188,5 +188,5 @@ func (g *Gateway) importBody(x *exchange, q *query, format, name string, o regis
 		x.fail(model.AsError(ierr))
 		return
 	}
-	x.writeJSON(http.StatusOK, report)
+	x.writeJSON(report)
 }

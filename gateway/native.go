@@ -40,7 +40,7 @@ func (g *Gateway) selectModel(x *exchange) {
 		x.fail(model.AsError(serr))
 		return
 	}
-	x.writeJSON(http.StatusOK, selection)
+	x.writeJSON(selection)
 }
 
 // estimate serves POST /api/v1/estimate.
@@ -55,7 +55,7 @@ func (g *Gateway) estimate(x *exchange) {
 		x.fail(model.AsError(serr))
 		return
 	}
-	x.writeJSON(http.StatusOK, map[string]any{"estimates": orEmpty(estimates)})
+	x.writeJSON(map[string]any{"estimates": orEmpty(estimates)})
 }
 
 // listEndpoints serves GET /api/v1/endpoints.
@@ -69,12 +69,12 @@ func (g *Gateway) listEndpoints(x *exchange) {
 	endpoints := slices.DeleteFunc(slices.Clone(g.cfg.Endpoints()), func(e cartrita.EndpointState) bool {
 		return name != "" && e.Model != name || provider != "" && e.Provider != provider
 	})
-	x.writeJSON(http.StatusOK, map[string]any{"endpoints": orEmpty(endpoints)})
+	x.writeJSON(map[string]any{"endpoints": orEmpty(endpoints)})
 }
 
 // listStrategies serves GET /api/v1/strategies.
 func (g *Gateway) listStrategies(x *exchange) {
-	x.writeJSON(http.StatusOK, map[string]any{"strategies": orEmpty(g.cfg.Strategies())})
+	x.writeJSON(map[string]any{"strategies": orEmpty(g.cfg.Strategies())})
 }
 
 // getSchema serves GET /api/v1/schema/{name}.
@@ -95,17 +95,17 @@ func (g *Gateway) getSchema(x *exchange) {
 }
 
 // getVersion serves GET /api/v1/version.
-func (g *Gateway) getVersion(x *exchange) { x.writeJSON(http.StatusOK, g.cfg.Version) }
+func (g *Gateway) getVersion(x *exchange) { x.writeJSON(g.cfg.Version) }
 
 // index serves GET /: what is here, for people who open the address.
 func (g *Gateway) index(x *exchange) {
-	x.writeJSON(http.StatusOK, map[string]any{
+	x.writeJSON(map[string]any{
 		"name": "cartrita", "version": g.cfg.Version.Version, "paths": g.routes.paths(),
 	})
 }
 
 // healthz serves GET /healthz: the process answers.
-func (g *Gateway) healthz(x *exchange) { x.writeJSON(http.StatusOK, map[string]string{"status": "ok"}) }
+func (g *Gateway) healthz(x *exchange) { x.writeJSON(map[string]string{"status": "ok"}) }
 
 // readyz serves GET /readyz: calls can be served.
 func (g *Gateway) readyz(x *exchange) {
@@ -115,7 +115,7 @@ func (g *Gateway) readyz(x *exchange) {
 		x.fail(&e)
 		return
 	}
-	x.writeJSON(http.StatusOK, map[string]string{"status": "ready"})
+	x.writeJSON(map[string]string{"status": "ready"})
 }
 
 // exposeMetrics serves GET /metrics.

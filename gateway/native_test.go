@@ -55,7 +55,7 @@ func TestSelectRefusesMistakesByField(t *testing.T) {
 		if e.Param != nil {
 			got = *e.Param
 		}
-		if resp.StatusCode != 400 || got != param || e.Code != "invalid_request" {
+		if resp.StatusCode != http.StatusBadRequest || got != param || e.Code != "invalid_request" {
 			t.Errorf("%s: %d, param %q, %s", body, resp.StatusCode, got, e.Message)
 		}
 	}
@@ -170,7 +170,7 @@ func TestModelsAreFoundReadAddedAndRetired(t *testing.T) {
 	}
 
 	resp := w.do("POST", "/api/v1/models", `{"model_id":"my/bad","provider":"my","task_types":["flying"]}`)
-	if e := decodeError(t, resp); resp.StatusCode != 400 || e.Param == nil || !strings.Contains(*e.Param, "task_types") {
+	if e := decodeError(t, resp); resp.StatusCode != http.StatusBadRequest || e.Param == nil || !strings.Contains(*e.Param, "task_types") {
 		t.Errorf("a bad record: %d %+v", resp.StatusCode, e)
 	}
 }
@@ -188,7 +188,7 @@ func TestParametersAreStrict(t *testing.T) {
 		if e.Param != nil {
 			got = *e.Param
 		}
-		if resp.StatusCode != 400 || got != param {
+		if resp.StatusCode != http.StatusBadRequest || got != param {
 			t.Errorf("%s: %d, param %q: %s", query, resp.StatusCode, got, e.Message)
 		}
 	}
@@ -225,7 +225,7 @@ func TestSmallReads(t *testing.T) {
 		"/api/v1/decisions/01890a5d-ac96-774b-bcce-b302099a8057": `"explanation":"because"`,
 	} {
 		resp := w.do("GET", path, "")
-		if got := text(t, resp); resp.StatusCode != 200 || !strings.Contains(got, want) {
+		if got := text(t, resp); resp.StatusCode != http.StatusOK || !strings.Contains(got, want) {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, got)
 		}
 		if resp.Header.Get("X-Request-Id") == "" {
@@ -236,7 +236,7 @@ func TestSmallReads(t *testing.T) {
 		t.Errorf("estimates %v", got)
 	}
 	resp := w.do("HEAD", "/v1/models", "")
-	if got := text(t, resp); resp.StatusCode != 200 || got != "" || resp.ContentLength <= 0 {
+	if got := text(t, resp); resp.StatusCode != http.StatusOK || got != "" || resp.ContentLength <= 0 {
 		t.Errorf("HEAD: %d %q", resp.StatusCode, got)
 	}
 }

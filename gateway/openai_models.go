@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
@@ -46,14 +45,14 @@ func (g *Gateway) listOpenAIModels(x *exchange) {
 	models := data[auto:]
 	slices.SortFunc(models, func(a, b openAIModel) int { return strings.Compare(a.ID, b.ID) })
 	data = data[:auto+len(slices.CompactFunc(models, func(a, b openAIModel) bool { return a.ID == b.ID }))]
-	x.writeJSON(http.StatusOK, openAIList{"list", data})
+	x.writeJSON(openAIList{"list", data})
 }
 
 // getOpenAIModel serves GET /v1/models/{name}, for any name that a call may use.
 func (g *Gateway) getOpenAIModel(x *exchange) {
 	name := x.rest()
 	if g.isAuto(name) {
-		x.writeJSON(http.StatusOK, newOpenAIModel(name, ownSelf))
+		x.writeJSON(newOpenAIModel(name, ownSelf))
 		return
 	}
 	snap := g.cfg.Registry.Snapshot()
@@ -69,7 +68,7 @@ func (g *Gateway) getOpenAIModel(x *exchange) {
 		})
 		return
 	}
-	x.writeJSON(http.StatusOK, newOpenAIModel(name, ownerOf(snap, match)))
+	x.writeJSON(newOpenAIModel(name, ownerOf(snap, match)))
 }
 
 func (g *Gateway) isAuto(name string) bool {

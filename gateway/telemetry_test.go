@@ -75,7 +75,7 @@ func TestSpansFollowTheCall(t *testing.T) {
 	call := ended[2]
 	attrs := map[string]string{}
 	for _, a := range call.Attributes() {
-		attrs[string(a.Key)] = a.Value.Emit()
+		attrs[string(a.Key)] = a.Value.String()
 	}
 	for key, want := range map[string]string{
 		"gen_ai.operation.name": "chat", "gen_ai.request.model": "auto", "gen_ai.response.model": "openai/gpt-4o",

@@ -9,7 +9,7 @@ package genai
 import "github.com/cartrita/cartrita/model"
 
 // Span attributes.
-const (
+const ( //nolint:gosec // these tokens are words, not credentials
 	AttrOperation      = "gen_ai.operation.name"
 	AttrProvider       = "gen_ai.provider.name"
 	AttrRequestModel   = "gen_ai.request.model"
@@ -33,7 +33,7 @@ const (
 )
 
 // Metrics and their labels.
-const (
+const ( //nolint:gosec // likewise
 	MetricDuration = "gen_ai_server_request_duration_seconds"
 	MetricTTFT     = "gen_ai_server_time_to_first_token_seconds"
 	MetricTokens   = "gen_ai_client_token_usage"
