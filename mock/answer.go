@@ -125,11 +125,17 @@ func isWord(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-func countPieces(text string) (n int64) {
-	for len(text) > 0 {
-		text = text[pieceLen(text):]
-		n++
+// firstPieces returns at most limit tokens of text, and how many they are.
+func firstPieces(text string, limit int64) (first string, n int64) {
+	end := 0
+	for ; end < len(text) && n < limit; n++ {
+		end += pieceLen(text[end:])
 	}
+	return text[:end], n
+}
+
+func countPieces(text string) int64 {
+	_, n := firstPieces(text, int64(len(text)))
 	return n
 }
 
@@ -190,7 +196,7 @@ func (a *answer) reason(p *Profile, q *prompt, limit int64) {
 	}
 	a.reasoningTokens = int64(n)
 	if !p.HideReasoning {
-		a.reasoning = thoughts(q.topic, n)
+		a.reasoning, _ = firstPieces(thoughts(q.topic, n), limit)
 		a.reasoningTokens = countPieces(a.reasoning)
 	}
 }
@@ -224,13 +230,10 @@ func (a *answer) stopAt(stops []string) {
 
 // count counts the tokens and cuts the text at the limit. Tool calls are never cut.
 func (a *answer) count(limit int64) {
-	left, end := limit-a.reasoningTokens, 0
-	n := int64(0)
-	for ; end < len(a.text) && n < left; n++ {
-		end += pieceLen(a.text[end:])
-	}
-	if end < len(a.text) {
-		a.text, a.finish = a.text[:end], finishLength
+	whole := len(a.text)
+	text, n := firstPieces(a.text, limit-a.reasoningTokens)
+	if a.text = text; len(text) < whole {
+		a.finish = finishLength
 	}
 	for _, c := range a.calls {
 		n += 1 + countPieces(c.args)

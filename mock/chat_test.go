@@ -118,6 +118,31 @@ func TestChatLimits(t *testing.T) {
 	}
 }
 
+// No answer in words is longer than what the caller allows, reasoning included.
+func TestMaxTokensHolds(t *testing.T) {
+	s := newServer(t, Profile{Name: "a", AnswerTokens: 200, ReasoningTokens: 30})
+	for limit := 1; limit < 120; limit += 7 {
+		c := decode[chatReply](t, post(s, chatPath, chat("hi", fmt.Sprintf(`,"max_tokens":%d`, limit))).Body.String())
+		m := c.Choices[0].Message
+		if c.Usage.CompletionTokens != int64(limit) || c.Choices[0].FinishReason != "length" {
+			t.Errorf("%d tokens and %s, want %d and length", c.Usage.CompletionTokens, c.Choices[0].FinishReason, limit)
+		}
+		if n := countPieces(m.Reasoning) + countPieces(m.text()); n != c.Usage.CompletionTokens {
+			t.Errorf("the answer has %d tokens, usage says %d", n, c.Usage.CompletionTokens)
+		}
+	}
+}
+
+func TestStopSequences(t *testing.T) {
+	s := newServer(t, Profile{Name: "a"})
+	for _, stop := range []string{`"You asked"`, `["zzz","You asked"]`} {
+		c := decode[chatReply](t, post(s, chatPath, chat("hi", `,"stop":`+stop)).Body.String()).Choices[0]
+		if text := c.Message.text(); strings.Contains(text, "You asked") || !strings.HasSuffix(text, "own. ") || c.FinishReason != "stop" {
+			t.Errorf("stop %s: %q %s", stop, text, c.FinishReason)
+		}
+	}
+}
+
 func TestChatReasoning(t *testing.T) {
 	s := newServer(t, Profile{Name: "a", ReasoningTokens: 50}, Profile{Name: "b", ReasoningTokens: 50, HideReasoning: true})
 	shown := decode[chatReply](t, post(s, chatPath, chat("hi", "")).Body.String())
