@@ -81,7 +81,7 @@ func (g *Gateway) Server() *http.Server {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{g: g, w: w, r: r, received: g.cfg.Clock(), id: model.NewCallID()}
 	x.renewAt = time.Now().Add(g.cfg.Limits.WriteTimeout / 4)
-	defer x.finish()
+	defer x.finish() //nolint:contextcheck // the exchange has the request
 	rt, err := g.routes.find(r)
 	x.route = rt
 	if err != nil {

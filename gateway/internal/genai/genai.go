@@ -9,15 +9,15 @@ package genai
 import "github.com/cartrita/cartrita/model"
 
 // Span attributes.
-const ( //nolint:gosec // these tokens are words, not credentials
+const (
 	AttrOperation      = "gen_ai.operation.name"
 	AttrProvider       = "gen_ai.provider.name"
 	AttrRequestModel   = "gen_ai.request.model"
 	AttrRequestMax     = "gen_ai.request.max_tokens"
 	AttrRequestStream  = "gen_ai.request.stream"
 	AttrResponseModel  = "gen_ai.response.model"
-	AttrInputTokens    = "gen_ai.usage.input_tokens"
-	AttrOutputTokens   = "gen_ai.usage.output_tokens"
+	AttrInputTokens    = "gen_ai.usage.input_tokens"  //nolint:gosec // tokens of text, no credentials
+	AttrOutputTokens   = "gen_ai.usage.output_tokens" //nolint:gosec // tokens of text, no credentials
 	AttrCacheRead      = "gen_ai.usage.cache_read.input_tokens"
 	AttrCacheWrite     = "gen_ai.usage.cache_creation.input_tokens"
 	AttrReasoning      = "gen_ai.usage.reasoning.output_tokens"
@@ -33,15 +33,15 @@ const ( //nolint:gosec // these tokens are words, not credentials
 )
 
 // Metrics and their labels.
-const ( //nolint:gosec // likewise
+const (
 	MetricDuration = "gen_ai_server_request_duration_seconds"
 	MetricTTFT     = "gen_ai_server_time_to_first_token_seconds"
-	MetricTokens   = "gen_ai_client_token_usage"
+	MetricTokens   = "gen_ai_client_token_usage" //nolint:gosec // tokens of text, no credentials
 
 	LabelOperation = "gen_ai_operation_name"
 	LabelProvider  = "gen_ai_provider_name"
 	LabelModel     = "gen_ai_response_model"
-	LabelTokenType = "gen_ai_token_type"
+	LabelTokenType = "gen_ai_token_type" //nolint:gosec // tokens of text, no credentials
 	LabelErrorType = "error_type"
 )
 
