@@ -20,6 +20,7 @@ import (
 	"github.com/cartrita/cartrita/gateway"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/registry/catalogue"
 	"github.com/cartrita/cartrita/registry/schema"
 	"github.com/cartrita/cartrita/route"
 	"github.com/cartrita/cartrita/store/memory"
@@ -69,13 +70,19 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(a.ctx))
 	defer func() {
 		if err != nil {
-			n.dismantle()
+			n.close()
 		}
 	}()
+	// The two longest steps of a start at once: unpacking the catalogue and
+	// opening the store.
+	cat := sync.OnceValues(catalogue.Load)
+	n.background.Go(func() { _, _ = cat() }) // Load returns its error
 	if n.store, err = openStore(a.ctx, &l.Config); err != nil {
 		return nil, err
 	}
-	n.registry = registry.New(registry.Config{Store: n.store, Logger: o.Log, Embedder: newEmbedder(&l.Embeddings, n.secrets)})
+	n.registry = registry.New(registry.Config{
+		Store: n.store, Logger: o.Log, Embedder: newEmbedder(&l.Embeddings, n.secrets), Catalogue: cat,
+	})
 	if err = n.registry.Load(a.ctx); err != nil {
 		return nil, err
 	}
@@ -338,15 +345,10 @@ func (n *node) logged(what string, err error) {
 }
 
 // close ends the background work, which stores what was recorded, and
-// releases everything.
+// releases everything that is there.
 func (n *node) close() {
 	n.stop()
 	n.background.Wait()
-	n.dismantle()
-}
-
-func (n *node) dismantle() {
-	n.stop()
 	if n.events != nil {
 		n.logged("closing the spool", n.events.Close())
 	}

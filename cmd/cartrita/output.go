@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -156,8 +158,8 @@ func detailLines(details any) []string {
 			return []string{string(raw)}
 		}
 		var lines []string
-		for _, v := range object {
-			lines = append(lines, detailLines(v)...)
+		for _, key := range slices.Sorted(maps.Keys(object)) {
+			lines = append(lines, detailLines(object[key])...)
 		}
 		return lines
 	}
