@@ -19,7 +19,9 @@ import (
 // They are apart so that a list without plans reads a seventh of the bytes.
 const (
 	blockVersion = 1
-	blockCalls   = 64
+	blockCalls   = 64       // at most
+	blockBytes   = 1 << 20  // documents behind which a block ends early
+	maxUnpacked  = 64 << 20 // no block is larger; more is damage
 )
 
 // entry is one call of a block.
@@ -65,12 +67,12 @@ var errBlock = errors.New("a block of call documents is damaged")
 
 // unpack reads a block; plans may be nil, the entries then have none.
 func unpack(first int64, records, plans []byte) ([]entry, error) {
-	b, err := s2.Decode(nil, records)
+	b, err := decompress(records)
 	if err != nil {
 		return nil, err
 	}
 	if plans != nil {
-		if plans, err = s2.Decode(nil, plans); err != nil {
+		if plans, err = decompress(plans); err != nil {
 			return nil, err
 		}
 	}
@@ -100,6 +102,25 @@ func unpack(first int64, records, plans []byte) ([]entry, error) {
 		return nil, errBlock
 	}
 	return out, nil
+}
+
+func decompress(b []byte) ([]byte, error) {
+	if n, err := s2.DecodedLen(b); err != nil || n > maxUnpacked {
+		return nil, errBlock
+	}
+	return s2.Decode(nil, b)
+}
+
+// blockSize returns how many of the rows go into the next block.
+func blockSize(rows []row) int {
+	bytes := 0
+	for i, r := range rows {
+		bytes += len(r.call.RecordJSON) + len(r.call.PlanJSON)
+		if i+1 == blockCalls || bytes >= blockBytes {
+			return i + 1
+		}
+	}
+	return len(rows)
 }
 
 // uvarints reads from b and remembers whether it ran out.

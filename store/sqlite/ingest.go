@@ -171,7 +171,7 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 
 func (w *writer) blocks(ctx context.Context, rows []row) error {
 	for len(rows) > 0 {
-		n := min(blockCalls, len(rows))
+		n := blockSize(rows)
 		records, plans := w.pack.pack(rows[0].seq, rows[:n])
 		if _, err := w.block.ExecContext(ctx, rows[0].seq, records, plans); err != nil {
 			return err

@@ -1,0 +1,128 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// SetBusyTimeout sets how long the writer waits for another process.
+func SetBusyTimeout(t *testing.T, s *Store, ms int) {
+	t.Helper()
+	if _, err := s.write.conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA busy_timeout = %d", ms)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNoQueryLooksAtEverything asks SQLite how it would answer: every question
+// has to go through an index or stop after a page.
+func TestNoQueryLooksAtEverything(t *testing.T) {
+	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "cartrita.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i := range 3 {
+		c := event.Call{Summary: event.Summary{ID: model.NewCallID(), State: model.StateCompleted, Model: "m", Endpoint: model.EndpointID(fmt.Sprint("p/", i)), Provider: "p"}, RecordJSON: []byte(`{}`)}
+		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, f := range map[string]event.Filter{
+		"all": {}, "page": {Cursor: "zzz"}, "span": {Since: time.Unix(1, 0), Until: time.Unix(2, 0)},
+		"one endpoint": {Endpoint: "p/1"}, "a model at three": {Model: "m"}, "a page of a model": {Model: "m", Cursor: "zzz"},
+		"failed": {State: model.StateFailed}, "user": {User: "u"}, "workflow": {Workflow: "w"}, "session": {Session: "s"}, "user and model": {User: "u", Model: "m"},
+	} {
+		q, err := s.selectCalls(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := explain(t, s, q.text.String(), q.args)
+		if strings.Contains(plan, "TEMP B-TREE") && !strings.Contains(plan, "MERGE") && !strings.Contains(plan, "COMPOUND") {
+			t.Errorf("%s is sorted whole:\n%s", name, plan)
+		}
+		if f.User != "" && !strings.Contains(plan, "calls_user") || f.Workflow != "" && !strings.Contains(plan, "calls_workflow") ||
+			f.Session != "" && !strings.Contains(plan, "calls_session") || f.State == model.StateFailed && !strings.Contains(plan, "calls_failed") {
+			t.Errorf("%s does not use its index:\n%s", name, plan)
+		}
+	}
+	plan := explain(t, s, `SELECT sum(calls) FROM cost_rollup r JOIN targets t ON t.id = r.target WHERE r.dimension = ? AND r.hour >= ?`, []any{"", 5})
+	if !strings.Contains(plan, "(dimension=? AND hour>?)") {
+		t.Errorf("costs look at all hours:\n%s", plan)
+	}
+}
+
+func explain(t *testing.T, s *Store, query string, args []any) string {
+	t.Helper()
+	rows, err := s.read.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatalf("%v in %s", err, query)
+	}
+	defer rows.Close()
+	var b strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&b, detail)
+	}
+	return b.String()
+}
+
+func TestBlocksAreReadBack(t *testing.T) {
+	var p packer
+	rapid.Check(t, func(t *rapid.T) {
+		first := rapid.Int64Range(0, 1<<60).Draw(t, "first")
+		var rows []row
+		seq := first
+		for range rapid.IntRange(1, blockCalls).Draw(t, "calls") {
+			c := &event.Call{
+				Ended:      time.UnixMicro(seq - rapid.Int64Range(0, 1e9).Draw(t, "behind")),
+				RecordJSON: rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "record"),
+			}
+			if rapid.Bool().Draw(t, "has plan") {
+				c.PlanJSON = rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "plan")
+			}
+			rows = append(rows, row{seq, c})
+			seq += rapid.Int64Range(1, 1e9).Draw(t, "step")
+		}
+		records, plans := p.pack(first, rows)
+		got, err := unpack(first, records, plans)
+		if err != nil || len(got) != len(rows) {
+			t.Fatalf("%d of %d, %v", len(got), len(rows), err)
+		}
+		for i, e := range got {
+			c := rows[i].call
+			if e.seq != rows[i].seq || e.ended != c.Ended.UnixMicro() || string(e.record) != string(c.RecordJSON) ||
+				string(e.plan) != string(c.PlanJSON) || (e.plan == nil) != (c.PlanJSON == nil) {
+				t.Fatalf("call %d comes back as %+v", i, e)
+			}
+		}
+		bare, err := unpack(first, records, nil)
+		if err != nil || slices.ContainsFunc(bare, func(e entry) bool { return e.plan != nil }) {
+			t.Fatalf("without plans: %v", err)
+		}
+	})
+}
+
+// FuzzUnpack gives the reader of blocks any bytes.
+func FuzzUnpack(f *testing.F) {
+	var p packer
+	records, plans := p.pack(5, []row{{5, &event.Call{Ended: time.UnixMicro(4), RecordJSON: []byte("{}"), PlanJSON: []byte("[]")}}})
+	f.Add(records, plans)
+	f.Add([]byte{3, 8, 1, 200, 1}, []byte{})
+	f.Fuzz(func(t *testing.T, records, plans []byte) {
+		_, _ = unpack(7, records, plans)
+	})
+}
