@@ -11,9 +11,9 @@ import (
 //
 // On the wire and in configuration it is a plain decimal number of dollars
 // with at most nine decimals. Prices per million tokens are Money too: $0.05
-// per million is 50,000,000 nano-USD per million tokens. The largest amount
-// is about 9.2 billion dollars; parsing refuses more, and arithmetic that
-// could pass it saturates in package cost.
+// per million is 50,000,000 nano-USD per million tokens. Amounts lie within
+// ±9.2 billion dollars (±(2⁶³−1) nano-USD); parsing refuses more, and
+// arithmetic that could pass it saturates in package cost.
 type Money int64
 
 // Units of Money.

@@ -167,12 +167,47 @@ func FuzzParse(f *testing.F) {
 			if got, ok := o.Get(k); !ok || !bytes.Equal(got, v) {
 				t.Fatalf("%q: member %q = %q, encoding/json has %q", in, k, got, v)
 			}
-			Each(v, func(_, _ []byte) bool { return true })
+			checkEach(t, v)
 		}
 		if again := o.Rewrite(nil); !sameJSON(again, in) {
 			t.Fatalf("Rewrite changed %q to %q", in, again)
 		}
 	})
+}
+
+// checkEach holds Each against encoding/json, all the way down.
+func checkEach(t *testing.T, raw []byte) {
+	var object map[string]json.RawMessage
+	var array []json.RawMessage
+	if raw[0] == '{' && json.Unmarshal(raw, &object) != nil || raw[0] == '[' && json.Unmarshal(raw, &array) != nil {
+		t.Fatalf("%q is not JSON", raw)
+	}
+	n := 0
+	last := map[string][]byte{} // of duplicate keys the last counts, as in encoding/json
+	Each(raw, func(key, value []byte) bool {
+		if raw[0] == '[' {
+			if key != nil || n >= len(array) || !bytes.Equal(value, array[n]) {
+				t.Fatalf("%q: element %d is %q", raw, n, value)
+			}
+		} else {
+			name, err := Unquote(key)
+			if err != nil {
+				t.Fatalf("%q: key %q: %v", raw, key, err)
+			}
+			last[name] = value
+		}
+		n++
+		checkEach(t, value)
+		return true
+	})
+	if raw[0] == '[' && n != len(array) || raw[0] == '{' && len(last) != len(object) {
+		t.Fatalf("%q: %d children, encoding/json has %d and %d", raw, n, len(array), len(object))
+	}
+	for k, v := range last {
+		if !bytes.Equal(v, object[k]) {
+			t.Fatalf("%q: member %q is %q, encoding/json has %q", raw, k, v, object[k])
+		}
+	}
 }
 
 func sameJSON(a, b []byte) bool {
@@ -197,6 +232,16 @@ func BenchmarkParse(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func BenchmarkEach(b *testing.B) {
+	o, _ := Parse(benchBody(32 << 10))
+	raw, _ := o.Get("messages")
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		Each(raw, func(_, _ []byte) bool { return true })
 	}
 }
 

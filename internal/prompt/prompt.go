@@ -48,7 +48,7 @@ func (s *Size) message(n int, msg []byte) (err error) {
 		case `"role"`:
 			role = value[0] == '"'
 		case `"content"`:
-			err = s.content(index("messages", n)+".content", value)
+			err = s.content(n, value)
 		case `"tool_calls"`, `"name"`, `"refusal"`, `"function_call"`, `"reasoning_content"`:
 			s.Bytes += textBytes(value)
 		}
@@ -61,7 +61,8 @@ func (s *Size) message(n int, msg []byte) (err error) {
 }
 
 // content measures a message's content: null, a string, or an array of parts.
-func (s *Size) content(path string, raw []byte) (err error) {
+func (s *Size) content(message int, raw []byte) (err error) {
+	path := func() string { return index("messages", message) + ".content" }
 	switch raw[0] {
 	case 'n':
 	case '"':
@@ -70,7 +71,7 @@ func (s *Size) content(path string, raw []byte) (err error) {
 		n := 0
 		jsonscan.Each(raw, func(_, part []byte) bool {
 			if part[0] != '{' {
-				err = model.Invalidf("prompt", index(path, n), "want an object with a type")
+				err = model.Invalidf("prompt", index(path(), n), "want an object with a type")
 				return false
 			}
 			s.part(part)
@@ -78,7 +79,7 @@ func (s *Size) content(path string, raw []byte) (err error) {
 			return true
 		})
 	default:
-		err = model.Invalidf("prompt", path, "want a string or an array of parts")
+		err = model.Invalidf("prompt", path(), "want a string or an array of parts")
 	}
 	return err
 }
