@@ -68,11 +68,14 @@ func (p *printer) decision(d *cartrita.Decision, all bool) {
 	state := map[model.State]string{model.StateCompleted: green, model.StateFailed: red}[r.State]
 	p.printf("%s  %s  %s\n", p.style(bold, r.ID.String()), p.style(state, string(r.State)), p.style(dim, r.Received.Local().Format("2006-01-02 15:04:05")))
 	p.printf("%s\n\n", d.Explanation)
-	facts := [][2]string{
-		{"asked for", r.Asked}, {"answered by", string(r.Endpoint)},
-		{"cost", fmt.Sprintf("%s (estimated %s)", actualCost(&r.Cost), r.Estimated)},
-		{"tokens", count(r.Usage.Input) + " in, " + count(r.Usage.Output) + " out"},
-		{"time", fmt.Sprintf("%.0f ms, first token %.0f ms, own overhead %.2f ms", r.LatencyMS, r.TTFTMS, r.OverheadMS)},
+	facts := [][2]string{{"asked for", orDefault(r.Asked, "any model")}}
+	if r.State != model.StatePlanned { // a call, not just a decision
+		facts = append(facts, [][2]string{
+			{"answered by", string(r.Endpoint)},
+			{"cost", fmt.Sprintf("%s (estimated %s)", actualCost(&r.Cost), r.Estimated)},
+			{"tokens", count(r.Usage.Input) + " in, " + count(r.Usage.Output) + " out"},
+			{"time", fmt.Sprintf("%.0f ms, first token %.0f ms, own overhead %.2f ms", r.LatencyMS, r.TTFTMS, r.OverheadMS)},
+		}...)
 	}
 	if r.Plan != nil {
 		facts = append(facts, [2]string{"strategy", r.Plan.Strategy}, [2]string{"confidence", score(r.Plan.Confidence)})

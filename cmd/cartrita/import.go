@@ -176,7 +176,7 @@ func (p *printer) report(name string, r *registry.Report, full bool) {
 	for _, c := range r.Changed {
 		list.add("  %s %s\n", p.style(yellow, "~"), c.ID)
 		if list.shown() {
-			p.changes(c.Fields)
+			p.changes("      ", c.Fields)
 		}
 	}
 	list.end("changed")

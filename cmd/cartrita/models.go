@@ -286,21 +286,21 @@ func (cmd *modelsHistoryCmd) Run(a *app, g *globals, p *printer) error {
 			at = "built in"
 		}
 		p.printf("%s  %s  %s  %s\n", p.style(bold, fmt.Sprintf("version %d", v.Number)), string(v.Action), p.style(dim, at), v.Actor)
-		p.changes(v.Diff)
+		p.changes("  ", v.Diff)
 	}
 	return nil
 }
 
 // changes prints changed fields with their old and new values.
-func (p *printer) changes(list []registry.FieldChange) {
+func (p *printer) changes(indent string, list []registry.FieldChange) {
 	for _, f := range list {
 		switch {
 		case f.Old == nil:
-			p.printf("  %s %s: %s\n", p.style(green, "+"), f.Path, f.New)
+			p.printf("%s%s %s: %s\n", indent, p.style(green, "+"), f.Path, f.New)
 		case f.New == nil:
-			p.printf("  %s %s: %s\n", p.style(red, "-"), f.Path, f.Old)
+			p.printf("%s%s %s: %s\n", indent, p.style(red, "-"), f.Path, f.Old)
 		default:
-			p.printf("  %s %s: %s → %s\n", p.style(yellow, "~"), f.Path, f.Old, f.New)
+			p.printf("%s%s %s: %s → %s\n", indent, p.style(yellow, "~"), f.Path, f.Old, f.New)
 		}
 	}
 }
