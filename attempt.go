@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/internal/gate"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/route"
@@ -129,7 +130,7 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 		row.Usage = r.counted(cand, failure != nil)
 		bill := r.view.profiles[cand.Index].Price(row.Usage)
 		row.Cost = bill.Total
-		addCost(&r.rec.Cost, bill)
+		r.rec.Cost = cost.Sum(r.rec.Cost, bill)
 	}
 	out.OutputTokens = row.Usage.Output.Or(0)
 	return out

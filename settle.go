@@ -57,15 +57,11 @@ func (r *run) counted(cand *model.Candidate, failed bool) model.Usage {
 	}
 	// A stream that broke off reports, at best, what it had counted at its
 	// start: the text that came since is what was produced.
-	if n := (outBytes + bytesPerToken - 1) / bytesPerToken; !u.Output.Known || failed && u.Output.N < n {
+	if n := r.cost.TokensOf(r.view.profiles[cand.Index], r.task, outBytes); !u.Output.Known || failed && u.Output.N < n {
 		u.Output, u.Source = model.Known(n), model.UsageCounted
 	}
 	return u
 }
-
-// bytesPerToken is the usual length of a token of answer text, for upstreams
-// that do not count.
-const bytesPerToken = 4
 
 // answerBytes is the length of the text in a whole answer.
 func answerBytes(body []byte) (n int64) {
@@ -78,19 +74,6 @@ func answerBytes(body []byte) (n int64) {
 		return true
 	})
 	return n
-}
-
-// addCost adds the bill of one attempt to that of the call.
-func addCost(sum *model.CostBreakdown, b model.CostBreakdown) {
-	sum.Total += b.Total
-	sum.Input += b.Input
-	sum.CachedRead += b.CachedRead
-	sum.CacheWrite += b.CacheWrite
-	sum.Output += b.Output
-	sum.Reasoning += b.Reasoning
-	sum.Hardware += b.Hardware
-	sum.Request += b.Request
-	sum.Unpriced = sum.Unpriced || b.Unpriced
 }
 
 // appendUsageEvent appends the event that reports usage, with our cost in it.
