@@ -26,7 +26,8 @@ var ErrTooLong = errors.New("sse: event over the size limit")
 // maxIdleReads is how many empty reads in a row are taken for a broken source.
 const maxIdleReads = 100
 
-// Event is one event, or a run of comments that ends in a blank line.
+// Event is one event, or what ends in a blank line without being one: comments,
+// or the LF of a CRLF whose CR has already ended an event.
 type Event struct {
 	Name []byte // value of the event field; nil if there was none
 	Data []byte // the data lines, joined; nil if there were none
@@ -44,7 +45,6 @@ type Reader struct {
 	srcErr     error
 
 	scan    scan
-	skipLF  bool // the last event ended in a CR whose LF may still come
 	begun   bool // the place of the byte order mark is behind us
 	scratch []byte
 	idle    int // reads in a row that brought nothing
@@ -121,12 +121,6 @@ func (r *Reader) begin() bool {
 		}
 		r.begun = true
 	}
-	if r.skipLF && r.start < r.end {
-		if r.buf[r.start] == '\n' {
-			r.start++
-		}
-		r.skipLF = false
-	}
 	return true
 }
 
@@ -150,7 +144,6 @@ func (r *Reader) advance() {
 			continue
 		}
 		s.whole = true
-		r.skipLF = b[next-1] == '\r' && next == len(b)
 		return
 	}
 }

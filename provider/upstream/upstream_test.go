@@ -176,6 +176,28 @@ func TestReleasedPayloadIsNotRead(t *testing.T) {
 	}
 }
 
+// TestClosedStreamIsReleased: closing ends the attempt for good.
+func TestClosedStreamIsReleased(t *testing.T) {
+	var sent *http.Request
+	s := newSender(t, upstream.Config{Transport: transport(func(r *http.Request) (*http.Response, error) {
+		sent = r
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, nil
+	})})
+	reply, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "/x", payload("body"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sent.Context().Err() != nil {
+		t.Error("the attempt was over before it was closed")
+	}
+	if err := errors.Join(reply.Stream.Close(), reply.Stream.Close()); err != nil {
+		t.Error(err)
+	}
+	if b, err := io.ReadAll(sent.Body); err == nil || sent.Context().Err() == nil {
+		t.Errorf("after Close the request still gives %q, and its context has ended: %v", b, sent.Context().Err() != nil)
+	}
+}
+
 func TestContextEndsBeforeTheAnswer(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
