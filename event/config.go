@@ -21,7 +21,7 @@ const (
 	DefaultSegmentBytes = 32 << 20
 	DefaultMaxBytes     = 1 << 30
 	DefaultBatchCalls   = 1000
-	DefaultBatchDelay   = 200 * time.Millisecond
+	DefaultBatchDelay   = time.Second
 	DefaultQueueCalls   = 4096
 	DefaultQueueBytes   = 16 << 20
 
@@ -39,7 +39,7 @@ type Config struct {
 	SegmentBytes int64         // size at which a segment file ends; default 32 MiB
 	MaxBytes     int64         // of all segment files; default 1 GiB. The last eighth is kept for outcomes
 	BatchCalls   int           // most calls in one batch, and the number that starts one at once; default 1,000
-	BatchDelay   time.Duration // longest wait for a batch to fill; default 200 ms
+	BatchDelay   time.Duration // longest wait for a batch to fill; default 1 s
 	QueueCalls   int           // outcomes held in memory; default 4,096
 	QueueBytes   int           // of their documents; default 16 MiB
 
