@@ -115,21 +115,15 @@ func space(b []byte, i int) int {
 
 // stringEnd returns the offset after the string that starts at i, or -1.
 func stringEnd(b []byte, i int) int {
-	for i++; ; {
-		n := bytes.IndexByte(b[i:], '"')
-		if n < 0 {
-			return -1
-		}
-		i += n
-		slashes := 0
-		for b[i-1-slashes] == '\\' {
-			slashes++
-		}
-		i++
-		if slashes%2 == 0 {
-			return i
+	for i++; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
 		}
 	}
+	return -1
 }
 
 // valueEnd returns the offset after the object or array that starts at i, or -1.
