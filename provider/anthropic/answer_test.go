@@ -150,8 +150,7 @@ func play(t testing.TB, s shape, in []byte) (r reading) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload := upstream.NewPayload(func(dst []byte) []byte { return dst })
-	reply, err := send.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "", payload, true)
+	reply, err := send.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "", nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}

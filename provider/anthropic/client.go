@@ -88,8 +88,7 @@ func (c *Client) Do(ctx context.Context, ep *model.Endpoint, call *model.Call) (
 	if strings.HasSuffix(ep.BaseURL, "/v1") {
 		path = "/messages"
 	}
-	payload := upstream.NewPayload(req.append)
-	reply, err := c.send.Post(ctx, ep, path, payload, call.Stream)
+	reply, err := c.send.Post(ctx, ep, path, req.append(nil), call.Stream)
 	if err != nil {
 		return nil, err
 	}

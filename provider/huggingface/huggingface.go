@@ -134,5 +134,5 @@ func (c *Client) post(ctx context.Context, ep *model.Endpoint, pipeline string, 
 	if strings.HasSuffix(to.BaseURL, tasksSuffix) {
 		path = "/models/" + name + "/pipeline/" + pipeline
 	}
-	return c.tasks.Post(ctx, &to, path, upstream.NewPayload(build), false)
+	return c.tasks.Post(ctx, &to, path, build(nil), false)
 }

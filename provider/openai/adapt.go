@@ -85,8 +85,8 @@ func learn(known quirk, call *model.Call, err error) quirk {
 	return known
 }
 
-// payload is the caller's body with our members rewritten.
-func (c *Client) payload(ep *model.Endpoint, call *model.Call, known quirk) *upstream.Payload {
+// body is the caller's body with our members rewritten.
+func (c *Client) body(ep *model.Endpoint, call *model.Call, known quirk) []byte {
 	var name [96]byte
 	edits := append(make([]jsonscan.Edit, 0, 4), jsonscan.Edit{Key: "model", Value: upstream.Quote(name[:0], ep.Upstream)})
 	if call.Stream && call.Surface != model.SurfaceEmbeddings {
@@ -101,7 +101,7 @@ func (c *Client) payload(ep *model.Endpoint, call *model.Call, known quirk) *ups
 	case known&noMaxCompletion != 0:
 		edits = rename(edits, call.Body, keyMaxCompletion, keyMaxTokens)
 	}
-	return upstream.NewPayload(func(dst []byte) []byte { return call.Body.Rewrite(dst, edits...) })
+	return call.Body.Rewrite(make([]byte, 0, len(call.Body.Raw)+len(ep.Upstream)+64), edits...)
 }
 
 func rename(edits []jsonscan.Edit, body jsonscan.Object, from, to string) []jsonscan.Edit {

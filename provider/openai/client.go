@@ -57,7 +57,7 @@ func (c *Client) Do(ctx context.Context, ep *model.Endpoint, call *model.Call) (
 	}
 	known := c.quirks.of(ep)
 	for {
-		reply, err := c.send.Post(ctx, ep, path, c.payload(ep, call, known), call.Stream)
+		reply, err := c.send.Post(ctx, ep, path, c.body(ep, call, known), call.Stream)
 		if err != nil {
 			learned := learn(known, call, err)
 			if learned == known {

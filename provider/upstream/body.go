@@ -17,13 +17,12 @@ const (
 
 // Body is a streamed answer. It must be closed.
 type Body struct {
-	s       *Sender
-	parent  context.Context
-	w       *watchdog
-	resp    *http.Response
-	payload *Payload
-	eof     bool
-	closed  bool
+	s      *Sender
+	parent context.Context
+	w      *watchdog
+	resp   *http.Response
+	eof    bool
+	closed bool
 }
 
 // Read reads what has arrived, waiting for at most the idle limit. Errors other
@@ -72,6 +71,5 @@ func (b *Body) Close() error {
 	}
 	b.closed = true
 	b.w.stop()
-	b.payload.Release()
 	return b.resp.Body.Close()
 }

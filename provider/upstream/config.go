@@ -115,7 +115,7 @@ func newTransport(c Config) *http.Transport {
 		IdleConnTimeout:        90 * time.Second,
 		DisableCompression:     true, // answers are small, and relayed as they come
 		MaxResponseHeaderBytes: 64 << 10,
-		WriteBufferSize:        4 << 10,
+		WriteBufferSize:        40 << 10, // a usual request goes out in one write
 		ReadBufferSize:         4 << 10,
 	}
 }

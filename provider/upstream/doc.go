@@ -24,9 +24,8 @@
 //
 // # Memory
 //
-// Request bodies are built in pooled buffers. A buffer returns to the pool
-// only when the attempt is over, and a transport that still tries to read it
-// then gets an error instead of another call's bytes.
+// A transport may read a request body after it has returned, so bodies are
+// never pooled: no call's bytes can end up in another's request.
 //
 // A Sender is safe for concurrent use. A Reply belongs to one goroutine.
 package upstream

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -63,18 +64,9 @@ const (
 	phaseIdle  = "fell silent in the middle of its answer"
 )
 
-// Post sends p to the endpoint's base URL + path. The payload is released when
-// the attempt is over: when Post returns an error or a unary reply, or when
-// the stream is closed.
-func (s *Sender) Post(ctx context.Context, ep *model.Endpoint, path string, p *Payload, stream bool) (*Reply, error) {
-	reply, err := s.post(ctx, ep, path, p, stream)
-	if err != nil || !stream {
-		p.Release()
-	}
-	return reply, err
-}
-
-func (s *Sender) post(ctx context.Context, ep *model.Endpoint, path string, p *Payload, stream bool) (*Reply, error) {
+// Post sends body to the endpoint's base URL + path. The transport may read
+// body even after Post has returned: the caller must not change or reuse it.
+func (s *Sender) Post(ctx context.Context, ep *model.Endpoint, path string, body []byte, stream bool) (*Reply, error) {
 	t, err := s.target(ep.BaseURL, path)
 	if err != nil {
 		return nil, err
@@ -88,7 +80,7 @@ func (s *Sender) post(ctx context.Context, ep *model.Endpoint, path string, p *P
 		limit, phase = s.cfg.FirstTimeout, phaseFirst
 	}
 	attempt, w := watch(ctx, limit, phase)
-	resp, err := s.roundTrip(attempt, t, s.header(t, key, stream), p)
+	resp, err := s.roundTrip(attempt, t, s.header(t, key, stream), body)
 	if err != nil {
 		defer w.stop()
 		return nil, s.noAnswer(ctx, w, err)
@@ -102,7 +94,7 @@ func (s *Sender) post(ctx context.Context, ep *model.Endpoint, path string, p *P
 	if stream {
 		w.timer.Stop()
 		w.phase = phaseIdle
-		reply.Stream = &Body{s: s, parent: ctx, w: w, resp: resp, payload: p}
+		reply.Stream = &Body{s: s, parent: ctx, w: w, resp: resp}
 		return reply, nil
 	}
 	defer w.stop()
@@ -116,9 +108,9 @@ const maxStale = 4
 
 // roundTrip sends the request, again where the connection was closed before
 // all of it was written: the upstream cannot have begun to work on it.
-func (s *Sender) roundTrip(ctx context.Context, t *target, h http.Header, p *Payload) (resp *http.Response, err error) {
+func (s *Sender) roundTrip(ctx context.Context, t *target, h http.Header, body []byte) (resp *http.Response, err error) {
 	for range maxStale {
-		resp, err = s.cfg.Transport.RoundTrip(newRequest(ctx, t, h, p))
+		resp, err = s.cfg.Transport.RoundTrip(newRequest(ctx, t, h, body))
 		if err == nil || ctx.Err() != nil || !notSent(err) {
 			break
 		}
@@ -131,12 +123,15 @@ func notSent(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
 
-func newRequest(ctx context.Context, t *target, h http.Header, p *Payload) *http.Request {
+// newRequest makes a request. Its body is of a type that net/http knows to be
+// in memory, so that headers and body go out in one write.
+func newRequest(ctx context.Context, t *target, h http.Header, body []byte) *http.Request {
+	reader := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	first, _ := reader()
 	req := &http.Request{
 		Method: http.MethodPost, URL: t.url, Host: t.url.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: h, Body: p.body(), ContentLength: p.len,
-		GetBody: func() (io.ReadCloser, error) { return p.body(), nil },
+		Header: h, Body: first, ContentLength: int64(len(body)), GetBody: reader,
 	}
 	return req.WithContext(ctx)
 }

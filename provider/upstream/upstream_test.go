@@ -30,10 +30,6 @@ func newSender(t testing.TB, cfg upstream.Config) *upstream.Sender {
 	return s
 }
 
-func payload(text string) *upstream.Payload {
-	return upstream.NewPayload(func(dst []byte) []byte { return append(dst, text...) })
-}
-
 func TestConfigIsChecked(t *testing.T) {
 	for field, cfg := range map[string]upstream.Config{
 		"idle_timeout":           {IdleTimeout: -1},
@@ -65,7 +61,7 @@ func TestBaseURL(t *testing.T) {
 		{"https://r.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
 			"https://r.openai.azure.com/openai/deployments/d/x?api-version=2024-10-21", "Api-Key", "secret-of-K"},
 	} {
-		_, err := s.Post(t.Context(), &model.Endpoint{BaseURL: tt.base, Credential: "env:K"}, "/x", payload("{}"), false)
+		_, err := s.Post(t.Context(), &model.Endpoint{BaseURL: tt.base, Credential: "env:K"}, "/x", []byte("{}"), false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +70,7 @@ func TestBaseURL(t *testing.T) {
 		}
 	}
 	for _, base := range []string{"", "h:1/v1", "ftp://h/v1", "http://", "http://user:pw@h/v1", "http://h\x00/"} {
-		_, err := s.Post(t.Context(), &model.Endpoint{BaseURL: base}, "/x", payload("{}"), false)
+		_, err := s.Post(t.Context(), &model.Endpoint{BaseURL: base}, "/x", []byte("{}"), false)
 		if e := model.AsError(err); e == nil || e.Param != "base_url" {
 			t.Errorf("%q: got %v, want an error about base_url", base, err)
 		}
@@ -94,7 +90,7 @@ func TestKeysAreNotMixed(t *testing.T) {
 		}),
 	})
 	for _, key := range []string{"key-a", "key-b", "key-a", "key-b"} {
-		if _, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h", Credential: key}, "/x", payload(key), false); err != nil {
+		if _, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h", Credential: key}, "/x", []byte(key), false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,7 +107,7 @@ func TestAnswerIsBounded(t *testing.T) {
 		defer srv.Close()
 		for limit, ok := range map[int64]bool{4999: false, 5000: true, 1 << 20: true} {
 			s := newSender(t, upstream.Config{MaxBody: limit})
-			reply, err := s.Post(t.Context(), &model.Endpoint{BaseURL: srv.URL}, "/x", payload("{}"), false)
+			reply, err := s.Post(t.Context(), &model.Endpoint{BaseURL: srv.URL}, "/x", []byte("{}"), false)
 			if ok != (err == nil) || (ok && len(reply.Body) != 5000) || (!ok && model.KindOf(err) != model.KindUpstream) {
 				t.Errorf("limit %d, length known %v: %v", limit, known, err)
 			}
@@ -125,7 +121,7 @@ func TestHeadersForCallers(t *testing.T) {
 			"Content-Type": {"a"}, "X-Request-Id": {"b"}, "X-Ratelimit-Remaining-Tokens": {"c"}, "Openai-Processing-Ms": {"d"},
 			"Set-Cookie": {"e"}, "Server": {"f"}, "Openai-Organization": {"g"}, "Alt-Svc": {"h"}}}, nil
 	})})
-	reply, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "/x", payload("{}"), false)
+	reply, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "/x", []byte("{}"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,29 +146,10 @@ func TestStaleConnection(t *testing.T) {
 	s := newSender(t, upstream.Config{})
 	ep := &model.Endpoint{BaseURL: srv.URL}
 	for range 3 {
-		if _, err := s.Post(t.Context(), ep, "/x", payload("hello"), false); err != nil {
+		if _, err := s.Post(t.Context(), ep, "/x", []byte("hello"), false); err != nil {
 			t.Fatal(err)
 		}
 		srv.CloseClientConnections()
-	}
-}
-
-// TestReleasedPayloadIsNotRead: a transport that reads too late gets an error,
-// never the bytes of another call.
-func TestReleasedPayloadIsNotRead(t *testing.T) {
-	var late io.Reader
-	s := newSender(t, upstream.Config{Transport: transport(func(r *http.Request) (*http.Response, error) {
-		late = r.Body
-		return nil, errors.New("connection reset")
-	})})
-	_, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "/x", payload("secret of call one"), false)
-	if model.KindOf(err) != model.KindUpstream {
-		t.Fatal(err)
-	}
-	other := payload("secret of call two")
-	defer other.Release()
-	if b, err := io.ReadAll(late); err == nil || len(b) > 0 {
-		t.Errorf("read %q, %v after the attempt was over", b, err)
 	}
 }
 
@@ -183,7 +160,7 @@ func TestClosedStreamIsReleased(t *testing.T) {
 		sent = r
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, nil
 	})})
-	reply, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "/x", payload("body"), true)
+	reply, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "/x", []byte("body"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,8 +170,8 @@ func TestClosedStreamIsReleased(t *testing.T) {
 	if err := errors.Join(reply.Stream.Close(), reply.Stream.Close()); err != nil {
 		t.Error(err)
 	}
-	if b, err := io.ReadAll(sent.Body); err == nil || sent.Context().Err() == nil {
-		t.Errorf("after Close the request still gives %q, and its context has ended: %v", b, sent.Context().Err() != nil)
+	if sent.Context().Err() == nil {
+		t.Error("the attempt is not over after Close")
 	}
 }
 
@@ -209,7 +186,7 @@ func TestContextEndsBeforeTheAnswer(t *testing.T) {
 	started := make(chan struct{})
 	go func() { <-started; cancel() }()
 	close(started)
-	_, err := s.Post(ctx, &model.Endpoint{BaseURL: srv.URL}, "/x", payload("{}"), true)
+	_, err := s.Post(ctx, &model.Endpoint{BaseURL: srv.URL}, "/x", []byte("{}"), true)
 	if model.KindOf(err) != model.KindCanceled {
 		t.Errorf("got %v, want %s", err, model.KindCanceled)
 	}
