@@ -88,7 +88,7 @@ func (c *Client) Do(ctx context.Context, ep *model.Endpoint, call *model.Call) (
 	if strings.HasSuffix(ep.BaseURL, "/v1") {
 		path = "/messages"
 	}
-	reply, err := c.send.Post(ctx, ep, path, req.append(nil), call.Stream)
+	reply, err := c.send.Post(ctx, ep, path, req.body(), call.Stream)
 	if err != nil {
 		return nil, err
 	}

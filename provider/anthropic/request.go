@@ -3,7 +3,6 @@ package anthropic
 import (
 	"bytes"
 	"math"
-	"slices"
 	"strconv"
 
 	"github.com/cartrita/cartrita/internal/jsonscan"
@@ -166,9 +165,9 @@ func (r *request) settle(defaultMax int64) {
 	}
 }
 
-// append writes the request.
-func (r *request) append(dst []byte) []byte {
-	dst = slices.Grow(dst, len(r.turns)+len(r.system)+len(r.tools)+len(r.schema)+512)
+// body writes the request.
+func (r *request) body() []byte {
+	dst := make([]byte, 0, len(r.turns)+len(r.system)+len(r.tools)+len(r.schema)+512)
 	dst = append(dst, `{"model":`...)
 	dst = upstream.Quote(dst, r.model)
 	dst = append(dst, `,"max_tokens":`...)

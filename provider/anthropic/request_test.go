@@ -61,8 +61,8 @@ func translated(t *testing.T, name, call string) string {
 		return fmt.Sprintf("refused %s\n%s: %s\n", e.Kind, e.Param, e.Message)
 	}
 	var out bytes.Buffer
-	if err := json.Indent(&out, r.append(nil), "", "  "); err != nil {
-		t.Fatalf("no JSON: %v: %s", err, r.append(nil))
+	if err := json.Indent(&out, r.body(), "", "  "); err != nil {
+		t.Fatalf("no JSON: %v: %s", err, r.body())
 	}
 	return out.String() + "\n"
 }
@@ -147,8 +147,8 @@ func FuzzTranslate(f *testing.F) {
 				Content []json.RawMessage
 			}
 		}
-		if err := json.Unmarshal(r.append(nil), &out); err != nil {
-			t.Fatalf("%s: %v", r.append(nil), err)
+		if err := json.Unmarshal(r.body(), &out); err != nil {
+			t.Fatalf("%s: %v", r.body(), err)
 		}
 		if out.MaxTokens < 1 || len(out.Messages) == 0 {
 			t.Fatalf("%+v", out)
