@@ -41,8 +41,10 @@ type Decision struct {
 // client. in and plan are those of Decide, done are the attempts of the call so
 // far, the failed one last, and err is its error.
 //
-//   - An error that another endpoint cannot avoid (the request is wrong, the
-//     caller went away) stops, as do MaxAttempts and a deadline that has passed.
+//   - An error that another endpoint cannot avoid (the upstream says that the
+//     request is wrong, the caller went away) stops, as do MaxAttempts and a
+//     deadline that has passed. A request that one vendor's dialect cannot express
+//     was never sent there, and goes to the next.
 //   - A connection that broke before the upstream answered is tried once more at
 //     the same endpoint, at once: most likely it was an idle one that had been closed.
 //   - Else the next attempt of the plan follows that has not been tried. After a
@@ -55,7 +57,7 @@ type Decision struct {
 // An attempt that was never sent (the circuit or a full queue refused it) does
 // not count against MaxAttempts. It shows by an Error, Status 0 and LatencyMS 0.
 func Next(in *Input, plan *model.Plan, done []model.Attempt, err *model.Error) Decision {
-	if err == nil || len(done) == 0 || !err.Kind.Retryable() {
+	if err == nil || len(done) == 0 || !avoidable(err) {
 		return Decision{Reason: "no other endpoint would do better"}
 	}
 	last := &done[len(done)-1]
@@ -89,6 +91,12 @@ func Next(in *Input, plan *model.Plan, done []model.Attempt, err *model.Error) D
 		return here
 	}
 	return Decision{Reason: "no other endpoint is left"}
+}
+
+// avoidable reports whether another endpoint may succeed. A request that is
+// invalid without an upstream's having said so could not be translated.
+func avoidable(err *model.Error) bool {
+	return err.Kind.Retryable() || err.Kind == model.KindInvalid && err.Status == 0
 }
 
 // isSent reports whether an attempt reached its upstream, or tried to.
@@ -198,6 +206,8 @@ func fallReason(k model.Kind) string {
 		return "the upstream did not answer in time"
 	case model.KindUpstreamAuth:
 		return "the upstream refused the credentials"
+	case model.KindInvalid:
+		return "the endpoint's dialect cannot express the request"
 	}
 	return "the upstream failed"
 }
