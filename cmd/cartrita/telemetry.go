@@ -43,7 +43,7 @@ func newTracer(ctx context.Context, c *config.Telemetry, secrets *config.Secrets
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", c.ServiceName), attribute.String("service.version", buildVersion().Version))),
 	)
-	stop = func() { //nolint:contextcheck // ctx has ended by then
+	stop = func() { // ctx has ended by then
 		ctx, cancel := context.WithTimeout(context.Background(), flushTraces)
 		defer cancel()
 		if err := tp.Shutdown(ctx); err != nil {
