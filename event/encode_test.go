@@ -19,7 +19,7 @@ import (
 // roundFigures compares floats as AppendRecord keeps them: nine decimals or
 // six significant digits.
 var roundFigures = cmp.Comparer(func(a, b float64) bool {
-	return a == b || math.Abs(a-b) <= 6e-10 && math.Abs(a-b) <= 1e-6*math.Max(math.Abs(a), math.Abs(b))
+	return a == b || math.Abs(a-b) <= 1e-9 && math.Abs(a-b) <= 1e-6*math.Max(math.Abs(a), math.Abs(b))
 })
 
 // roundScores compares floats as AppendPlan keeps scores: six decimals.

@@ -29,6 +29,8 @@ type world struct {
 	faults    bool                           // the disk failed at some time
 }
 
+const always = 1 << 30
+
 // oneTimeSink keeps the contract of a Sink, and notes calls that it is offered
 // although it has them.
 type oneTimeSink struct {
@@ -36,13 +38,14 @@ type oneTimeSink struct {
 	again     int
 	state     map[model.CallID]model.State
 	ambiguous bool // store, but say that it failed
-	down      bool
+	accept    int  // batches until it goes down
 }
 
 func (s *oneTimeSink) Ingest(ctx context.Context, b Batch) error {
-	if s.down {
+	if s.accept == 0 {
 		return errDown
 	}
+	s.accept--
 	var fresh []Call
 	for _, c := range b.Calls {
 		if s.count(c.ID) > 0 {
@@ -109,7 +112,7 @@ func TestExactlyOnce(t *testing.T) {
 		}
 		defer os.RemoveAll(dir)
 		w := &world{
-			dir: dir, disk: newFaulty(dir), now: time.UnixMicro(1e15), sink: &oneTimeSink{sink: newSink(), state: map[model.CallID]model.State{}},
+			dir: dir, disk: newFaulty(dir), now: time.UnixMicro(1e15), sink: &oneTimeSink{sink: newSink(), accept: always, state: map[model.CallID]model.State{}},
 			finished: map[model.CallID]bool{}, uncertain: map[model.CallID]bool{}, left: map[model.CallID]*model.Record{},
 		}
 		w.start(t)
@@ -156,15 +159,15 @@ func TestExactlyOnce(t *testing.T) {
 				w.disk.set(func() { w.disk.room = room })
 			},
 			"sink": func(t *rapid.T) {
-				w.sink.down = rapid.Bool().Draw(t, "down")
-				w.sink.ambiguous = !w.sink.down && rapid.IntRange(0, 3).Draw(t, "ambiguous") == 0
+				w.sink.accept = rapid.SampledFrom([]int{0, 1, 2, always}).Draw(t, "accept")
+				w.sink.ambiguous = rapid.IntRange(0, 3).Draw(t, "ambiguous") == 0
 				if w.sink.ambiguous {
 					ambiguities++
 				}
 			},
 		})
 
-		w.sink.down, w.sink.ambiguous = false, false
+		w.sink.accept, w.sink.ambiguous = always, false
 		w.disk.set(func() { w.disk.room = 1 << 40 })
 		if err := w.in.moveAll(context.Background()); err != nil {
 			t.Fatal(err)

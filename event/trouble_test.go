@@ -165,6 +165,8 @@ func TestTheStoreWasPutBackFromAnOlderCopy(t *testing.T) {
 	s, dir := newSink(), t.TempDir()
 	l := open(t, Config{Dir: dir, Sink: s})
 	first := call(t, l)
+	die(l)
+	l = open(t, Config{Dir: dir, Sink: s})
 	s.pos[l.spool.name()] = Position{Segment: 99, Offset: 7} // it has seen more than this directory holds
 	stop := run(t, l)
 	flush(t, l)

@@ -80,6 +80,22 @@ func explain(t *testing.T, s *Store, query string, args []any) string {
 	return b.String()
 }
 
+// TestAMigrationThatAnotherProcessDidIsSkipped starts one that was seen as
+// missing before another process applied it.
+func TestAMigrationThatAnotherProcessDidIsSkipped(t *testing.T) {
+	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "cartrita.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.write.close(); err != nil { // it has the one connection
+		t.Fatal(err)
+	}
+	if err := apply(t.Context(), s.db, 0, "migrations/0001_init.sql"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBlocksAreReadBack(t *testing.T) {
 	var p packer
 	rapid.Check(t, func(t *rapid.T) {
