@@ -45,6 +45,7 @@ type Log struct {
 type pendingCall struct {
 	pos     Position // of its frame; in memory zero
 	at      int64    // µs
+	size    int64    // of its frame
 	payload *buffer  // nil: to be read back
 }
 
@@ -95,7 +96,7 @@ func (l *Log) Intent(rec *model.Record) error {
 		return unrecorded("event.Intent", "the call cannot be recorded and was not started", err)
 	}
 	l.stats.Intents++
-	p := pendingCall{pos: pos, at: f.at}
+	p := pendingCall{pos: pos, at: f.at, size: int64(len(buf.b))}
 	if l.spool == nil || l.retained+len(buf.b) <= retainBytes {
 		p.payload = buf
 		l.retained += len(buf.b)

@@ -354,3 +354,32 @@ func TestALongCallIsCarriedForward(t *testing.T) {
 		t.Errorf("after a restart: interrupted %d, long %d", s.count(die2.ID), s.count(long.ID))
 	}
 }
+
+func TestManyLongCallsAreNotCarriedInCircles(t *testing.T) {
+	s := newSink()
+	l := open(t, Config{Dir: t.TempDir(), Sink: s, SegmentBytes: 8 << 10, MaxBytes: 1 << 20})
+	stop := run(t, l)
+	var long []*model.Record
+	for range 60 { // far more than keepSegments segments hold
+		rec := sampleRecord(model.NewCallID(), 2)
+		intend(t, l, rec)
+		long = append(long, rec)
+		call(t, l)
+		flush(t, l)
+	}
+	for _, rec := range long {
+		if err := l.Outcome(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush(t, l)
+	for _, rec := range long {
+		if s.count(rec.ID) != 1 || s.record(t, rec.ID).Plan == nil {
+			t.Fatal("a long call is not stored whole")
+		}
+	}
+	if n := l.Stats().Segments; n > 2 {
+		t.Errorf("%d segments are left", n)
+	}
+	stop()
+}

@@ -27,8 +27,19 @@ func (l *Log) sweep() {
 }
 
 // carry writes the intents in g whose calls are under way again at the end of
-// the spool, in mu. One that cannot be written keeps the segment.
+// the spool, in mu. One that cannot be written keeps the segment. So does a
+// segment that is mostly calls under way: carrying it would gain little, and
+// with many of them one would be carried after the other without end.
 func (l *Log) carry(g *segment) {
+	var live int64
+	for _, p := range l.pending {
+		if p.pos.Segment == g.number {
+			live += p.size
+		}
+	}
+	if live > g.size/2 {
+		return
+	}
 	for id, p := range l.pending {
 		if p.pos.Segment != g.number {
 			continue
