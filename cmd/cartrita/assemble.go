@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -166,14 +167,17 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	return c, nil
 }
 
-// apiKeys resolves the keys of callers. One that cannot be read is an error:
-// its holder would be locked out without a word.
+// apiKeys resolves the keys of callers. One that cannot be read or is too short
+// is an error: its holder would be locked out without a word.
 func apiKeys(c *config.Config, secrets *config.Secrets) ([]gateway.APIKey, error) {
 	keys := make([]gateway.APIKey, len(c.APIKeys))
 	for i, k := range c.APIKeys {
 		secret, err := secrets.Resolve(string(k.Key))
 		if err != nil {
 			return nil, err
+		}
+		if len(secret) < gateway.MinKeyBytes {
+			return nil, model.Invalidf("", fmt.Sprintf("api_keys[%d].key", i), "%s holds %d characters; want at least %d", k.Key, len(secret), gateway.MinKeyBytes)
 		}
 		keys[i] = gateway.APIKey{Name: k.Name, Secret: secret}
 	}

@@ -38,13 +38,20 @@ func (cmd *completionCmd) Run(p *printer) error {
 }
 
 var completionScripts = map[string]string{
+	// Bash takes "auto:balanced" apart at the colon, so the line is split anew
+	// and what stands before the colon is cut off the suggestions.
 	"bash": `_cartrita() {
+    local line="${COMP_LINE:0:COMP_POINT}" cut="" last
+    local -a words
+    read -ra words <<<"$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    last="${words[${#words[@]}-1]}"
+    [[ $last == *:* && $COMP_WORDBREAKS == *:* ]] && cut="${last%:*}:"
     local IFS=$'\n'
-    COMPREPLY=($(cartrita __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
-    return 0
+    COMPREPLY=($(cartrita __complete "${words[@]:1}" 2>/dev/null))
+    COMPREPLY=("${COMPREPLY[@]#"$cut"}")
 }
-complete -o default -o nosort -F _cartrita cartrita
+complete -o default -F _cartrita cartrita
 `,
 	"zsh": `#compdef cartrita
 _cartrita() {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +73,34 @@ func TestCompletionScripts(t *testing.T) {
 		cmd.Stdin = strings.NewReader(script)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s does not understand its script: %v\n%s", shell, err, out)
+		}
+	}
+}
+
+// Bash asks for the words before the cursor and gets back what follows the
+// last colon, where it would begin to replace.
+func TestBashCompletionOfColons(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is not installed")
+	}
+	for line, want := range map[string]string{
+		"cartrita chat -m auto:b": "asked: __complete chat -m auto:b|balanced",
+		"cartrita chat ":          "asked: __complete chat |auto:balanced",
+	} {
+		script := completionScripts["bash"] + `
+cartrita() { IFS=' '; echo "asked: $*" >"$ASKED"; echo auto:balanced; }
+COMP_LINE="$1" COMP_POINT=${#1}
+_cartrita
+echo "${COMPREPLY[0]}"
+`
+		asked := filepath.Join(t.TempDir(), "asked")
+		cmd := exec.Command(bash, "-c", script, "bash", line)
+		cmd.Env = append(os.Environ(), "ASKED="+asked)
+		out, err := cmd.Output()
+		said, _ := os.ReadFile(asked)
+		if got := strings.TrimRight(string(said), "\n") + "|" + strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%q: got %q, want %q, %v", line, got, want, err)
 		}
 	}
 }

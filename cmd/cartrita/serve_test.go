@@ -97,6 +97,10 @@ func TestServeWithKeys(t *testing.T) {
 	if r := b.run("serve"); r.code != exitUnavailable || !strings.Contains(r.err, "MY_KEY is not set") {
 		t.Errorf("a key that cannot be read: exit code %d: %s", r.code, r.err)
 	}
+	b.environ = []string{"MY_KEY=short"}
+	if r := b.run("serve"); r.code != exitInvalid || !strings.Contains(r.err, "api_keys[0].key: env:MY_KEY holds 5 characters") {
+		t.Errorf("a short key: exit code %d: %s", r.code, r.err)
+	}
 	const key = "0123456789abcdef"
 	b.environ = []string{"MY_KEY=" + key}
 	r := b.serve("--demo")
