@@ -80,6 +80,29 @@ func explain(t *testing.T, s *Store, query string, args []any) string {
 	return b.String()
 }
 
+func TestConnectionsAreSetUp(t *testing.T) {
+	s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "cartrita.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "1", "foreign_keys": "1", "cache_size": "-2048"} {
+		var write, read string
+		if err := s.write.conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&write); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.read.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&read); err != nil {
+			t.Fatal(err)
+		}
+		if write != want || read != want {
+			t.Errorf("%s is %s for writing, %s for reading, want %s", pragma, write, read, want)
+		}
+	}
+	if _, err := s.read.ExecContext(t.Context(), "DELETE FROM calls"); err == nil {
+		t.Error("a connection for reading can write")
+	}
+}
+
 // TestAMigrationThatAnotherProcessDidIsSkipped starts one that was seen as
 // missing before another process applied it.
 func TestAMigrationThatAnotherProcessDidIsSkipped(t *testing.T) {

@@ -84,8 +84,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Readers < 0 || c.CacheBytes < 0 {
 		return nil, model.Invalidf(op, "readers", "must not be negative, nor cache_bytes")
 	}
-	if err := create(c.Path); err != nil {
-		return nil, unavailable(op, "the database file cannot be used", err)
+	if err := create(ctx, c); err != nil {
+		return nil, failure(op, err)
 	}
 	s := &Store{targets: map[target]int64{}}
 	if err := s.open(ctx, c); err != nil {
@@ -95,21 +95,31 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// create makes the file readable by its owner alone; SQLite gives its
-// companions (-wal, -shm) the same mode.
-func create(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+// create makes the file if it is missing, readable by its owner alone; SQLite
+// gives its companions (-wal, -shm) the same mode. A new file gets its schema
+// without waiting for the disk: there is nothing in it yet to lose.
+func create(ctx context.Context, c Config) error {
+	if err := os.MkdirAll(filepath.Dir(c.Path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(c.Path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil || info.Size() > 0 {
+		return err
+	}
+	db, err := sql.Open("sqlite", source(c, "immediate", "OFF"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return migrate(ctx, db)
 }
 
 func (s *Store) open(ctx context.Context, c Config) (err error) {
-	if s.db, err = sql.Open("sqlite", source(c, "immediate")); err != nil {
+	if s.db, err = sql.Open("sqlite", source(c, "immediate", "NORMAL")); err != nil {
 		return err
 	}
 	s.db.SetMaxOpenConns(1)
@@ -119,7 +129,7 @@ func (s *Store) open(ctx context.Context, c Config) (err error) {
 	if s.write, err = newWriter(ctx, s.db); err != nil {
 		return err
 	}
-	if s.read, err = sql.Open("sqlite", source(c, "deferred")+"&_pragma=query_only(1)"); err != nil {
+	if s.read, err = sql.Open("sqlite", source(c, "deferred", "NORMAL")+"&_pragma=query_only(1)"); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(c.Readers)
@@ -128,10 +138,10 @@ func (s *Store) open(ctx context.Context, c Config) (err error) {
 	return s.restart(ctx)
 }
 
-func source(c Config, lock string) string {
+func source(c Config, lock, synchronous string) string {
 	q := url.Values{"_txlock": {lock}, "_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		"journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "temp_store(MEMORY)",
+		"journal_mode(WAL)", "synchronous(" + synchronous + ")", "foreign_keys(1)", "temp_store(MEMORY)",
 		fmt.Sprintf("cache_size(-%d)", c.CacheBytes>>10),
 	}}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: c.Path}).EscapedPath(), RawQuery: q.Encode()}).String()
