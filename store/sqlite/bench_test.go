@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/sqlite"
 	"github.com/cartrita/cartrita/store/storetest"
 )
@@ -39,6 +40,52 @@ func BenchmarkIngest(b *testing.B) {
 			}
 			b.ReportMetric(float64(cpu)/float64(n), "cpu-ns/call")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/call")
+		})
+	}
+}
+
+// BenchmarkRead is what questions cost over so many calls.
+func BenchmarkRead(b *testing.B) {
+	const stored = 50_000
+	s := open(b, filepath.Join(b.TempDir(), "cartrita.db"))
+	defer s.Close()
+	for n := 0; n < stored; n += 1000 {
+		calls := make([]event.Call, 1000)
+		for i := range calls {
+			calls[i] = storetest.Sample(n + i)
+		}
+		if err := s.Ingest(b.Context(), event.Batch{Calls: calls}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	page := func(f event.Filter) func() error {
+		return func() error { _, err := s.Calls(b.Context(), f); return err }
+	}
+	costs := func(q event.CostQuery) func() error {
+		return func() error { _, err := s.Costs(b.Context(), q); return err }
+	}
+	id := storetest.Sample(stored / 2).ID
+	for _, q := range []struct {
+		name string
+		ask  func() error
+	}{
+		{"call", func() error { _, err := s.Call(b.Context(), id); return err }},
+		{"page", page(event.Filter{})},
+		{"page with plans", page(event.Filter{Plans: true})},
+		{"page of a model", page(event.Filter{Model: "model-1"})},
+		{"page of a user and a model", page(event.Filter{User: "user-1", Model: "model-2"})},
+		{"page of failed", page(event.Filter{State: model.StateFailed})},
+		{"costs by model", costs(event.CostQuery{By: event.ByModel})},
+		{"costs by user", costs(event.CostQuery{By: event.ByUser})},
+		{"costs of a user by day", costs(event.CostQuery{By: event.ByDay, User: "user-1"})},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := q.ask(); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }
