@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"time"
@@ -91,23 +90,6 @@ func readFrame(b []byte, segment uint64) (f frame, size int, ok bool) {
 		intent: Position{Segment: le.Uint64(b[48:]), Offset: int64(le.Uint64(b[56:]))},
 	}
 	return f, frameHeader + n, true
-}
-
-// nextFrame finds the first frame at or behind offset. It returns the frame,
-// its start and its end, and false when there is none.
-func nextFrame(b []byte, offset int, segment uint64) (f frame, start, end int, ok bool) {
-	for offset < len(b) {
-		i := bytes.Index(b[offset:], []byte(frameMagic))
-		if i < 0 {
-			return f, 0, 0, false
-		}
-		offset += i
-		if f, size, ok := readFrame(b[offset:], segment); ok {
-			return f, offset, offset + size, true
-		}
-		offset++
-	}
-	return f, 0, 0, false
 }
 
 // appendPayload appends the payload of a frame for rec.

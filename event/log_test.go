@@ -16,12 +16,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sink is a store in memory that can be made to fail.
 type sink struct {
-	mu     sync.Mutex
-	calls  []Call // documents copied
-	ids    map[model.CallID]int
-	pos    map[string]Position
-	fail   func(Batch) error
-	stored int
+	mu    sync.Mutex
+	calls []Call // documents copied
+	ids   map[model.CallID]int
+	pos   map[string]Position
+	fail  func(Batch) error
 }
 
 func newSink() *sink { return &sink{ids: map[model.CallID]int{}, pos: map[string]Position{}} }

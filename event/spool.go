@@ -102,7 +102,7 @@ func (s *spool) scan(number uint64, visit func(f *frame, start, end Position)) (
 	r := frameReader{src: f, segment: number, size: size, off: segmentHeader}
 	for {
 		fr, start, end, err := r.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return g, r.skipped, nil
 		}
 		if err != nil {
@@ -200,13 +200,12 @@ func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (start, e
 
 // read returns the frame at p, in memory of its own.
 func (g *segment) read(p Position) (frame, error) {
-	b := make([]byte, frameHeader)
-	if _, err := g.file.ReadAt(b, p.Offset); err != nil {
+	var head [frameHeader]byte
+	if _, err := g.file.ReadAt(head[:], p.Offset); err != nil {
 		return frame{}, err
 	}
-	n := min(int64(binary.LittleEndian.Uint32(b[12:])), maxPayload)
-	b = append(b, make([]byte, n)...)
-	if _, err := g.file.ReadAt(b[frameHeader:], p.Offset+frameHeader); err != nil {
+	b := make([]byte, frameHeader+min(int64(binary.LittleEndian.Uint32(head[12:])), maxPayload))
+	if _, err := g.file.ReadAt(b, p.Offset); err != nil {
 		return frame{}, err
 	}
 	f, _, ok := readFrame(b, g.number)

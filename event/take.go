@@ -1,6 +1,7 @@
 package event
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -108,7 +109,7 @@ func (in *ingester) readCalls(b *batch, g *segment, size int64) error {
 	}
 	for len(b.calls) < in.cfg.BatchCalls {
 		f, _, end, err := r.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			b.end = Position{g.number, size}
 			return nil
 		}

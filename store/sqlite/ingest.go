@@ -59,7 +59,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 			ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint RETURNING id`},
 		{&w.known, `SELECT 1 FROM calls WHERE id = ?`},
 	} {
-		if *p.stmt, err = conn.PrepareContext(ctx, p.text); err != nil {
+		if *p.stmt, err = conn.PrepareContext(ctx, p.text); err != nil { //nolint:sqlclosecheck // writer.close closes them all
 			return nil, errors.Join(err, w.close())
 		}
 	}
@@ -67,12 +67,13 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 }
 
 func (w *writer) close() error {
+	var errs []error
 	for _, s := range []*sql.Stmt{w.insert[0], w.insert[1], w.block, w.rollup, w.position, w.addTarget, w.known} {
 		if s != nil {
-			s.Close()
+			errs = append(errs, s.Close())
 		}
 	}
-	return w.conn.Close()
+	return errors.Join(append(errs, w.conn.Close())...)
 }
 
 // do runs f in a transaction.
@@ -109,8 +110,8 @@ func (s *Store) Ingest(ctx context.Context, b event.Batch) error {
 	if isConstraint(err) {
 		// Some call is stored already, or another process has written. Both are
 		// rare: look, and store the rest.
-		if calls, err = s.unknown(calls); err == nil {
-			if err = s.restart(context.Background()); err == nil {
+		if calls, err = s.unknown(ctx, calls); err == nil {
+			if err = s.restart(ctx); err == nil {
 				err = s.ingest(b, calls)
 			}
 		}
@@ -199,13 +200,13 @@ func orNull(s string) any {
 }
 
 // unknown returns the calls that are not stored yet, each once.
-func (s *Store) unknown(calls []*event.Call) ([]*event.Call, error) {
+func (s *Store) unknown(ctx context.Context, calls []*event.Call) ([]*event.Call, error) {
 	seen := map[model.CallID]bool{}
 	var out []*event.Call
 	for _, c := range calls {
 		id := c.ID
 		var one int
-		err := s.write.known.QueryRow(id[:]).Scan(&one)
+		err := s.write.known.QueryRowContext(ctx, id[:]).Scan(&one)
 		if errors.Is(err, sql.ErrNoRows) && !seen[id] {
 			seen[id] = true
 			out = append(out, c)

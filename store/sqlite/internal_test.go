@@ -77,6 +77,9 @@ func explain(t *testing.T, s *Store, query string, args []any) string {
 		}
 		fmt.Fprintln(&b, detail)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return b.String()
 }
 

@@ -89,8 +89,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{targets: map[target]int64{}}
 	if err := s.open(ctx, c); err != nil {
-		s.Close()
-		return nil, failure(op, err)
+		return nil, failure(op, errors.Join(err, s.Close()))
 	}
 	return s, nil
 }
@@ -114,8 +113,8 @@ func create(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	return migrate(ctx, db)
+	err = migrate(ctx, db)
+	return errors.Join(err, db.Close())
 }
 
 func (s *Store) open(ctx context.Context, c Config) (err error) {
