@@ -100,7 +100,7 @@ func (r *run) send(ctx context.Context, index int) *model.Error {
 		r.relay.usage = resp.Usage
 		return nil
 	}
-	defer resp.Stream.Close()
+	defer func() { _ = resp.Stream.Close() }() // the stream is over; what it ended with is known
 	trust := r.view.trusts[index]
 	r.relay.hold = !trust.live(r.view.health[index].View(before).InFlight)
 	failure := r.relay.run(r, resp.Stream)

@@ -64,8 +64,8 @@ func against(ctx context.Context, rig, binary, work string, rounds int, duration
 	for _, sc := range scenarios {
 		raw := filepath.Join(work, "raw.json")
 		n := rounds
-		if sc.long { // 64 connections, about 130 ms a stream
-			n = max(rounds, int(brokenStreams/(64/0.13*duration.Seconds()))+1)
+		if sc.long { // 64 connections, about 150 ms a stream under load
+			n = max(rounds, int(brokenStreams/(64/0.15*duration.Seconds()))+2)
 		}
 		if err := command(ctx, "", filepath.Join(bin, "compare"), "-spec", spec, "-scenarios", sc.rig, "-rounds", strconv.Itoa(n),
 			"-duration", duration.String(), "-logs", work, "-out", raw); err != nil {

@@ -170,20 +170,6 @@ func (p *process) get(path string, into any) {
 	}
 }
 
-// cli runs a subcommand against the gateway and returns its standard output.
-func (p *process) cli(args ...string) string {
-	p.t.Helper()
-	cmd := exec.Command(binary, append(args, "--server", p.url)...)
-	cmd.Env = cleanEnv()
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		p.t.Fatalf("cartrita %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-	}
-	return string(out)
-}
-
 // writeFile puts text into a file of the test's own folder.
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
