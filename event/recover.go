@@ -23,13 +23,13 @@ func (l *Log) recover() error {
 		return &model.Error{Op: "event.Open", Kind: model.KindUnavailable, Param: "dir", Message: "the event spool cannot be opened", Err: err}
 	}
 	left := map[model.CallID]pendingCall{}
-	s, skipped, err := openSpool(d, l.cfg.SegmentBytes, l.cfg.Sync == SyncBatch, func(f *frame, start, end Position) {
+	s, skipped, err := openSpool(d, l.cfg.SegmentBytes, l.cfg.Sync == SyncBatch, func(f *frame, at location) {
 		if f.kind == frameIntent {
-			left[f.id] = pendingCall{pos: start, at: f.at}
+			left[f.id] = pendingCall{location: at, at: f.at}
 			return
 		}
 		delete(left, f.id)
-		l.tail = end
+		l.tail = at.end()
 	})
 	if err != nil {
 		return failed(err)
@@ -49,11 +49,10 @@ func (l *Log) recover() error {
 		return failed(err)
 	}
 	l.seen, l.first = l.tail, first
-	l.lagging = l.tail != Position{}
-	if l.lagging {
-		signal(l.work)
-	} else {
+	if l.tail == (Position{}) {
 		l.sweep() // the former process left nothing
+	} else {
+		signal(l.work)
 	}
 	return nil
 }
@@ -69,23 +68,23 @@ func (l *Log) interrupt(left map[model.CallID]pendingCall) error {
 		items = append(items, item{id, p})
 	}
 	slices.SortFunc(items, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.pos.Segment, b.pos.Segment), cmp.Compare(a.pos.Offset, b.pos.Offset))
+		return cmp.Or(cmp.Compare(a.Segment, b.Segment), cmp.Compare(a.Offset, b.Offset))
 	})
 	for _, it := range items {
-		rec := l.leftRecord(it.pos)
+		rec := l.leftRecord(it.pendingCall)
 		if rec == nil {
 			continue
 		}
-		rec.State, rec.Error = model.StateFailed, &model.Failure{Kind: model.KindUnavailable, Message: interrupted}
+		abandon(rec)
 		summary := Summarize(rec)
 		buf, sum := encode(&summary, rec, false)
-		f := frame{kind: frameOutcome, id: it.id, intent: it.pos}
-		_, end, err := l.spool.append(&f, buf.b, sum, l.cfg.Clock().UnixMicro(), l.cfg.MaxBytes+l.cfg.MaxBytes/8)
+		f := frame{kind: frameOutcome, id: it.id, intent: it.location}
+		at, err := l.spool.append(&f, buf.b, sum, l.cfg.Clock().UnixMicro(), l.cfg.MaxBytes+l.cfg.MaxBytes/8)
 		buf.release()
 		if err != nil {
 			return err
 		}
-		l.tail = end
+		l.tail = at.end()
 		l.stats.Interrupted++
 		l.stats.Outcomes++
 	}
@@ -95,12 +94,26 @@ func (l *Log) interrupt(left map[model.CallID]pendingCall) error {
 	return nil
 }
 
+// abandon closes the record of a call whose process died: failed at the
+// endpoint to which it was about to be sent. What that endpoint bills for it
+// nobody knows, so the cost is marked as incomplete.
+func abandon(rec *model.Record) {
+	failure := &model.Failure{Kind: model.KindUnavailable, Message: interrupted}
+	rec.State, rec.Error = model.StateFailed, failure
+	if p := rec.Plan; p != nil && len(p.Attempts) > 0 {
+		first := p.First()
+		rec.Attempts = []model.Attempt{{Endpoint: first.Endpoint, Model: first.Model, Step: p.Attempts[0].Step, Error: failure}}
+		rec.Model, rec.Endpoint, rec.Provider = first.Model, first.Endpoint, providerOf(first.Endpoint)
+		rec.Cost.Unpriced = true
+	}
+}
+
 // leftRecord reads the record of an intent with its plan; nil when it cannot
 // be read, which a sum over the frame makes a fault of an older version.
-func (l *Log) leftRecord(pos Position) *model.Record {
-	payload, err := l.intentPayload(pos, nil)
+func (l *Log) leftRecord(p pendingCall) *model.Record {
+	payload, err := l.intentPayload(p)
 	if err != nil {
-		l.cfg.Logger.Error("the intent of an interrupted call cannot be read", "segment", pos.Segment, "offset", pos.Offset, "err", err)
+		l.cfg.Logger.Error("the intent of an interrupted call cannot be read", "segment", p.Segment, "offset", p.Offset, "err", err)
 		return nil
 	}
 	_, record, plan, ok := splitPayload(payload)
@@ -109,7 +122,7 @@ func (l *Log) leftRecord(pos Position) *model.Record {
 	}
 	rec, err := ParseRecord(record, plan)
 	if err != nil {
-		l.cfg.Logger.Error("the intent of an interrupted call cannot be read", "segment", pos.Segment, "offset", pos.Offset, "err", err)
+		l.cfg.Logger.Error("the intent of an interrupted call cannot be read", "segment", p.Segment, "offset", p.Offset, "err", err)
 		return nil
 	}
 	return rec

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -54,10 +55,23 @@ func (x *exchange) carry(ctx context.Context, call *model.Call, span span) {
 		span.record(rec)
 	}
 	if err != nil {
+		x.tell(rec)
 		x.fail(model.AsError(err))
 		return
 	}
 	if x.status == 0 {
 		x.fail(model.Errorf("gateway.carry", model.KindInternal, ""))
 	}
+}
+
+// tell sets the headers that say who was tried before a call failed.
+func (x *exchange) tell(rec *model.Record) {
+	if rec == nil || len(rec.Attempts) == 0 || x.started {
+		return
+	}
+	h := x.w.Header()
+	x.set(h, headerModel, string(rec.Model))
+	x.set(h, headerEndpoint, string(rec.Endpoint))
+	x.set(h, headerProvider, rec.Provider)
+	x.set(h, headerAttempts, strconv.Itoa(len(rec.Attempts)))
 }

@@ -93,6 +93,7 @@ type Strategy struct {
 func FromService(s *cartrita.Service) Config {
 	return Config{
 		Service: s, Registry: s.Registry(), Events: s.Events(), Reader: s.Reader(), Endpoints: s.Endpoints,
+		Ready: s.Ready,
 		Strategies: func() []Strategy {
 			var out []Strategy
 			for i, st := range s.Strategies().List() { // the default is the first
