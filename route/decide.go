@@ -17,6 +17,8 @@ type decision struct {
 	priority model.Priority
 	attempts int // Input.MaxAttempts with its default
 	anyModel bool
+	// anyLength holds every prompt to fit, to see what else excludes an endpoint.
+	anyLength bool
 
 	served    []model.Served
 	facts     []fact
@@ -64,7 +66,8 @@ const (
 //
 // Errors: KindInvalid (a weight or limit that makes no sense, with its field),
 // KindNoCandidate (every endpoint was excluded by a condition of the call;
-// Details is a *NoCandidate), KindUnavailable or KindRateLimited (endpoints
+// Details is a *NoCandidate), KindContextLength (a larger context is all that
+// some of them lack; Details likewise), KindUnavailable or KindRateLimited (endpoints
 // meet the conditions but take no calls now; RetryAfter says until when),
 // KindTimeout (the deadline has passed already).
 func Decide(in *Input) (*model.Plan, error) {

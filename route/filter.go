@@ -40,7 +40,7 @@ func (d *decision) filter(i int, named bool) model.Filter {
 	}
 	e := &d.estimates[i]
 	switch {
-	case !d.fits(f, e, named):
+	case !d.fits(f, e, named) && !d.anyLength:
 		return model.FilterContextLength
 	case b.minQuality > 0 && !(f.qualityKnown && f.quality >= b.minQuality):
 		return model.FilterMinQuality

@@ -22,7 +22,8 @@ type ExcludedEndpoint struct {
 }
 
 // refusal is the error of a decision without candidates: for now, if only the
-// circuit stands between an endpoint and the call, else for these conditions.
+// circuit stands between an endpoint and the call; for the length of the prompt,
+// if only the context does; else for these conditions.
 func (d *decision) refusal() error {
 	const op = "route.Decide"
 	details := &NoCandidate{Considered: d.considered(), Counts: map[string]int{}}
@@ -44,6 +45,10 @@ func (d *decision) refusal() error {
 	}
 	e := model.Errorf(op, model.KindNoCandidate, "no endpoint may serve this call; excluded: %s", strings.Join(by, ", "))
 	e.Details = details
+	if tooLong := d.tooLong(op); tooLong != nil {
+		tooLong.Details = details
+		return tooLong
+	}
 	required, excluded := &d.bounds.required, &d.bounds.excluded
 	switch tag, both := contradiction(required, excluded); {
 	case both:
@@ -67,6 +72,36 @@ func contradiction(required, excluded *[2][]string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// tooLong is the error when a larger context is all that an endpoint lacks; nil
+// when something else is in the way, or no such context is known.
+func (d *decision) tooLong(op string) *model.Error {
+	roomy := *d
+	roomy.anyLength = true
+	largest := -1
+	for i, m := range d.marks {
+		named := !d.anyModel && m.group == groupFirst
+		f := &d.facts[i]
+		if m.filter != model.FilterContextLength || !f.contextKnown || d.need(&d.estimates[i], named) <= f.context {
+			continue
+		}
+		if by := roomy.filter(i, named); by != passed && by != model.FilterCircuit {
+			continue
+		}
+		if largest < 0 || f.context > d.facts[largest].context {
+			largest = i
+		}
+	}
+	if largest < 0 {
+		return nil
+	}
+	prompt := d.estimates[largest].InputTokens
+	what := fmt.Sprintf("the prompt has about %d tokens", prompt)
+	if most := d.in.MaxOutput; most.Known && prompt <= d.facts[largest].context {
+		what += fmt.Sprintf(" and the answer may have %d", most.N)
+	}
+	return model.Errorf(op, model.KindContextLength, "%s; the largest context of the endpoints that may serve this call has %d", what, d.facts[largest].context)
 }
 
 // notNow is the error when endpoints meet the conditions but take no calls.
