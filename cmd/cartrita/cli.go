@@ -30,7 +30,7 @@ type cli struct {
 
 // globals are the flags of every command.
 type globals struct {
-	Server  string        `help:"Address of the gateway. Default: the one of the data directory, else the configured one, else this process itself. Variable CARTRITA_SERVER." placeholder:"URL"`
+	Server  string        `help:"Address of the gateway. Default: the one of the data directory, else (without --data) the configured one, else this process itself. Variable CARTRITA_SERVER." placeholder:"URL"`
 	APIKey  string        `name:"api-key" help:"Key for the gateway, as env:NAME or file:/path. Default: the variable CARTRITA_API_KEY." placeholder:"REF"`
 	Config  string        `short:"c" help:"Configuration file. Default: cartrita.yaml, if it is there. Variable CARTRITA_CONFIG." placeholder:"FILE"`
 	Data    string        `help:"Directory of the store. Overrides the configuration." placeholder:"DIR"`

@@ -19,17 +19,36 @@ import (
 const serverFile = "server.json"
 
 type serverInfo struct {
-	URL     string    `json:"url"`
-	PID     int       `json:"pid"`
-	Version string    `json:"version"`
-	Started time.Time `json:"started_at"`
+	URL      string    `json:"url"`
+	PID      int       `json:"pid"`
+	Instance string    `json:"instance"` // what the gateway answers in headerInstance
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started_at"`
+}
+
+// headerInstance tells one run of a gateway from every other: a file that was
+// left behind is not believed when its address answers with something else.
+const headerInstance = "X-Cartrita-Instance"
+
+// versionPath is what commands ask a gateway first.
+const versionPath = "/api/v1/version"
+
+// namedInstance lets a gateway say which run it is, to callers without a key too.
+func namedInstance(instance string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == versionPath {
+			w.Header().Set(headerInstance, instance)
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // connect finds the gateway that a command speaks to:
 //
 //  1. the one of --server or CARTRITA_SERVER, and no other;
 //  2. the one that runs on the data directory, by its server.json;
-//  3. the one that answers at the configured address;
+//  3. the one that answers at the configured address, unless the directory was
+//     named on the command line or in a variable: it may serve another one;
 //  4. one in this process, put together on the data directory.
 func (a *app) connect(g *globals) (*client, error) {
 	if a.serverFlag(g) != "" {
@@ -63,10 +82,15 @@ func (a *app) find(g *globals, l *config.Loaded) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, address := range []string{runningServer(l.Data), configuredServer(&l.Config)} {
-		if address == "" {
-			continue
+	if info := readServerFile(l.Data); info.URL != "" {
+		if c := a.remote(g, info.URL, key); c.isInstance(a.ctx, info.Instance) {
+			return c, nil
 		}
+	}
+	if l.Overrides["data"] != "" {
+		return nil, nil
+	}
+	if address := configuredServer(&l.Config); address != "" {
 		if c := a.remote(g, address, key); c.isGateway(a.ctx) {
 			return c, nil
 		}
@@ -134,12 +158,15 @@ func (a *app) local(g *globals, l *config.Loaded) (*client, error) {
 	}, nil
 }
 
+// findTime bounds how long a command looks for a gateway at one address.
+const findTime = 2 * time.Second
+
 // isGateway reports whether a Cartrita gateway answers. One that wants a key
 // counts: it can say so itself.
 func (c *client) isGateway(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	raw, err := c.get(ctx, "/api/v1/version", nil)
+	raw, err := c.get(ctx, versionPath, nil)
 	if err != nil {
 		return model.KindOf(err) == model.KindUnauthenticated
 	}
@@ -149,18 +176,34 @@ func (c *client) isGateway(ctx context.Context) bool {
 	return json.Unmarshal(raw, &v) == nil && v.Version != ""
 }
 
-// runningServer reads where the gateway of a data directory listens; "" when
-// none does.
-func runningServer(dir string) string {
+// isInstance reports whether the gateway that answers is this run of it.
+func (c *client) isInstance(ctx context.Context, instance string) bool {
+	ctx, cancel := context.WithTimeout(ctx, findTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+versionPath, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := c.http.Do(req) // without the key: an unknown server does not get it
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return instance != "" && resp.Header.Get(headerInstance) == instance
+}
+
+// readServerFile returns where the gateway of a data directory says that it
+// listens; the zero value when none left word.
+func readServerFile(dir string) serverInfo {
 	raw, err := os.ReadFile(filepath.Join(dir, serverFile))
 	if err != nil {
-		return ""
+		return serverInfo{}
 	}
 	var info serverInfo
 	if json.Unmarshal(raw, &info) != nil {
-		return ""
+		return serverInfo{}
 	}
-	return info.URL
+	return info
 }
 
 // configuredServer is where a gateway with this configuration would listen; ""

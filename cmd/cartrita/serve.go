@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -117,10 +118,12 @@ func (s *server) demo(mode demoMode) (stop func(), err error) {
 // finish. A second interrupt ends them.
 func (s *server) serve() error {
 	hs := s.node.gateway.Server()
+	instance := rand.Text()
+	hs.Handler = namedInstance(instance, hs.Handler)
 	failed := make(chan error, 1)
 	go func() { failed <- hs.Serve(s.listener) }()
 
-	remove, err := s.announce()
+	remove, err := s.announce(instance)
 	if err != nil {
 		_ = hs.Close() // nothing was answered yet
 		return err
@@ -182,7 +185,7 @@ func onLoopback(addr net.Addr) bool {
 
 // announce says where the gateway is: to people, and to commands by a file in
 // the data directory.
-func (s *server) announce() (remove func(), err error) {
+func (s *server) announce(instance string) (remove func(), err error) {
 	host, port, err := net.SplitHostPort(s.listener.Addr().String())
 	if err != nil {
 		return nil, err
@@ -190,7 +193,7 @@ func (s *server) announce() (remove func(), err error) {
 	s.url = "http://" + net.JoinHostPort(dialable(host), port)
 	remove = func() {}
 	if s.loaded.Store != config.StoreMemory {
-		info := serverInfo{URL: s.url, PID: os.Getpid(), Version: buildVersion().Version, Started: time.Now().UTC()}
+		info := serverInfo{URL: s.url, PID: os.Getpid(), Instance: instance, Version: buildVersion().Version, Started: time.Now().UTC()}
 		if remove, err = writeServerFile(s.loaded.Data, info); err != nil {
 			return nil, dataError(s.loaded.Data, err)
 		}
