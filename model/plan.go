@@ -46,7 +46,8 @@ type Candidate struct {
 // Filter names the hard condition that excluded an endpoint.
 type Filter uint8
 
-// The filters, in the order in which they are applied; the first that fails is reported.
+// The filters, in the order in which they are applied, but for FilterDeadline,
+// which comes before FilterCircuit; the first that fails is reported.
 const (
 	FilterName Filter = iota
 	FilterTask
@@ -62,12 +63,14 @@ const (
 	FilterMaxCost
 	FilterMaxLatency
 	FilterCircuit
+	FilterDeadline
 	filterCount
 )
 
 var filterNames = [filterCount]string{
 	"model", "task_type", "status", "credentials", "commercial_use", "risk_level", "features",
 	"required_tags", "excluded_tags", "context_length", "min_quality_score", "max_cost", "max_latency_ms", "circuit",
+	"deadline_ms",
 }
 
 // String returns the name of the filter.
@@ -93,7 +96,7 @@ type Exclusion struct {
 	Want     float64    `json:"want,omitempty"`    // the limit, in the filter's unit
 	Have     float64    `json:"have,omitempty"`    // what the endpoint has; meaningful unless Unknown
 	Unknown  bool       `json:"unknown,omitempty"` // excluded because the figure is unknown
-	Detail   string     `json:"detail,omitempty"`  // a tag, a status, a feature list
+	Detail   string     `json:"detail,omitempty"`  // a tag, a status, a feature list, FromRecord
 }
 
 // Reason says in words why the endpoint was excluded.
@@ -131,10 +134,9 @@ func (e Exclusion) Reason() string {
 	case FilterMaxCost:
 		return fmt.Sprintf("costs up to $%s %s, at most $%s is allowed", num(e.Have), e.Detail, num(e.Want))
 	case FilterMaxLatency:
-		if e.Detail != "" {
-			return fmt.Sprintf("answers in about %s ms, %s ms are left to the deadline", num(e.Have), num(e.Want))
-		}
-		return fmt.Sprintf("has latency %s ms, at most %s ms is allowed", num(e.Have), num(e.Want))
+		return fmt.Sprintf("has latency %s ms%s, at most %s ms is allowed", num(e.Have), assumed(e.Detail), num(e.Want))
+	case FilterDeadline:
+		return fmt.Sprintf("answers in about %s ms%s, %s ms are left to the deadline", num(e.Have), assumed(e.Detail), num(e.Want))
 	case FilterCircuit:
 		if e.Have > 0 {
 			return fmt.Sprintf("is not taking calls for %s s: %s", num(e.Have), e.Detail)
@@ -142,6 +144,17 @@ func (e Exclusion) Reason() string {
 		return "is not taking calls: " + e.Detail
 	}
 	return e.Filter.String()
+}
+
+// FromRecord is the Detail of an exclusion for a latency that the endpoint is
+// assumed to have by its record: no calls have measured it.
+const FromRecord = "from its record"
+
+func assumed(detail string) string {
+	if detail == FromRecord {
+		return " (assumed from its record, not measured by calls)"
+	}
+	return ""
 }
 
 // unknownReason words an exclusion for a figure that nobody knows.

@@ -26,11 +26,12 @@
 //   - risk_level: safety_required allows at most medium.
 //   - max_cost: of the call, against the upper end of the estimate; per 1,000
 //     tokens, the expected cost over the expected tokens, input and output.
-//   - max_latency_ms: the expected time to the first token, see below. The
-//     deadline counts here as well: the expected time of the whole answer (first
-//     token, then the output tokens at the measured speed, or the measured
-//     latency of whole answers if longer) must fit in what is left of it. An endpoint
-//     without measurements is held against its prior, not excluded.
+//   - max_latency_ms: the expected time to the first token, see below; it must
+//     be known.
+//   - deadline_ms: the expected time of the whole answer (first token, then the
+//     output tokens at the measured speed, or the measured latency of whole
+//     answers if longer) must fit in what is left to the deadline. An endpoint of
+//     which nothing is known may try: it is cut off at the deadline anyway.
 //   - circuit: open, or asked to be left alone until later. A half-open endpoint
 //     takes part; its health handle lets one call through at a time.
 //

@@ -8,7 +8,7 @@ import (
 )
 
 // passed is the verdict of filter on an endpoint that no filter excludes.
-const passed = model.FilterCircuit + 1
+const passed = model.FilterDeadline + 1
 
 // filter returns the first filter that excludes the endpoint at i, or passed.
 // named is true for the endpoints of the model that the call names. This is the
@@ -48,8 +48,13 @@ func (d *decision) filter(i int, named bool) model.Filter {
 		return model.FilterMaxCost
 	}
 	h := &d.health[i]
-	if b.limitsTime && !d.inTime(f, h, e) {
-		return model.FilterMaxLatency
+	if b.limitsTime {
+		switch ms, known := d.latency(f, h); {
+		case ms > b.maxLatency || !known && limits(b.maxLatency):
+			return model.FilterMaxLatency
+		case known && whole(ms, h, e) > b.remaining:
+			return model.FilterDeadline
+		}
 	}
 	if h.Circuit == model.CircuitOpen || !h.RetryAt.IsZero() && h.RetryAt.After(d.in.Now) {
 		return model.FilterCircuit
@@ -115,16 +120,6 @@ func (d *decision) overAnswers(f *fact) bool {
 
 func tokens(e *model.Estimate) float64 { return max(float64(e.InputTokens+e.OutputTokens), 1) }
 
-// inTime checks the ceiling, which an unknown latency does not meet, and the
-// deadline, for which it counts as its prior.
-func (d *decision) inTime(f *fact, h *model.Health, e *model.Estimate) bool {
-	ms, known := d.latency(f, h)
-	if ms > d.bounds.maxLatency || !known && limits(d.bounds.maxLatency) {
-		return false
-	}
-	return whole(ms, h, e) <= d.bounds.remaining
-}
-
 // exclusion tells why filter f excluded the endpoint at i.
 func (d *decision) exclusion(i int, f model.Filter, named bool) model.Exclusion {
 	s, b, e := &d.served[i], &d.bounds, &d.estimates[i]
@@ -156,7 +151,7 @@ func (d *decision) exclusion(i int, f model.Filter, named bool) model.Exclusion 
 		x.Want, x.Have, x.Unknown = b.minQuality, s.Quality, !s.QualityKnown
 	case model.FilterMaxCost:
 		d.tellCost(&x, e)
-	case model.FilterMaxLatency:
+	case model.FilterMaxLatency, model.FilterDeadline:
 		d.tellLatency(&x, i)
 	case model.FilterCircuit:
 		d.tellCircuit(&x, &d.health[i])
@@ -182,17 +177,16 @@ func (d *decision) tellCost(x *model.Exclusion, e *model.Estimate) {
 }
 
 func (d *decision) tellLatency(x *model.Exclusion, i int) {
-	h := &d.health[i]
-	ms, known := d.latency(&d.facts[i], h)
-	if !known && limits(d.bounds.maxLatency) {
-		x.Want, x.Unknown = d.bounds.maxLatency, true
-		return
+	f, h := &d.facts[i], &d.health[i]
+	ms, known := d.latency(f, h)
+	if x.Filter == model.FilterDeadline {
+		x.Want, x.Have = d.bounds.remaining, whole(ms, h, &d.estimates[i])
+	} else {
+		x.Want, x.Have, x.Unknown = d.bounds.maxLatency, ms, !known
 	}
-	if ms > d.bounds.maxLatency {
-		x.Want, x.Have = d.bounds.maxLatency, ms
-		return
+	if known && answered(h) < 1 {
+		x.Detail = model.FromRecord
 	}
-	x.Want, x.Have, x.Detail = d.bounds.remaining, whole(ms, h, &d.estimates[i]), "deadline"
 }
 
 func (d *decision) tellCircuit(x *model.Exclusion, h *model.Health) {

@@ -54,7 +54,7 @@ func (d *decision) latency(f *fact, h *model.Health) (ms float64, known bool) {
 		measured = h.LatencyMS // of whole answers, which bounds it
 	}
 	if measured > 0 {
-		n := h.Samples * (1 - h.ErrorRate)
+		n := answered(h)
 		ms = (n*measured + ms) / (n + 1)
 		known = known || n >= 1
 	}
@@ -63,6 +63,9 @@ func (d *decision) latency(f *fact, h *model.Health) (ms float64, known bool) {
 	}
 	return ms, known
 }
+
+// answered is the decayed number of calls that the endpoint has answered.
+func answered(h *model.Health) float64 { return h.Samples * (1 - h.ErrorRate) }
 
 // wait is the time in milliseconds until the endpoint has a free place.
 func (d *decision) wait(f *fact, h *model.Health) float64 {
