@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -101,9 +102,8 @@ type Exclusion struct {
 
 // Reason says in words why the endpoint was excluded.
 func (e Exclusion) Reason() string {
-	num := func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
 	if e.Unknown {
-		return e.unknownReason(num)
+		return e.unknownReason()
 	}
 	switch e.Filter {
 	case FilterName:
@@ -126,20 +126,20 @@ func (e Exclusion) Reason() string {
 		return "has the excluded tag " + strconv.Quote(e.Detail)
 	case FilterContextLength:
 		if e.Detail != "" {
-			return fmt.Sprintf("gives answers of at most %s tokens, the call allows %s", num(e.Have), num(e.Want))
+			return fmt.Sprintf("gives answers of at most %s tokens, the call allows %s", atMost(e.Have, 0), atLeast(e.Want, 0))
 		}
-		return fmt.Sprintf("holds %s tokens, the call needs about %s", num(e.Have), num(e.Want))
+		return fmt.Sprintf("holds %s tokens, the call needs about %s", atMost(e.Have, 0), atLeast(e.Want, 0))
 	case FilterMinQuality:
-		return fmt.Sprintf("has quality %s, at least %s is asked", num(e.Have), num(e.Want))
+		return fmt.Sprintf("has quality %s, at least %s is asked", atMost(e.Have, 3), atLeast(e.Want, 3))
 	case FilterMaxCost:
-		return fmt.Sprintf("costs up to $%s %s, at most $%s is allowed", num(e.Have), e.Detail, num(e.Want))
+		return fmt.Sprintf("costs up to $%s %s, at most $%s is allowed", dollars(e.Have), e.Detail, dollars(e.Want))
 	case FilterMaxLatency:
-		return fmt.Sprintf("has latency %s ms%s, at most %s ms is allowed", num(e.Have), assumed(e.Detail), num(e.Want))
+		return fmt.Sprintf("has latency %s ms%s, at most %s ms is allowed", atLeast(e.Have, 0), assumed(e.Detail), atMost(e.Want, 0))
 	case FilterDeadline:
-		return fmt.Sprintf("answers in about %s ms%s, %s ms are left to the deadline", num(e.Have), assumed(e.Detail), num(e.Want))
+		return fmt.Sprintf("answers in about %s ms%s, %s ms are left to the deadline", atLeast(e.Have, 0), assumed(e.Detail), atMost(e.Want, 0))
 	case FilterCircuit:
 		if e.Have > 0 {
-			return fmt.Sprintf("is not taking calls for %s s: %s", num(e.Have), e.Detail)
+			return fmt.Sprintf("is not taking calls for %s s: %s", atLeast(e.Have, 0), e.Detail)
 		}
 		return "is not taking calls: " + e.Detail
 	}
@@ -158,7 +158,7 @@ func assumed(detail string) string {
 }
 
 // unknownReason words an exclusion for a figure that nobody knows.
-func (e Exclusion) unknownReason(num func(float64) string) string {
+func (e Exclusion) unknownReason() string {
 	switch e.Filter {
 	case FilterLicense:
 		return "is not known to allow commercial use"
@@ -167,15 +167,32 @@ func (e Exclusion) unknownReason(num func(float64) string) string {
 	case FilterFeatures:
 		return "is not known to have " + e.Detail
 	case FilterContextLength:
-		return fmt.Sprintf("has no known context length, the call needs about %s tokens", num(e.Want))
+		return fmt.Sprintf("has no known context length, the call needs about %s tokens", atLeast(e.Want, 0))
 	case FilterMinQuality:
-		return fmt.Sprintf("has no known quality, at least %s is asked", num(e.Want))
+		return fmt.Sprintf("has no known quality, at least %s is asked", atLeast(e.Want, 3))
 	case FilterMaxCost:
-		return fmt.Sprintf("has no known price, at most $%s %s is allowed", num(e.Want), e.Detail)
+		return fmt.Sprintf("has no known price, at most $%s %s is allowed", dollars(e.Want), e.Detail)
 	case FilterMaxLatency:
-		return fmt.Sprintf("has no known latency, at most %s ms is allowed", num(e.Want))
+		return fmt.Sprintf("has no known latency, at most %s ms is allowed", atMost(e.Want, 0))
 	}
 	return e.Filter.String()
+}
+
+// atLeast and atMost write a figure with up to so many decimals, rounded up and
+// down: a limit and what fails it never read alike.
+func atLeast(f float64, decimals int) string { return rounded(f, decimals, math.Ceil, -1) }
+
+func atMost(f float64, decimals int) string { return rounded(f, decimals, math.Floor, 1) }
+
+func rounded(f float64, decimals int, to func(float64) float64, slack float64) string {
+	scale := math.Pow10(decimals)
+	return strconv.FormatFloat(max(to(f*scale+slack*1e-6), 0)/scale, 'f', -1, 64) // slack: 0.57·1000 is a little less than 570
+}
+
+// dollars writes an amount with six digits that count.
+func dollars(usd float64) string {
+	f, _ := strconv.ParseFloat(strconv.FormatFloat(usd, 'g', 6, 64), 64)
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
 func riskWord(level float64) string {
