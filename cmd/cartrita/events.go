@@ -166,7 +166,9 @@ func (p *printer) eventCells(e *event.Event) []cell {
 		if r.Error != nil && e.Kind == event.CallFailed {
 			kind.style, note = red, r.Error.Kind.String()+": "+r.Error.Message
 		}
-		cost = actualCost(&r.Cost)
+		if spent(r) {
+			cost = actualCost(&r.Cost)
+		}
 	case event.CostAccumulated:
 		cost = actualCost(&r.Cost)
 	}

@@ -43,21 +43,31 @@ func (cmd *explainCmd) Run(a *app, g *globals, p *printer) error {
 	return nil
 }
 
+// lastCall returns the latest call; decisions that no call followed are none.
 func lastCall(a *app, c *client) (string, error) {
-	raw, err := c.get(a.ctx, "/api/v1/events", url.Values{"limit": {"1"}})
-	if err != nil {
-		return "", err
+	for cursor := ""; ; {
+		q := url.Values{"limit": {"50"}}
+		setQuery(q, "cursor", cursor)
+		raw, err := c.get(a.ctx, "/api/v1/events", q)
+		if err != nil {
+			return "", err
+		}
+		page, err := decode[struct {
+			Events []event.Event `json:"events"`
+			Next   string        `json:"next"`
+		}](raw)
+		if err != nil {
+			return "", err
+		}
+		for _, e := range page.Events {
+			if e.Record == nil || e.Record.Surface != model.SurfaceSelect {
+				return e.Call.String(), nil
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return "", model.Errorf("", model.KindNotFound, "no call was recorded yet")
+		}
 	}
-	page, err := decode[struct {
-		Events []event.Event `json:"events"`
-	}](raw)
-	if err != nil {
-		return "", err
-	}
-	if len(page.Events) == 0 {
-		return "", model.Errorf("", model.KindNotFound, "no call was recorded yet")
-	}
-	return page.Events[0].Call.String(), nil
 }
 
 func (p *printer) decision(d *cartrita.Decision, all bool) {
@@ -70,18 +80,13 @@ func (p *printer) decision(d *cartrita.Decision, all bool) {
 	p.printf("%s\n\n", d.Explanation)
 	facts := [][2]string{{"asked for", orDefault(r.Asked, "any model")}}
 	if r.State != model.StatePlanned { // a call, not just a decision
-		facts = append(facts, [][2]string{
-			{"answered by", string(r.Endpoint)},
-			{"cost", fmt.Sprintf("%s (estimated %s)", actualCost(&r.Cost), r.Estimated)},
-			{"tokens", count(r.Usage.Input) + " in, " + count(r.Usage.Output) + " out"},
-			{"time", fmt.Sprintf("%.0f ms, first token %.0f ms, own overhead %.2f ms", r.LatencyMS, r.TTFTMS, r.OverheadMS)},
-		}...)
+		facts = append(facts, outcome(r)...)
 	}
 	if r.Plan != nil {
 		facts = append(facts, [2]string{"strategy", r.Plan.Strategy}, [2]string{"confidence", score(r.Plan.Confidence)})
 	}
 	p.facts(facts)
-	p.attempts(r.Attempts)
+	p.attempts(r.Attempts, r.Cost.Unpriced)
 	if r.Plan != nil && len(r.Plan.Candidates) > 0 {
 		p.printf("\n")
 		p.candidates(r.Plan.Candidates, all)
@@ -89,7 +94,55 @@ func (p *printer) decision(d *cartrita.Decision, all bool) {
 	p.exclusions(d.Excluded, all)
 }
 
-func (p *printer) attempts(list []model.Attempt) {
+// outcome says how a call ended, with the figures that are known.
+func outcome(r *model.Record) (facts [][2]string) {
+	by := "answered by"
+	if r.State == model.StateFailed {
+		by = "tried last"
+	}
+	if r.Error != nil {
+		facts = append(facts, [2]string{"error", r.Error.Kind.String() + ": " + r.Error.Message})
+	}
+	if r.Endpoint != "" {
+		facts = append(facts, [2]string{by, string(r.Endpoint)})
+	}
+	if spent(r) {
+		facts = append(facts, [2]string{"cost", costOf(r)}, [2]string{"tokens", count(r.Usage.Input) + " in, " + count(r.Usage.Output) + " out"})
+	}
+	times := fmt.Sprintf("%.0f ms", r.LatencyMS)
+	if r.TTFTMS > 0 {
+		times += fmt.Sprintf(", first token %.0f ms", r.TTFTMS)
+	}
+	return append(facts, [2]string{"time", times + fmt.Sprintf(", own overhead %.2f ms", r.OverheadMS)})
+}
+
+// spent reports whether a call used anything that has a price, known or not.
+func spent(r *model.Record) bool {
+	return r.Cost != (model.CostBreakdown{}) || r.Usage.Input.Known || r.Usage.Output.Known
+}
+
+func costOf(r *model.Record) string {
+	s := actualCost(&r.Cost)
+	if r.Cost.Unpriced && r.Cost.Total == 0 {
+		s = "unknown"
+	}
+	if estimated(r) {
+		s += fmt.Sprintf(" (estimated %s)", r.Estimated)
+	}
+	return s
+}
+
+// estimated reports whether the expected cost is known: no price leaves it 0.
+func estimated(r *model.Record) bool {
+	if r.Estimated != 0 || r.Plan == nil || len(r.Plan.Attempts) == 0 {
+		return r.Estimated != 0
+	}
+	return r.Plan.First().Estimate.Priced
+}
+
+// attempts prints what was tried. Only the whole call knows whether a price was
+// missing: unpriced.
+func (p *printer) attempts(list []model.Attempt, unpriced bool) {
 	if len(list) == 0 {
 		return
 	}
@@ -100,14 +153,27 @@ func (p *printer) attempts(list []model.Attempt) {
 		if at.Error != nil {
 			failure = cell{at.Error.Kind.String() + ": " + at.Error.Message, red}
 		}
-		step := string(at.Step)
+		step, status := string(at.Step), ""
+		if at.Status != 0 {
+			status = strconv.Itoa(at.Status)
+		}
 		if at.Retry > 0 {
 			step += " (retry)"
 		}
-		t.styled(cell{text: strconv.Itoa(i + 1)}, cell{text: string(at.Endpoint)}, cell{text: step}, cell{text: strconv.Itoa(at.Status)},
-			cell{text: millis(&at.StartMS)}, cell{text: millis(&at.LatencyMS)}, cell{text: at.Cost.String()}, failure)
+		t.styled(cell{text: strconv.Itoa(i + 1)}, cell{text: string(at.Endpoint)}, cell{text: step}, cell{text: status},
+			cell{text: millis(&at.StartMS)}, cell{text: millis(&at.LatencyMS)}, cell{text: attemptCost(&at, unpriced)}, failure)
 	}
 	t.flush()
+}
+
+func attemptCost(at *model.Attempt, unpriced bool) string {
+	switch used := at.Usage.Input.Known || at.Usage.Output.Known; {
+	case at.Cost == 0 && !used:
+		return ""
+	case at.Cost == 0 && unpriced:
+		return "unknown"
+	}
+	return at.Cost.String()
 }
 
 func count(c model.Count) string {
