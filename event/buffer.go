@@ -31,22 +31,13 @@ func (b *buffer) release() {
 	}
 }
 
-// queued is an outcome on its way to the Sink. Its buffers are released when
-// it is stored.
+// queued is an outcome that waits in memory. Its buffers are released when it
+// is stored.
 type queued struct {
 	call    Call
-	end     Position // of its frame; zero for an orphan
-	intent  Position // of its intent's frame; zero if there was none
+	intent  location // of its intent's frame; zero if there is none
 	started *buffer  // of its intent; nil if there was none, or if it is to be read back
 	ended   *buffer
-}
-
-func (q *queued) bytes() int {
-	n := len(q.ended.b)
-	if q.started != nil {
-		n += len(q.started.b)
-	}
-	return n
 }
 
 // fill points the documents of the call into the buffers.

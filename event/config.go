@@ -23,7 +23,6 @@ const (
 	DefaultBatchCalls   = 1000
 	DefaultBatchDelay   = time.Second
 	DefaultQueueCalls   = 4096
-	DefaultQueueBytes   = 16 << 20
 
 	minSegmentBytes = 4 << 10
 )
@@ -40,8 +39,7 @@ type Config struct {
 	MaxBytes     int64         // of all segment files; default 1 GiB. The last eighth is kept for outcomes
 	BatchCalls   int           // most calls in one batch, and the number that starts one at once; default 1,000
 	BatchDelay   time.Duration // longest wait for a batch to fill; default 1 s
-	QueueCalls   int           // outcomes held in memory; default 4,096
-	QueueBytes   int           // of their documents; default 16 MiB
+	QueueCalls   int           // outcomes held in memory where the spool cannot hold them; default 4,096
 
 	disk disk // of tests; default Dir in the file system
 }
@@ -85,7 +83,6 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"batch_calls", &c.BatchCalls, DefaultBatchCalls},
 		{"queue_calls", &c.QueueCalls, DefaultQueueCalls},
-		{"queue_bytes", &c.QueueBytes, DefaultQueueBytes},
 	} {
 		if *n.v == 0 {
 			*n.v = n.def

@@ -14,7 +14,7 @@ import (
 func (l *Log) Flush(ctx context.Context) error {
 	l.mu.Lock()
 	target, failures := l.tail, l.stats.SinkErrors
-	for l.stored.Less(target) || len(l.orphans) > 0 {
+	for l.stored.Less(target) || len(l.queue) > 0 {
 		if l.stats.SinkErrors > failures {
 			err := model.Errorf("event.Flush", model.KindUnavailable, "the store cannot be written: %s", l.stats.SinkError)
 			l.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 //
 //	segment: "CARTSEG1" | spool id (16) | segment number (8)
 //	frame:   magic (4) | header CRC (4) | payload CRC (4) | payload length (4) |
-//	         type (1), zero (7) | time (8, µs) | call id (16) | intent position (8+8) | payload
+//	         type (1), zero (3), intent size (4) | time (8, µs) | call id (16) | intent position (8+8) | payload
 //	payload: summary, record document, plan document; the first two behind their length as uvarint
 //
 // Both sums are CRC-32C. The header's is seeded with the segment number: a
@@ -39,9 +39,17 @@ type frame struct {
 	kind    frameType
 	at      int64 // µs since the epoch
 	id      model.CallID
-	intent  Position // of an outcome: where the intent of its call is; zero if it had none
+	intent  location // of an outcome: where the intent of its call is; zero if it had none
 	payload []byte
 }
+
+// location is where a whole frame is.
+type location struct {
+	Position
+	size int
+}
+
+func (l location) end() Position { return Position{l.Segment, l.Offset + int64(l.size)} }
 
 func (f *frame) time() time.Time { return time.UnixMicro(f.at).UTC() }
 
@@ -54,7 +62,8 @@ func (f *frame) seal(b []byte, segment uint64, payloadCRC uint32) {
 	copy(b, frameMagic)
 	le.PutUint32(b[8:], payloadCRC)
 	le.PutUint32(b[12:], uint32(len(b)-frameHeader))
-	le.PutUint64(b[16:], uint64(f.kind))
+	le.PutUint32(b[16:], uint32(f.kind))
+	le.PutUint32(b[20:], uint32(f.intent.size))
 	le.PutUint64(b[24:], uint64(f.at))
 	copy(b[32:], f.id[:])
 	le.PutUint64(b[48:], f.intent.Segment)
@@ -87,7 +96,7 @@ func readFrame(b []byte, segment uint64) (f frame, size int, ok bool) {
 	}
 	f = frame{
 		kind: frameType(b[16]), at: int64(le.Uint64(b[24:])), id: model.CallID(b[32:48]), payload: payload,
-		intent: Position{Segment: le.Uint64(b[48:]), Offset: int64(le.Uint64(b[56:]))},
+		intent: location{Position{Segment: le.Uint64(b[48:]), Offset: int64(le.Uint64(b[56:]))}, int(le.Uint32(b[20:]))},
 	}
 	return f, frameHeader + n, true
 }

@@ -16,13 +16,10 @@ type Log struct {
 	mu       sync.Mutex // guards what follows, and the order of frames
 	spool    *spool     // nil in memory
 	pending  map[model.CallID]pendingCall
-	retained int       // bytes of payloads kept in pending
-	queue    []*queued // outcomes on their way to the Sink, in the order of their frames
-	queued   int       // bytes in queue
-	orphans  []*queued // outcomes that have no frame because the spool failed
-	lagging  bool      // later outcomes are in the spool only; the queue takes no more until Run has read them
-	tail     Position  // end of the last outcome
-	stored   Position  // end of the last outcome in the Sink
+	fresh    int       // outcomes in the spool since Run last looked
+	queue    []*queued // outcomes that the spool does not hold
+	tail     Position  // end of the last outcome; in memory a count
+	stored   Position  // end of the last outcome in the Sink; likewise
 	seen     Position  // tail when Open returned: what the foreign segments are needed for
 	first    uint64    // number of the first segment of this process
 	stats    Stats
@@ -34,22 +31,17 @@ type Log struct {
 		sync.Mutex
 		Position
 	}
-	work chan struct{} // something is in the queue
+	work chan struct{} // there is something to move
 	now  chan struct{} // do not wait for more
 	subs subscribers
 }
 
 // pendingCall is an intent without an outcome.
 type pendingCall struct {
-	pos     Position // of its frame; in memory zero
-	at      int64    // µs
-	size    int64    // of its frame
-	payload *buffer  // nil: to be read back
+	location         // of its frame; zero in memory
+	at       int64   // µs
+	payload  *buffer // in memory; nil with a spool
 }
-
-// retainBytes bounds the payloads of pending intents that are kept in memory;
-// those of more calls in flight are read back from the spool.
-const retainBytes = 4 << 20
 
 // Open opens the spool, recovers what a former process left, and closes its
 // interrupted calls as failed. Errors: KindConflict when another process has
@@ -81,29 +73,29 @@ func Open(c Config) (*Log, error) {
 // everything known so far, and is not kept. Errors: KindUnavailable when it
 // cannot be recorded; the call should then not start.
 func (l *Log) Intent(rec *model.Record) error {
-	s := Summarize(rec)
-	buf, sum := encode(&s, rec, true)
+	sum := Summarize(rec)
+	buf, crc := encode(&sum, rec, true)
 	f := frame{kind: frameIntent, id: rec.ID}
 
 	l.mu.Lock()
-	pos, _, err := l.append(&f, buf.b, sum, l.cfg.MaxBytes-l.cfg.MaxBytes/8)
-	if err != nil {
+	at, err := l.append(&f, buf.b, crc, l.cfg.MaxBytes-l.cfg.MaxBytes/8)
+	if err == nil {
+		l.stats.Intents++
+		p := pendingCall{location: at, at: f.at}
+		if l.spool == nil {
+			p.payload = buf
+		}
+		l.pending[rec.ID] = p
+	} else {
 		l.stats.Refused++
-		l.mu.Unlock()
-		buf.release()
-		return unrecorded("event.Intent", "the call cannot be recorded and was not started", err)
 	}
-	l.stats.Intents++
-	p := pendingCall{pos: pos, at: f.at, size: int64(len(buf.b))}
-	if l.spool == nil || l.retained+len(buf.b) <= retainBytes {
-		p.payload = buf
-		l.retained += len(buf.b)
-	}
-	l.pending[rec.ID] = p
 	l.mu.Unlock()
 
-	if p.payload == nil {
+	if l.spool != nil || err != nil {
 		buf.release()
+	}
+	if err != nil {
+		return unrecorded("event.Intent", "the call cannot be recorded and was not started", err)
 	}
 	if l.subs.any() {
 		l.subs.publish(planned(f.time(), rec))
@@ -112,10 +104,11 @@ func (l *Log) Intent(rec *model.Record) error {
 }
 
 // Outcome records how a call ended and publishes its terminal events. Live
-// subscribers may keep rec: it must not be changed afterwards. A record in StatePlanned is a
-// decision without a call; a call refused before its first attempt has an
-// outcome and no intent. Call it once per call. Errors: KindUnavailable when
-// the record is not durable (see Stats.Undurable and Stats.Lost).
+// subscribers may keep rec: it must not be changed afterwards. A record in
+// StatePlanned is a decision without a call; a call refused before its first
+// attempt has an outcome and no intent. Call it once per call. Errors:
+// KindUnavailable when the record is not durable (see Stats.Undurable and
+// Stats.Lost).
 func (l *Log) Outcome(rec *model.Record) error {
 	switch rec.State {
 	case model.StatePlanned, model.StateCompleted, model.StateFailed:
@@ -124,43 +117,32 @@ func (l *Log) Outcome(rec *model.Record) error {
 	}
 	l.mu.Lock()
 	intent, had := l.pending[rec.ID]
-	if had {
-		delete(l.pending, rec.ID)
-		if intent.payload != nil {
-			l.retained -= len(intent.payload.b)
-		}
-	}
+	delete(l.pending, rec.ID)
 	l.mu.Unlock()
 
-	q := &queued{intent: intent.pos, started: intent.payload}
-	q.call.Summary = Summarize(rec)
-	var sum uint32
-	q.ended, sum = encode(&q.call.Summary, rec, !had)
-	f := frame{kind: frameOutcome, id: rec.ID, intent: intent.pos}
+	call := Call{Summary: Summarize(rec), Record: rec}
 	if had {
-		q.call.Started = time.UnixMicro(intent.at).UTC()
+		call.Started = time.UnixMicro(intent.at).UTC()
 	}
+	buf, crc := encode(&call.Summary, rec, !had)
+	f := frame{kind: frameOutcome, id: rec.ID, intent: intent.location}
 
 	l.mu.Lock()
-	_, end, err := l.append(&f, q.ended.b, sum, l.cfg.MaxBytes)
-	if l.closed {
-		err = os.ErrClosed
-	}
+	at, err := l.append(&f, buf.b, crc, l.cfg.MaxBytes)
+	call.Ended = f.time()
+	inMemory := err != nil || l.spool == nil
 	if err == nil {
 		l.stats.Outcomes++
-		q.end, l.tail = end, end
+		l.tail = at.end()
+		l.announce()
 	}
-	if f.at == 0 {
-		f.at = l.cfg.Clock().UnixMicro()
+	if inMemory && !l.enqueue(call, intent, buf, err) && had {
+		l.pending[rec.ID] = intent // the next Open closes it
 	}
-	q.call.Ended = f.time()
-	q.fill()
-	call := Call{Summary: q.call.Summary, Started: q.call.Started, Ended: q.call.Ended, Record: rec}
-	kept := l.enqueue(q, err)
 	l.mu.Unlock()
 
-	if !kept {
-		q.release()
+	if !inMemory {
+		buf.release()
 	}
 	if l.subs.any() {
 		if had {
@@ -173,59 +155,73 @@ func (l *Log) Outcome(rec *model.Record) error {
 		return unrecorded("event.Outcome", "the outcome of the call is not durable", err)
 	}
 	if l.spool != nil && l.cfg.Sync == SyncBatch {
-		return l.waitSync(end)
+		return l.waitSync(at.end())
 	}
 	return nil
 }
 
-// append writes a frame in mu. In memory there is nothing to write, and the
-// position is a plain count.
-func (l *Log) append(f *frame, b []byte, sum uint32, max int64) (start, end Position, err error) {
+// append writes a frame in mu and sets its time. In memory there is nothing to
+// write, and the location is a plain count.
+func (l *Log) append(f *frame, b []byte, sum uint32, max int64) (at location, err error) {
 	now := l.cfg.Clock().UnixMicro()
-	if l.spool == nil {
+	switch {
+	case l.closed:
+		err = os.ErrClosed
+	case l.spool != nil:
+		at, err = l.spool.append(f, b, sum, now, max)
+		l.noteSpool(err)
+	case f.kind == frameOutcome && len(l.queue) >= l.cfg.QueueCalls:
+		err = errSpoolFull
+	case f.kind == frameOutcome:
+		at = location{l.tail, 1}
+	}
+	if f.at == 0 {
 		f.at = now
-		if f.kind == frameOutcome && len(l.queue) >= l.cfg.QueueCalls {
-			return start, end, errSpoolFull
-		}
-		return start, Position{1, l.tail.Offset + 1}, nil
 	}
-	start, end, err = l.spool.append(f, b, sum, now, max)
-	if broken := err != nil && model.KindOf(err) != model.KindInvalid; broken != l.broken {
-		l.broken = broken
-		if broken {
-			l.cfg.Logger.Error("the event spool cannot be written; new calls are refused", "dir", l.cfg.Dir, "err", err)
-		} else {
-			l.cfg.Logger.Info("the event spool can be written again", "dir", l.cfg.Dir)
-		}
-	}
-	return start, end, err
+	return at, err
 }
 
-// enqueue hands an outcome to Run, in mu; appendErr says why it has no frame.
-// It reports whether the queue keeps it.
-func (l *Log) enqueue(q *queued, appendErr error) bool {
-	switch {
-	case appendErr != nil:
-		if l.closed || l.spool == nil || len(l.orphans) >= l.cfg.QueueCalls {
+// noteSpool says once that the spool fails, and once that it works again.
+func (l *Log) noteSpool(err error) {
+	broken := err != nil && model.KindOf(err) != model.KindInvalid
+	if broken == l.broken {
+		return
+	}
+	l.broken = broken
+	if broken {
+		l.cfg.Logger.Error("the event spool cannot be written; new calls are refused", "dir", l.cfg.Dir, "err", err)
+	} else {
+		l.cfg.Logger.Info("the event spool can be written again", "dir", l.cfg.Dir)
+	}
+}
+
+// announce wakes Run, in mu: at the first outcome, and at a batchful.
+func (l *Log) announce() {
+	l.fresh++
+	signal(l.work)
+	if l.fresh >= l.cfg.BatchCalls {
+		signal(l.now)
+	}
+}
+
+// enqueue keeps an outcome in memory, in mu, because there is no spool or, if
+// err is not nil, because the spool could not take it. It reports false when
+// memory is full too.
+func (l *Log) enqueue(c Call, intent pendingCall, buf *buffer, err error) bool {
+	if err != nil {
+		if l.closed || l.spool == nil || len(l.queue) >= l.cfg.QueueCalls {
 			l.stats.Lost++
-			l.cfg.Logger.Error("an outcome is lost: neither spool nor memory can hold it", "call", q.call.ID, "err", appendErr)
+			l.cfg.Logger.Error("an outcome is lost: neither spool nor memory can hold it", "call", c.ID, "err", err)
+			buf.release()
 			return false
 		}
 		l.stats.Undurable++
-		l.orphans = append(l.orphans, q)
-	case l.lagging:
-		return false
-	case l.spool != nil && (len(l.queue) >= l.cfg.QueueCalls || len(l.queue) > 0 && l.queued+q.bytes() > l.cfg.QueueBytes):
-		l.lagging = true // Run reads it back from the spool
-		return false
-	default:
-		l.queue = append(l.queue, q)
-		l.queued += q.bytes()
+		l.announce()
 	}
-	signal(l.work)
-	if len(l.queue) >= l.cfg.BatchCalls {
-		signal(l.now)
-	}
+	q := &queued{call: c, intent: intent.location, started: intent.payload, ended: buf}
+	q.call.Record = nil
+	q.fill()
+	l.queue = append(l.queue, q)
 	return true
 }
 

@@ -11,7 +11,7 @@ func (l *Log) Pending(id model.CallID) (*model.Record, bool) {
 	if !ok {
 		return nil, false
 	}
-	payload, err := l.intentPayload(p.pos, p.payload)
+	payload, err := l.intentPayload(p)
 	if err != nil {
 		return nil, false
 	}
@@ -23,15 +23,15 @@ func (l *Log) Pending(id model.CallID) (*model.Record, bool) {
 	return rec, err == nil
 }
 
-// intentPayload returns the payload of an intent from memory or the spool.
-func (l *Log) intentPayload(pos Position, kept *buffer) ([]byte, error) {
-	if kept != nil {
-		return kept.payload(), nil
+// intentPayload returns the payload of an intent from memory or the spool, in mu.
+func (l *Log) intentPayload(p pendingCall) ([]byte, error) {
+	if p.payload != nil {
+		return p.payload.payload(), nil
 	}
-	g := l.spool.segment(pos.Segment)
+	g := l.spool.segment(p.Segment)
 	if g == nil {
 		return nil, errDamaged
 	}
-	f, err := g.read(pos)
+	f, err := g.read(p.location, nil)
 	return f.payload, err
 }

@@ -61,7 +61,7 @@ func TestAReaderFindsEveryFrameAroundDamage(t *testing.T) {
 				junk = f[:len(f)-1] // what follows is not the zero
 			}
 			f := frame{
-				kind: frameOutcome, at: rapid.Int64().Draw(t, "at"), id: model.NewCallID(), intent: Position{1, 2},
+				kind: frameOutcome, at: rapid.Int64().Draw(t, "at"), id: model.NewCallID(), intent: location{Position{1, 2}, 3},
 				payload: rapid.SliceOfN(rapid.Byte(), 0, 3*readWindow/2).Draw(t, "payload"),
 			}
 			if rapid.Bool().Draw(t, "large") {

@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -19,16 +20,17 @@ const (
 type ingester struct {
 	*Log
 	located bool     // the Sink told us where it stands
-	next    Position // where to read the spool when lagging
+	next    Position // where to read on
+	arena   []byte   // documents of one batch
+	window  []byte   // of the reader
 }
 
 // batch is what one Ingest takes, and what to do when it is stored.
 type batch struct {
 	calls   []Call
-	items   []*queued // from the queue or the orphans
-	orphans bool
-	end     Position   // behind the last outcome; zero for orphans
-	intents []Position // of calls read back
+	intents []location // of the calls; zero for those that had none
+	items   []*queued  // of the calls, if they come from memory
+	end     Position   // of the spool behind the batch; in memory behind its last call; zero: stays
 }
 
 // Run moves outcomes to the Sink until ctx is done, then moves what is left,
@@ -164,18 +166,9 @@ func (in *ingester) settle(b *batch) {
 	in.mu.Lock()
 	in.stats.Stored += uint64(len(b.calls))
 	in.stats.Batches++
-	n := len(b.items)
-	if b.orphans {
-		in.orphans = append(in.orphans[:0:0], in.orphans[n:]...)
-	} else if n > 0 {
-		in.queue = append(in.queue[:0:0], in.queue[n:]...)
-		for _, q := range b.items {
-			in.queued -= q.bytes()
-			in.unref(q.intent)
-		}
-	}
-	for _, pos := range b.intents {
-		in.unref(pos)
+	in.queue = slices.Delete(in.queue, 0, len(b.items))
+	for _, at := range b.intents {
+		in.unref(at)
 	}
 	if in.stored.Less(b.end) {
 		in.stored, in.next = b.end, b.end
@@ -190,8 +183,8 @@ func (in *ingester) settle(b *batch) {
 }
 
 // unref notes, in mu, that the outcome of an intent is stored.
-func (l *Log) unref(intent Position) {
-	if l.spool == nil {
+func (l *Log) unref(intent location) {
+	if l.spool == nil || intent == (location{}) {
 		return
 	}
 	if g := l.spool.segment(intent.Segment); g != nil {

@@ -2,10 +2,10 @@ package event
 
 import (
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -46,6 +46,23 @@ func (s *spool) bytes() (n int64) {
 	return n
 }
 
+// behind returns the number of bytes between two positions.
+func (s *spool) behind(from, to Position) (n int64) {
+	for _, g := range s.segments {
+		begin, end := int64(0), g.size
+		if g.number == from.Segment {
+			begin = from.Offset
+		}
+		if g.number == to.Segment {
+			end = to.Offset
+		}
+		if g.number >= from.Segment && g.number <= to.Segment {
+			n += max(end-begin, 0)
+		}
+	}
+	return n
+}
+
 // segment finds a segment by number; nil when it is gone.
 func (s *spool) segment(number uint64) *segment {
 	for _, g := range s.segments {
@@ -59,7 +76,7 @@ func (s *spool) segment(number uint64) *segment {
 // openSpool opens the segments in d and shows every frame in them to visit, in
 // order; the payload is valid during visit only. It returns the number of
 // damaged bytes that were skipped. begin must follow before append.
-func openSpool(d disk, limit int64, sync bool, visit func(f *frame, start, end Position)) (*spool, int64, error) {
+func openSpool(d disk, limit int64, sync bool, visit func(f *frame, at location)) (*spool, int64, error) {
 	s := &spool{disk: d, limit: limit, sync: sync}
 	numbers, err := segmentNumbers(d)
 	if err != nil {
@@ -84,7 +101,7 @@ func openSpool(d disk, limit int64, sync bool, visit func(f *frame, start, end P
 	return s, skipped, nil
 }
 
-func (s *spool) scan(number uint64, visit func(f *frame, start, end Position)) (*segment, int64, error) {
+func (s *spool) scan(number uint64, visit func(f *frame, at location)) (*segment, int64, error) {
 	size, err := s.disk.Size(segmentName(number))
 	if err != nil {
 		return nil, 0, err
@@ -111,11 +128,11 @@ func (s *spool) scan(number uint64, visit func(f *frame, start, end Position)) (
 		}
 		g.size = end
 		s.lastAt = max(s.lastAt, fr.at)
-		at := Position{number, end}
+		at := location{Position{number, start}, int(end - start)}
 		if fr.kind == frameOutcome {
-			g.last = at
+			g.last = at.end()
 		}
-		visit(&fr, Position{number, start}, at)
+		visit(&fr, at)
 	}
 }
 
@@ -160,17 +177,17 @@ func (s *spool) begin() error {
 // sum is given. It sets f.at to now, or just behind the newest frame, unless it
 // is set. A frame that would take the spool over max bytes is refused. After an
 // error nothing was appended, and the next frame takes the same place.
-func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (start, end Position, err error) {
+func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (at location, err error) {
 	if len(b)-frameHeader > maxPayload {
-		return start, end, model.Invalidf("event.append", "record", "has %d bytes, at most %d are kept", len(b)-frameHeader, maxPayload)
+		return at, model.Invalidf("event.append", "record", "has %d bytes, at most %d are kept", len(b)-frameHeader, maxPayload)
 	}
 	if s.bytes()+int64(len(b)) > max {
-		return start, end, errSpoolFull
+		return at, errSpoolFull
 	}
 	g := s.active()
 	if g.size > segmentHeader && g.size+int64(len(b)) > s.limit {
 		if err := s.begin(); err != nil {
-			return start, end, err
+			return at, err
 		}
 		g = s.active()
 	}
@@ -181,31 +198,29 @@ func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (start, e
 	}
 	f.seal(b, g.number, sum)
 	if _, err := g.file.WriteAt(b, g.size); err != nil {
-		return start, end, err
+		return at, err
 	}
 	if f.at > s.lastAt {
 		s.lastAt = f.at
 	}
-	start = Position{g.number, g.size}
+	at = location{Position{g.number, g.size}, len(b)}
 	g.size += int64(len(b))
-	end = Position{g.number, g.size}
 	switch f.kind {
 	case frameIntent:
 		g.refs++
 	case frameOutcome:
-		g.last = end
+		g.last = at.end()
 	}
-	return start, end, nil
+	return at, nil
 }
 
-// read returns the frame at p, in memory of its own.
-func (g *segment) read(p Position) (frame, error) {
-	var head [frameHeader]byte
-	if _, err := g.file.ReadAt(head[:], p.Offset); err != nil {
-		return frame{}, err
+// read reads the frame at a location into b, which is grown where it is too small.
+func (g *segment) read(at location, b []byte) (frame, error) {
+	if at.size < frameHeader || at.size > frameHeader+maxPayload {
+		return frame{}, errDamaged
 	}
-	b := make([]byte, frameHeader+min(int64(binary.LittleEndian.Uint32(head[12:])), maxPayload))
-	if _, err := g.file.ReadAt(b, p.Offset); err != nil {
+	b = slices.Grow(b[:0], at.size)[:at.size]
+	if _, err := g.file.ReadAt(b, at.Offset); err != nil {
 		return frame{}, err
 	}
 	f, _, ok := readFrame(b, g.number)

@@ -15,8 +15,8 @@ type Stats struct {
 	Corrupt     uint64 // bytes of the spool that were damaged and skipped
 	Missed      uint64 // events that slow subscribers did not get
 	Pending     int    // calls with an intent and no outcome yet
-	Queued      int    // outcomes in memory, not yet in the Sink
-	Lagging     bool   // more outcomes wait in the spool than the queue holds
+	Queued      int    // outcomes in memory that the spool does not hold
+	Backlog     int64  // bytes of the spool behind what is in the Sink
 	SpoolBytes  int64  // of all segments
 	Segments    int
 	Subscribers int
@@ -28,9 +28,10 @@ func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stats
-	s.Pending, s.Queued, s.Lagging = len(l.pending), len(l.queue)+len(l.orphans), l.lagging
+	s.Pending, s.Queued = len(l.pending), len(l.queue)
 	if l.spool != nil {
 		s.SpoolBytes, s.Segments = l.spool.bytes(), len(l.spool.segments)
+		s.Backlog = l.spool.behind(l.stored, l.tail)
 	}
 	s.Missed, s.Subscribers = l.subs.stats()
 	return s

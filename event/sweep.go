@@ -33,30 +33,30 @@ func (l *Log) sweep() {
 func (l *Log) carry(g *segment) {
 	var live int64
 	for _, p := range l.pending {
-		if p.pos.Segment == g.number {
-			live += p.size
+		if p.Segment == g.number {
+			live += int64(p.size)
 		}
 	}
 	if live > g.size/2 {
 		return
 	}
 	for id, p := range l.pending {
-		if p.pos.Segment != g.number {
+		if p.Segment != g.number {
 			continue
 		}
-		payload, err := l.intentPayload(p.pos, p.payload)
+		payload, err := l.intentPayload(p)
 		if err != nil {
 			l.cfg.Logger.Error("the intent of a call under way cannot be carried forward", "call", id, "err", err)
 			continue
 		}
 		b := append(make([]byte, frameHeader, frameHeader+len(payload)), payload...)
 		f := frame{kind: frameIntent, id: id, at: p.at}
-		pos, _, err := l.append(&f, b, payloadSum(payload), l.cfg.MaxBytes)
+		at, err := l.append(&f, b, payloadSum(payload), l.cfg.MaxBytes)
 		if err != nil {
 			return
 		}
 		g.refs--
-		p.pos = pos
+		p.location = at
 		l.pending[id] = p
 	}
 }

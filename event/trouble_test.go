@@ -248,7 +248,6 @@ func TestConfigIsChecked(t *testing.T) {
 		"batch_calls":   {Sink: newSink(), BatchCalls: -1},
 		"batch_delay":   {Sink: newSink(), BatchDelay: -1},
 		"queue_calls":   {Sink: newSink(), QueueCalls: -1},
-		"queue_bytes":   {Sink: newSink(), QueueBytes: -1},
 	} {
 		_, err := Open(c)
 		var e *model.Error
