@@ -43,6 +43,8 @@ func (q *quirks) of(ep *model.Endpoint) quirk {
 	return 0
 }
 
+// keep remembers what made the server take a call. What did not help is not
+// kept: one caller's odd request must not change what is sent for others.
 func (q *quirks) keep(ep *model.Endpoint, known quirk) {
 	q.m.Store(quirkKey{ep.BaseURL, ep.Upstream}, known)
 	q.any.Store(true)
@@ -55,34 +57,72 @@ var refusals = []string{
 	"unsupported parameter", "not supported", "does not support", "additional properties",
 }
 
-// learn returns known and what the error adds to it.
-func learn(known quirk, call *model.Call, err error) quirk {
+// learn returns known and what the error adds to it: a member that the error
+// names and that was really sent.
+func (c *Client) learn(known quirk, call *model.Call, err error) quirk {
 	e := model.AsError(err)
-	if e.Kind != model.KindInvalid || e.Status == 0 {
+	if e.Kind != model.KindInvalid || e.Status == 0 || !refuses(e) {
 		return known
 	}
-	said := strings.ToLower(e.Param + " " + e.Message)
-	refused := false
-	for _, r := range refusals {
-		refused = refused || strings.Contains(said, r)
-	}
-	if !refused {
-		return known
-	}
-	_, ownOptions := call.Body.Get(keyStreamOptions)
 	_, maxTokens := call.Body.Get(keyMaxTokens)
 	_, maxCompletion := call.Body.Get(keyMaxCompletion)
 	switch {
-	case call.Stream && !ownOptions && strings.Contains(said, keyStreamOptions):
+	case c.addsStreamOptions(call, known) && names(e, keyStreamOptions):
 		return known | noStreamOptions
 	case known&(noMaxTokens|noMaxCompletion) != 0:
 		return known
-	case maxTokens && !maxCompletion && strings.Contains(said, keyMaxTokens):
+	case maxTokens && !maxCompletion && names(e, keyMaxTokens):
 		return known | noMaxTokens
-	case maxCompletion && !maxTokens && strings.Contains(said, keyMaxCompletion):
+	case maxCompletion && !maxTokens && names(e, keyMaxCompletion):
 		return known | noMaxCompletion
 	}
 	return known
+}
+
+func refuses(e *model.Error) bool {
+	said := strings.ToLower(e.Message)
+	for _, r := range refusals {
+		if strings.Contains(said, r) {
+			return true
+		}
+	}
+	return false
+}
+
+// names reports whether the error is about the member. Where it has a
+// parameter, that alone tells; otherwise the name must stand in the words as a
+// whole, not as a part of x_max_tokens or metadata.max_tokens.
+func names(e *model.Error, member string) bool {
+	if e.Param != "" {
+		return e.Param == member
+	}
+	for rest := e.Message; ; {
+		before, after, found := strings.Cut(rest, member)
+		if !found {
+			return false
+		}
+		rest = after
+		if before != "" && isNamePart(before[len(before)-1]) || after != "" && isNamePart(after[0]) && !endsSentence(after) {
+			continue
+		}
+		return true
+	}
+}
+
+func isNamePart(c byte) bool {
+	return c == '_' || c == '-' || c == '.' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+func endsSentence(after string) bool {
+	return after[0] == '.' && (len(after) == 1 || !isNamePart(after[1]))
+}
+
+// addsStreamOptions reports whether the body gets stream_options that the
+// caller did not send.
+func (c *Client) addsStreamOptions(call *model.Call, known quirk) bool {
+	_, own := call.Body.Get(keyStreamOptions)
+	return call.Stream && call.Surface != model.SurfaceEmbeddings && !own &&
+		!c.cfg.OmitStreamOptions && known&noStreamOptions == 0
 }
 
 // body is the caller's body with our members rewritten.
@@ -91,7 +131,7 @@ func (c *Client) body(ep *model.Endpoint, call *model.Call, known quirk) []byte 
 	edits := append(make([]jsonscan.Edit, 0, 4), jsonscan.Edit{Key: "model", Value: upstream.Quote(name[:0], ep.Upstream)})
 	if call.Stream && call.Surface != model.SurfaceEmbeddings {
 		own, ok := call.Body.Get(keyStreamOptions)
-		if ok || (!c.cfg.OmitStreamOptions && known&noStreamOptions == 0) {
+		if ok || c.addsStreamOptions(call, known) {
 			edits = append(edits, jsonscan.Edit{Key: keyStreamOptions, Value: withUsage(own)})
 		}
 	}

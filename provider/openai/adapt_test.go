@@ -140,6 +140,41 @@ func TestRefusalsThatStand(t *testing.T) {
 	}
 }
 
+// TestOddRequestsTeachNothing: what one caller's odd request runs into does not
+// change what is sent for the others.
+func TestOddRequestsTeachNothing(t *testing.T) {
+	const (
+		plain     = `{"model":"auto","stream":true,"max_tokens":7}`
+		plainSent = `{"model":"up","stream":true,"max_tokens":7,"stream_options":{"include_usage":true}}`
+	)
+	for name, tt := range map[string]struct {
+		member, answer string
+		requests       int
+	}{
+		"longer name in param":      {"x_stream_options", `{"detail":[{"loc":["body","x_stream_options"],"msg":"Extra inputs are not permitted"}]}`, 1},
+		"longer name in words":      {"my_max_tokens", `{"error":{"message":"Unrecognized request argument supplied: my_max_tokens"}}`, 1},
+		"nested name":               {"a", `{"error":{"message":"unknown member a.max_tokens"}}`, 1},
+		"member under the name":     {"a", `{"error":{"message":"unknown member max_tokens.a"}}`, 1},
+		"another one is to blame":   {"a", `{"error":{"param":"a","message":"unknown member 'a', did you mean 'max_tokens'?"}}`, 1},
+		"leaving it out is no help": {"a", `{"error":{"message":"unknown member 'a', did you mean 'max_tokens'?"}}`, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPicky(t, 400, map[string]string{tt.member: tt.answer})
+			c, ep := newClient(t, openai.Config{}), &model.Endpoint{BaseURL: p.URL, Upstream: "up"}
+			odd := strings.Replace(plain, "{", `{"`+tt.member+`":1,`, 1)
+			if _, err := do(t, c, ep, odd); model.KindOf(err) != model.KindInvalid || len(p.bodies) != tt.requests {
+				t.Errorf("got %v after %d requests, want %s after %d", err, len(p.bodies), model.KindInvalid, tt.requests)
+			}
+			if _, err := do(t, c, ep, plain); err != nil {
+				t.Fatal(err)
+			}
+			if last := p.bodies[len(p.bodies)-1]; last != plainSent {
+				t.Errorf("then sent %s\nwant %s", last, plainSent)
+			}
+		})
+	}
+}
+
 // TestServerThatRefusesEverything must not be asked for ever.
 func TestServerThatRefusesEverything(t *testing.T) {
 	p := newPicky(t, 400, map[string]string{"model": `{"error":{"message":"stream_options, max_tokens, max_completion_tokens: extra inputs are not permitted"}}`})

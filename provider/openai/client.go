@@ -55,19 +55,23 @@ func (c *Client) Do(ctx context.Context, ep *model.Endpoint, call *model.Call) (
 	if !ok {
 		return nil, model.Errorf(op, model.KindInvalid, "an OpenAI-compatible server has no surface %q", call.Surface)
 	}
-	known := c.quirks.of(ep)
+	kept := c.quirks.of(ep)
+	known := kept
 	for {
 		reply, err := c.send.Post(ctx, ep, path, c.body(ep, call, known), call.Stream)
 		if err != nil {
-			learned := learn(known, call, err)
+			learned := c.learn(known, call, err)
 			if learned == known {
 				return nil, err
 			}
 			known = learned
-			c.quirks.keep(ep, known)
 			continue
 		}
-		return c.Answer(call, reply)
+		resp, err := c.Answer(call, reply)
+		if err == nil && known != kept {
+			c.quirks.keep(ep, known)
+		}
+		return resp, err
 	}
 }
 

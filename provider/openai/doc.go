@@ -11,8 +11,9 @@
 // Servers differ in three members that they refuse outright: stream_options,
 // max_tokens (OpenAI's reasoning models) and max_completion_tokens (older
 // servers). A refusal that names one of them is answered by sending the call
-// once more with it left out or renamed, and the client remembers this for the
-// server and model. A refused request costs nothing, so this stays one attempt.
+// once more with it left out or renamed; if that helps, the client remembers it
+// for the server and model. A refused request costs nothing, so this stays one
+// attempt.
 //
 // # Answers
 //
