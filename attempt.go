@@ -44,12 +44,18 @@ func (r *run) attempt(ctx context.Context, d route.Decision) (failure *model.Err
 			r.view.health[cand.Index].Done(r.now(), ticket, model.Outcome{Failed: true, Kind: model.KindInternal})
 		}
 	}()
-	failure = r.send(ctx, cand.Index)
-	if failure != nil && ctx.Err() != nil {
-		failure = interrupted(ctx, failure)
+	patient, done := r.patience(ctx, cand)
+	failure = r.send(patient, cand.Index)
+	if failure != nil {
+		failure = whose(ctx, patient, failure)
 	}
+	done()
 	finished = true
-	r.view.health[cand.Index].Done(r.now(), ticket, r.finish(row, start, cand, failure))
+	out := r.finish(row, start, cand, failure)
+	if ctx.Err() != nil { // the caller left or set a short deadline: that says nothing about the endpoint
+		out.Kind = model.KindCanceled
+	}
+	r.view.health[cand.Index].Done(r.now(), ticket, out)
 	return failure
 }
 
@@ -82,7 +88,7 @@ func (r *run) enter(ctx context.Context, g *gate.Gate, index int) *model.Error {
 
 // send makes the attempt. For a stream it returns when the stream has ended.
 func (r *run) send(ctx context.Context, index int) *model.Error {
-	r.relay = relay{out: r.relay.out[:0]}
+	r.relay = relay{out: r.relay.out[:0], waiting: r.relay.waiting}
 	r.resp = nil
 	ep := r.view.snap.Served[index].Endpoint
 	client := r.settings.Load().Providers[ep.Provider]
@@ -102,16 +108,19 @@ func (r *run) send(ctx context.Context, index int) *model.Error {
 	}
 	defer func() { _ = resp.Stream.Close() }() // the stream is over; what it ended with is known
 	trust := r.view.trusts[index]
-	r.relay.hold = !trust.live(r.view.health[index].View(before).InFlight)
+	alternative := len(r.rec.Attempts) < len(r.plan.Attempts)
+	r.relay.hold = alternative && !trust.live(r.view.health[index].View(before).InFlight)
 	failure := r.relay.run(r, resp.Stream)
-	trust.learn(failure)
+	if ctx.Err() == nil && !r.relay.first.IsZero() { // else it is our doing, or nothing that shows
+		trust.learn(failure)
+	}
 	return failure
 }
 
 // finish completes the attempt's row with what it used and cost, and returns
 // what the endpoint's health learns.
 func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate, failure *model.Error) model.Outcome {
-	latency := r.now().Sub(start)
+	latency := r.now().Sub(start) - r.relay.blocked
 	row.LatencyMS = millis(latency)
 	out := model.Outcome{Latency: latency}
 	if !r.relay.first.IsZero() { // only a stream shows when its first token came
@@ -126,8 +135,8 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 		row.Error = recorded(failure)
 		out.Failed, out.Kind, out.RetryAfter = true, failure.Kind, failure.RetryAfter
 	}
-	if r.resp != nil { // the upstream took the call: it bills what it produced
-		row.Usage = r.counted(cand, failure != nil)
+	var billed bool
+	if row.Usage, billed = r.used(cand, failure); billed {
 		bill := r.view.profiles[cand.Index].Price(row.Usage)
 		row.Cost = bill.Total
 		r.rec.Cost = cost.Sum(r.rec.Cost, bill)

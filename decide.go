@@ -3,6 +3,7 @@ package cartrita
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,10 +74,10 @@ func (ans *answer) choose(q *question, set *Settings, snap *registry.Snapshot) e
 		name = q.criteria.Model
 	}
 	if after, ok := strings.CutPrefix(name, AutoModel+":"); ok {
-		if strategy == "" {
-			strategy = after
+		if strategy != "" && strategy != after {
+			return model.Invalidf("cartrita.decide", "strategy", "is %q, but the model name %q asks for another; want one of the two", strategy, name)
 		}
-		name = AutoModel
+		name, strategy = AutoModel, after
 	}
 	var err error
 	if ans.in.Strategy, err = set.Strategies.Get(strategy); err != nil {
@@ -110,23 +111,50 @@ func (s *Service) countNearLimits(q *question, ans *answer) {
 	if q.text == nil || q.size.Images > 0 || q.size.PromptBytes+q.size.MaxOutput.Or(0) < ans.view.minContext {
 		return
 	}
-	text := ""
+	var counts []textCount
 	for i := range ans.in.Served {
-		served := &ans.in.Served[i]
-		limit := served.Context - q.size.MaxOutput.Or(0)
-		if served.Context == 0 || !s.cost.NeedsExact(ans.view.profiles[i], q.size, limit) {
+		p := ans.view.profiles[i]
+		limit := ans.in.Served[i].Context - q.size.MaxOutput.Or(0)
+		if ans.in.Served[i].Context == 0 || !ans.asked(int32(i)) || !s.cost.NeedsExact(p, q.size, limit) {
 			continue
 		}
-		if text == "" {
-			text = q.text()
-		}
-		if n, exact := s.cost.CountTokens(ans.view.profiles[i], text); exact {
+		var n int64
+		if n, counts = s.countOnce(counts, p, q); n >= 0 {
 			size := q.size
 			size.InputTokens = model.Known(n)
-			ans.in.Estimates[i] = s.cost.Estimate(ans.view.profiles[i], size)
+			ans.in.Estimates[i] = s.cost.Estimate(p, size)
 			ans.in.Estimates[i].Method = model.MethodCounted
 		}
 	}
+}
+
+// textCount is the size of the prompt by one tokenizer; −1 when it has none.
+type textCount struct {
+	by     *cost.Profile
+	tokens int64
+}
+
+// countOnce counts the prompt by the model's tokenizer, unless another model
+// with the same one did.
+func (s *Service) countOnce(known []textCount, p *cost.Profile, q *question) (int64, []textCount) {
+	for _, c := range known {
+		if cost.SameTokenizer(c.by, p) {
+			return c.tokens, known
+		}
+	}
+	c := textCount{by: p, tokens: -1}
+	if n, exact := s.cost.CountTokens(p, q.text()); exact {
+		c.tokens = n
+	}
+	return c.tokens, append(known, c)
+}
+
+// asked reports whether the endpoint may serve the call by its name.
+func (ans *answer) asked(i int32) bool {
+	if ans.in.Named == nil || slices.Contains(ans.in.Named, i) {
+		return true
+	}
+	return slices.ContainsFunc(ans.in.Chain, func(link []int32) bool { return slices.Contains(link, i) })
 }
 
 // release gives the decision's memory back. ans.in must not be used afterwards.

@@ -15,31 +15,38 @@ import (
 // trust). The events that end the stream are held back until the outcome is
 // recorded.
 type relay struct {
-	hold     bool        // the endpoint is on probation
-	out      []byte      // events held back
-	usage    model.Usage // latest report
-	report   []byte      // the event that only reports usage, if the caller wants it
-	done     []byte      // the closing event
-	outBytes int64       // of answer text
-	first    time.Time   // when the first content came; zero: none yet
+	hold     bool          // the endpoint is on probation
+	out      []byte        // events held back
+	usage    model.Usage   // latest report
+	report   []byte        // the event that only reports usage, if the caller wants it
+	done     []byte        // the closing event
+	outBytes int64         // of answer text
+	first    time.Time     // when the first content came; zero: none yet
+	blocked  time.Duration // spent on the caller, who may be slow
+	waiting  *time.Timer   // runs out when no content has come for too long; nil: no limit
 }
 
-// maxHeld bounds the bytes of a stream that is held back for probation; a
-// longer one is relayed from there on.
-const maxHeld = 1 << 20
+// maxHeld bounds the bytes of a stream that is held back. A longer one on
+// probation is relayed from there on; one that has no content by then is broken.
+const maxHeld = 256 << 10
 
 // run relays until the upstream's end. It returns nil after a proper end only.
 func (l *relay) run(r *run, st provider.Stream) *model.Error {
+	now := r.now()
 	for {
 		before := r.now()
+		l.blocked += before.Sub(now)
 		c, err := st.Next()
-		now := r.now()
+		now = r.now()
 		r.upstream += now.Sub(before)
 		if errors.Is(err, io.EOF) {
 			return l.ended(r)
 		}
 		if err != nil {
 			return model.AsError(err)
+		}
+		if l.first.IsZero() && len(l.out) > maxHeld {
+			return &model.Error{Op: "cartrita.relay", Kind: model.KindUpstream, Message: "the endpoint sent no content for too long"}
 		}
 		if err := l.take(r, c, now); err != nil {
 			return &model.Error{Op: "cartrita.relay", Kind: model.KindCanceled, Message: "the caller went away", Err: err}
@@ -65,13 +72,16 @@ func (l *relay) take(r *run, c provider.Chunk, now time.Time) error {
 	}
 	if c.Content && l.first.IsZero() {
 		l.first = now
+		if l.waiting != nil {
+			l.waiting.Stop()
+		}
 	}
 	switch {
 	case len(c.Data) == 0:
 		return nil
 	case r.started:
 		return r.w.Chunk(c.Data)
-	case l.first.IsZero(), l.hold && len(l.out)+len(c.Data) <= maxHeld:
+	case l.hold && len(l.out)+len(c.Data) <= maxHeld, l.first.IsZero():
 		l.out = append(l.out, c.Data...)
 		return nil
 	}

@@ -128,23 +128,41 @@ func promptText(call *model.Call) string {
 	return ""
 }
 
-// messagesText joins the texts of a messages array.
+// messagesText joins the texts of a messages array: contents that are strings,
+// and the text parts of the others.
 func messagesText(raw []byte) string {
 	var b strings.Builder
-	jsonscan.Each(raw, func(_, msg []byte) bool {
-		jsonscan.Each(msg, func(key, value []byte) bool {
-			if string(key) == `"content"` {
-				b.WriteString(stringsIn(value))
-				b.WriteByte('\n')
+	add := func(raw []byte) {
+		if raw[0] == '"' {
+			s, _ := jsonscan.Unquote(raw)
+			b.WriteString(s)
+			b.WriteByte('\n')
+		}
+	}
+	eachNamed(raw, "content", func(content []byte) {
+		add(content)
+		eachNamed(content, "text", add)
+	})
+	return b.String()
+}
+
+// eachNamed calls f for the member of that name of every object in an array.
+func eachNamed(array []byte, name string, f func(value []byte)) {
+	if array[0] != '[' {
+		return
+	}
+	jsonscan.Each(array, func(_, object []byte) bool {
+		jsonscan.Each(object, func(key, value []byte) bool {
+			if jsonscan.Key(key) == name {
+				f(value)
 			}
 			return true
 		})
 		return true
 	})
-	return b.String()
 }
 
-// stringsIn joins a string, or the strings anywhere below an array or object.
+// stringsIn joins a string, or the strings of an array.
 func stringsIn(raw []byte) string {
 	if raw[0] == '"' {
 		s, _ := jsonscan.Unquote(raw)

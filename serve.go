@@ -68,6 +68,7 @@ func newRun(s *Service, call *model.Call, w Writer) *run {
 			id: call.ID, name: call.Model, criteria: &call.Criteria, task: call.Task, needs: call.Needs,
 			size: cost.Request{
 				Task: call.Task, PromptBytes: call.PromptBytes, Images: call.Images, MaxOutput: call.MaxOutput,
+				Choices:     call.Choices,
 				InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
 			},
 			text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
@@ -101,9 +102,25 @@ func (r *run) refused(failure *model.Error) (*model.Record, error) {
 	if failure.Kind == model.KindNotFound || failure.Kind == model.KindInvalid {
 		return nil, failure
 	}
-	r.rec.Plan = r.plan
+	r.rec.Plan = r.refusal(failure)
 	r.settle(failure)
 	return r.rec, failure
+}
+
+// refusal is the plan of a call that nobody may serve: who was excluded by what.
+func (r *run) refusal(failure *model.Error) *model.Plan {
+	none, ok := failure.Details.(*route.NoCandidate)
+	if !ok {
+		return r.plan
+	}
+	p := &model.Plan{
+		Strategy: r.in.Strategy.Name, Weights: r.in.Strategy.Weights, Seed: r.in.Seed, Snapshot: r.in.Snapshot,
+		Considered: none.Considered, Candidates: []model.Candidate{}, Attempts: []model.PlannedAttempt{},
+	}
+	for _, e := range none.Excluded {
+		p.Excluded = append(p.Excluded, e.Exclusion)
+	}
+	return p
 }
 
 // attempts follows the plan until an attempt succeeds, content has reached the
@@ -122,12 +139,23 @@ func (r *run) attempts(ctx context.Context) *model.Error {
 		}
 		next = route.Next(&r.in, r.plan, r.rec.Attempts, failure)
 		if next.Action == route.Stop {
-			return failure
+			return r.blame(failure)
 		}
 		if !sleep(ctx, next.Wait) {
 			return interrupted(ctx, failure)
 		}
 	}
+}
+
+// blame says, in the failure of an upstream, whose it is.
+func (r *run) blame(failure *model.Error) *model.Error {
+	if !failure.Kind.EndpointFault() {
+		return failure
+	}
+	e := *failure
+	e.Message = fmt.Sprintf("%s (endpoint %s, the last of %d attempts)", recorded(failure).Message,
+		r.rec.Attempts[len(r.rec.Attempts)-1].Endpoint, len(r.rec.Attempts))
+	return &e
 }
 
 // interrupted is the failure of a call whose context ended.

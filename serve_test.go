@@ -2,9 +2,12 @@ package cartrita_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -166,6 +169,75 @@ func TestDeadlineEndsTheCall(t *testing.T) {
 	l.idle()
 }
 
+// TestAShortDeadlineSaysNothingAboutTheEndpoint: callers who give up at once
+// must not open the circuit for everybody.
+func TestAShortDeadlineSaysNothingAboutTheEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, script{"a": func(ctx context.Context, _ *model.Call) (*provider.Response, error) {
+			<-ctx.Done()
+			return nil, &model.Error{Kind: model.KindTimeout, Err: ctx.Err()}
+		}})
+		ms := int64(20)
+		for range 20 {
+			call := newCall(t, false)
+			call.Model = "m-a"
+			call.Criteria.Context.DeadlineMS = &ms
+			rec, err := l.Serve(t.Context(), call, &page{})
+			if model.KindOf(err) != model.KindTimeout {
+				t.Fatal(err)
+			}
+			if rec.Usage.Source != model.UsageCounted || rec.Cost.Input == 0 || rec.Cost.Unpriced {
+				t.Fatalf("the upstream was at work on the prompt: usage %+v, cost %+v", rec.Usage, rec.Cost)
+			}
+		}
+		if h := l.Endpoints()[0].Health; h.Circuit != model.CircuitClosed || h.ErrorRate != 0 {
+			t.Errorf("health after twenty impatient callers: %+v", h)
+		}
+		l.idle()
+	})
+}
+
+func TestABreakBeforeContentCostsNothing(t *testing.T) {
+	l := newLab(t, script{
+		"a": streams(&model.Error{Kind: model.KindUpstream, Message: "cut"}, role()),
+		"b": streams(nil, text("hi"), usage(10, 5), done()),
+	})
+	rec, err := l.Serve(t.Context(), newCall(t, true), &page{})
+	if err != nil || rec.Cost.Unpriced || rec.Cost.Total != 20_000 || rec.Attempts[0].Cost != 0 {
+		t.Errorf("%v, cost %+v, first attempt %+v", err, rec.Cost, rec.Attempts[0])
+	}
+}
+
+func TestAFloodWithoutContentIsABreak(t *testing.T) {
+	flood := func(ctx context.Context, _ *model.Call) (*provider.Response, error) {
+		chunks := make([]provider.Chunk, 1000)
+		for i := range chunks {
+			chunks[i] = provider.Chunk{Data: make([]byte, 1<<10)}
+		}
+		return &provider.Response{Status: 200, Stream: &tape{ctx: ctx, chunks: append(chunks, text("late"), done()), err: io.EOF}}, nil
+	}
+	l := newLab(t, script{"a": flood, "b": streams(nil, text("hi"), done())})
+	w := &page{}
+	rec, err := l.Serve(t.Context(), newCall(t, true), w)
+	if err != nil || rec.Endpoint != "lab/b" || strings.Contains(w.text, "late") {
+		t.Errorf("%v, answered by %s with %d bytes", err, rec.Endpoint, len(w.text))
+	}
+}
+
+func TestSeveralAnswersCostMore(t *testing.T) {
+	l := newLab(t, script{"a": answers("{}", counted)})
+	one, many := newCall(t, false), newCall(t, false)
+	many.Choices = 100
+	first, err := l.Serve(t.Context(), one, &page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := l.Serve(t.Context(), many, &page{})
+	if err != nil || second.Estimated < 20*first.Estimated {
+		t.Errorf("%v: one answer is estimated at %s, a hundred at %s", err, first.Estimated, second.Estimated)
+	}
+}
+
 func TestPanicHasOneTerminalEventAndGoesOn(t *testing.T) {
 	l := newLab(t, script{"a": func(context.Context, *model.Call) (*provider.Response, error) { panic("boom") }})
 	call := newCall(t, false)
@@ -260,8 +332,64 @@ func TestNoCandidateIsRecordedWithItsReasons(t *testing.T) {
 	if model.KindOf(err) != model.KindNoCandidate || rec == nil {
 		t.Fatalf("%v", err)
 	}
-	if got := l.stored(call.ID); got.State != model.StateFailed || got.Error.Kind != model.KindNoCandidate {
+	got := l.stored(call.ID)
+	if got.State != model.StateFailed || got.Error.Kind != model.KindNoCandidate || got.Plan == nil || len(got.Plan.Excluded) != 3 {
 		t.Errorf("stored %+v", got)
+	}
+	d, err := l.Decision(t.Context(), call.ID)
+	if err != nil || len(d.Excluded) != 3 || d.Excluded[0].Reason == "" || !strings.Contains(d.Explanation, "refused") {
+		t.Errorf("explained as %+v, %v", d, err)
+	}
+}
+
+// TestAHangingEndpointIsNotWaitedForWhileAnotherIsLeft: long before the
+// provider's own timeouts the next endpoint is asked; the last one is waited for.
+func TestAHangingEndpointIsNotWaitedForWhileAnotherIsLeft(t *testing.T) {
+	for _, stream := range []bool{false, true} {
+		t.Run(fmt.Sprintf("stream %v", stream), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hang := func(ctx context.Context, _ *model.Call) (*provider.Response, error) {
+					<-ctx.Done()
+					return nil, &model.Error{Kind: model.KindCanceled, Err: ctx.Err()}
+				}
+				answer := answers(`{"choices":[]}`, counted)
+				if stream {
+					answer = streams(nil, text("hi"), done())
+				}
+				l := newLab(t, script{"a": hang, "b": answer, "c": hang})
+				began := time.Now()
+				rec, err := l.Serve(t.Context(), newCall(t, stream), &page{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took < 10*time.Second || took > 4*time.Minute {
+					t.Errorf("the answer came after %v", took)
+				}
+				first := rec.Attempts[0]
+				if rec.Endpoint != "lab/b" || first.Error == nil || first.Error.Kind != model.KindTimeout {
+					t.Errorf("answered by %s after %+v", rec.Endpoint, first.Error)
+				}
+				l.idle()
+			})
+		})
+	}
+}
+
+func TestStrategyIsNamedOnce(t *testing.T) {
+	l := newLab(t, script{})
+	_, err := l.Select(t.Context(), model.Criteria{Model: "auto:speed-first", Strategy: "balanced"})
+	if e := model.AsError(err); e == nil || e.Kind != model.KindInvalid || e.Param != "strategy" {
+		t.Errorf("two strategies: %v", err)
+	}
+}
+
+func TestReadyNeedsAnEndpointWithCredentials(t *testing.T) {
+	if err := newLab(t, script{}).Ready(t.Context()); err != nil {
+		t.Errorf("three endpoints: %v", err)
+	}
+	bare := newLab(t, script{}, func(e *model.Endpoint) { e.Ready = false })
+	if err := bare.Ready(t.Context()); model.KindOf(err) != model.KindUnavailable {
+		t.Errorf("no credentials: %v", err)
 	}
 }
 

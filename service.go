@@ -161,5 +161,21 @@ func (s *Service) Decision(ctx context.Context, id model.CallID) (*Decision, err
 		d.Explanation = route.Explain(rec.Plan)
 		d.Excluded = worded(rec.Plan.Excluded)
 	}
+	if rec.Error != nil && (rec.Plan == nil || len(rec.Plan.Attempts) == 0) {
+		d.Explanation = "The call was refused: " + rec.Error.Message + "."
+	}
 	return d, nil
+}
+
+// Ready reports whether calls can be served: nil when at least one endpoint
+// has what it needs to be called, else KindUnavailable.
+func (s *Service) Ready(context.Context) error {
+	snap := s.registry.Snapshot()
+	for i := range snap.Served {
+		if snap.Served[i].Ready {
+			return nil
+		}
+	}
+	return model.Errorf("cartrita.Ready", model.KindUnavailable,
+		"none of the %d configured endpoints has its credentials; calls cannot be served", len(snap.Served))
 }

@@ -37,30 +37,34 @@ func (r *run) settle(failure *model.Error) {
 	}
 }
 
-// counted returns the usage of an attempt that the upstream took. Counts that
-// the upstream did not report are estimated and marked as counted; a failed
-// attempt that produced nothing and reported nothing is not billed.
-func (r *run) counted(cand *model.Candidate, failed bool) model.Usage {
-	u := r.relay.usage
-	outBytes := r.relay.outBytes
-	if u.Input.Known && u.Output.Known && !failed {
-		return u
-	}
-	if r.resp.Body != nil && !u.Output.Known {
+// used returns what an attempt used, and whether it is billed:
+//
+//   - what the upstream reported, with the counts that it left out estimated
+//     and marked as counted;
+//   - of an attempt that broke, what had come by then, beside the prompt;
+//   - of one that we gave up (the caller left, a time limit passed) before
+//     anything came, the prompt: the upstream was at work on it;
+//   - nothing of one that the upstream refused, or broke before anything came.
+func (r *run) used(cand *model.Candidate, failure *model.Error) (_ model.Usage, billed bool) {
+	u, outBytes := r.relay.usage, r.relay.outBytes
+	gaveUp := failure != nil && failure.Status == 0 && (failure.Kind == model.KindCanceled || failure.Kind == model.KindTimeout)
+	switch {
+	case failure == nil && u.Input.Known && u.Output.Known:
+		return u, true
+	case failure != nil && outBytes == 0 && u.Source == "" && !gaveUp:
+		return model.Usage{}, false
+	case r.resp != nil && r.resp.Body != nil && !u.Output.Known:
 		outBytes = answerBytes(r.resp.Body)
-	}
-	if failed && outBytes == 0 && u.Source == "" {
-		return model.Usage{}
 	}
 	if !u.Input.Known {
 		u.Input, u.Source = model.Known(cand.Estimate.InputTokens), model.UsageCounted
 	}
 	// A stream that broke off reports, at best, what it had counted at its
 	// start: the text that came since is what was produced.
-	if n := r.cost.TokensOf(r.view.profiles[cand.Index], r.task, outBytes); !u.Output.Known || failed && u.Output.N < n {
+	if n := r.cost.TokensOf(r.view.profiles[cand.Index], r.task, outBytes); !u.Output.Known || failure != nil && u.Output.N < n {
 		u.Output, u.Source = model.Known(n), model.UsageCounted
 	}
-	return u
+	return u, true
 }
 
 // answerBytes is the length of the text in a whole answer.

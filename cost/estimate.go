@@ -72,6 +72,7 @@ func (p *Profile) estimate(l *law, q *Request) model.Estimate {
 	if !est.Priced {
 		return est
 	}
+	out = out.scale(float64(max(q.Choices, 1)))
 	pin, pout := r.prompt(f), r.generated(f)
 	if in.low == in.high && out.low == out.high && pin.low == pin.high && pout == r.output {
 		est.Expected = p.exact(in.mid, out.mid)

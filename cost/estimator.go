@@ -148,7 +148,8 @@ type Request struct {
 	Images       int         // image parts
 	InputTokens  model.Count // when counted or given by the caller; overrides PromptBytes and Images
 	OutputTokens model.Count // the caller's own expectation; overrides what was learned
-	MaxOutput    model.Count // tokens the caller allows
+	MaxOutput    model.Count // tokens the caller allows, per answer
+	Choices      int64       // answers asked for at once; 0 is 1
 }
 
 // Estimate predicts the cost of a call at one endpoint. Low ≤ Expected ≤ High

@@ -95,7 +95,7 @@ func (c *cell) observe(l *law, q *Request, u *model.Usage) {
 		c.write.observeShare(u.CacheWrite, in, l.decay)
 	}
 	if u.Output.Known {
-		out := float64(count(u.Output))
+		out := float64(count(u.Output)) / float64(max(q.Choices, 1))
 		c.output.observe(out, l.decay)
 		c.outputs = c.outputs*l.decay + 1
 		if out > 0 {

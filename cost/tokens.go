@@ -67,6 +67,10 @@ func (e *Estimator) CountTokens(p *Profile, text string) (n int64, exact bool) {
 	return e.TokensOf(p, model.TaskChat, int64(len(text))), false
 }
 
+// SameTokenizer reports whether two models count a text alike, so that it need
+// be counted once only.
+func SameTokenizer(a, b *Profile) bool { return a.encoding == b.encoding }
+
 // TokensOf predicts the tokens in so many bytes of text, of a prompt or an
 // answer, by the ratio learned for the model and task. It is how usage is
 // counted that an upstream did not report.

@@ -29,7 +29,7 @@ type request struct {
 // would read it where we do not.
 var owned = []string{
 	"model", "messages", "prompt", "input", "stream", "stream_options", "max_tokens", "max_completion_tokens",
-	"n", "tools", "functions", "response_format", "modalities", "user", "safety_identifier", "metadata", "cartrita",
+	"n", "best_of", "tools", "functions", "response_format", "modalities", "user", "safety_identifier", "metadata", "cartrita",
 }
 
 // parse reads a body. member is called for every member that the surfaces do
@@ -65,8 +65,10 @@ func (q *request) member(key string, v []byte, other func(q *request, key string
 		q.maxTokens[0], err = countValue(key, v)
 	case "max_completion_tokens":
 		q.maxTokens[1], err = countValue(key, v)
-	case "n":
-		_, err = countValue(key, v)
+	case "n", "best_of":
+		var n model.Count
+		n, err = countValue(key, v)
+		q.call.Choices = max(q.call.Choices, n.N)
 	case "user":
 		q.user, err = optionalString(key, v)
 	case "safety_identifier":

@@ -30,7 +30,8 @@ type Call struct {
 	Stream      bool
 	WantsUsage  bool       // the caller asked for usage in the stream
 	Needs       FeatureSet // features the request uses
-	MaxOutput   Count      // tokens the caller allows
+	MaxOutput   Count      // tokens the caller allows, per answer
+	Choices     int64      // answers asked for at once ("n"); 0 is 1
 	PromptBytes int64      // bytes of prompt text as received
 	Images      int        // image parts in the prompt
 	Criteria    Criteria   // wishes and limits of the caller

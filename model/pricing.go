@@ -107,7 +107,7 @@ type Estimate struct {
 	Low          Money          `json:"low_usd"`
 	High         Money          `json:"high_usd"`
 	InputTokens  int64          `json:"input_tokens"`
-	OutputTokens int64          `json:"output_tokens"`
+	OutputTokens int64          `json:"output_tokens"` // of one answer, where several are asked for
 	Method       EstimateMethod `json:"method"`
 	// Priced is false when the endpoint has no known price: the amounts are then 0 and mean nothing.
 	Priced bool `json:"priced"`

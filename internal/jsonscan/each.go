@@ -30,6 +30,16 @@ func Each(raw []byte, f func(key, value []byte) bool) {
 	}
 }
 
+// Key returns the decoded name of a raw key as Each gives it, as a view where
+// it has no escapes. Names must be compared decoded: "\u006dodel" is model.
+func Key(raw []byte) string {
+	name, err := keyString(raw)
+	if err != nil {
+		return "" // not a name that anybody looks for
+	}
+	return name
+}
+
 // skip returns the offset after the value at i of a text that was validated
 // before. It only looks for the ends of strings and containers, which is
 // several times faster than validating again.

@@ -44,12 +44,12 @@ func (s *Size) message(n int, msg []byte) (err error) {
 	}
 	role := false
 	jsonscan.Each(msg, func(key, value []byte) bool {
-		switch string(key) {
-		case `"role"`:
+		switch jsonscan.Key(key) {
+		case "role":
 			role = value[0] == '"'
-		case `"content"`:
+		case "content":
 			err = s.content(n, value)
-		case `"tool_calls"`, `"name"`, `"refusal"`, `"function_call"`, `"reasoning_content"`:
+		case "tool_calls", "name", "refusal", "function_call", "reasoning_content":
 			s.Bytes += textBytes(value)
 		}
 		return err == nil
@@ -86,15 +86,15 @@ func (s *Size) content(message int, raw []byte) (err error) {
 
 func (s *Size) part(raw []byte) {
 	jsonscan.Each(raw, func(key, value []byte) bool {
-		switch string(key) {
-		case `"text"`, `"refusal"`:
+		switch jsonscan.Key(key) {
+		case "text", "refusal":
 			s.Bytes += textBytes(value)
-		case `"image_url"`, `"image"`:
+		case "image_url", "image":
 			s.Images++
 			s.Needs |= model.Features(model.FeatureVision)
-		case `"input_audio"`:
+		case "input_audio":
 			s.Needs |= model.Features(model.FeatureAudioInput)
-		case `"file"`:
+		case "file":
 			s.Needs |= model.Features(model.FeatureFileInput)
 		}
 		return true

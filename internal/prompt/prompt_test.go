@@ -20,6 +20,8 @@ func TestMessages(t *testing.T) {
 		{"audio and file", `[{"role":"user","content":[{"type":"input_audio","input_audio":{}},{"type":"file","file":{}}]}]`,
 			Size{Needs: model.Features(model.FeatureAudioInput, model.FeatureFileInput)}, ""},
 		{"tool call without content", `[{"role":"assistant","content":null,"tool_calls":[{"id":"x"}]}]`, Size{Bytes: 12}, ""},
+		{"escaped keys", `[{"\u0072ole":"user","\u0063ontent":[{"image\u005furl":{}},{"te\u0078t":"abc"}]}]`,
+			Size{Bytes: 3, Images: 1, Needs: model.Features(model.FeatureVision)}, ""},
 		{"no array", `"hi"`, Size{}, "messages"},
 		{"empty", `[]`, Size{}, "messages"},
 		{"no object", `[{"role":"user","content":"a"},"b"]`, Size{}, "messages[1]"},
