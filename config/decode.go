@@ -131,10 +131,14 @@ func (d *decoder) structure(n *node, v reflect.Value, path string) {
 		at := join(path, f.name)
 		i, ok := index[f.name]
 		if !ok {
-			d.problems = append(d.problems, Problem{
+			unknown := Problem{
 				Source: d.source, Line: f.line, Column: f.column, Path: at,
 				Message: "unknown field" + suggest(f.name, names),
-			})
+			}
+			if near := nearest(f.name, names); near != "" {
+				unknown.meant = join(path, near)
+			}
+			d.problems = append(d.problems, unknown)
 			continue
 		}
 		d.decode(f.value, v.Field(i), at)

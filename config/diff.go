@@ -61,10 +61,7 @@ func Diff(from, to *Config) []Change {
 }
 
 func needsRestart(path string) bool {
-	return slices.ContainsFunc(startOnly, func(s string) bool {
-		rest, ok := strings.CutPrefix(path, s)
-		return ok && (rest == "" || rest[0] == '.')
-	})
+	return slices.ContainsFunc(startOnly, func(s string) bool { return inside(path, s) })
 }
 
 // flatten returns every value of c as JSON by its path.

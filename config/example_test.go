@@ -28,7 +28,9 @@ func ExampleProblems() {
 	for _, p := range config.Problems(err) {
 		fmt.Println(p)
 	}
-	// Output: cartrita.yaml:2:3: router.max_atempts: unknown field; did you mean max_attempts?
+	// Output:
+	// cartrita.yaml:2:3: router.max_atempts: unknown field; did you mean max_attempts?
+	// cartrita.yaml:3:7: log.level: "loud": want debug, info, warn or error
 }
 
 func ExampleDiff() {

@@ -73,6 +73,7 @@ func Parse(name string, data []byte) (*Loaded, error) {
 func build(o Options, data []byte) (*Loaded, error) {
 	l := &Loaded{Config: Default(), File: o.File, Overrides: map[string]string{}, data: data}
 	root, problems := parseDocument(o.File, data)
+	broken := root == nil && len(problems) > 0
 	if root != nil {
 		l.root = root
 		d := decoder{source: o.File}
@@ -87,9 +88,15 @@ func build(o Options, data []byte) (*Loaded, error) {
 	}
 	l.normalise()
 	v := validator{c: &l.Config}
+	for _, p := range problems {
+		v.unread = append(v.unread, p.Path)
+		if p.meant != "" {
+			v.unread = append(v.unread, p.meant)
+		}
+	}
 	v.config()
-	if len(problems) == 0 { // else a field may be missing only because it could not be read
-		problems = l.locate(root, v.problems)
+	if !broken { // else all that is known are defaults
+		problems = append(problems, l.locate(root, v.problems)...)
 	}
 	warnings = slices.DeleteFunc(warnings, func(p Problem) bool { return slices.Contains(l.secretEnv(), p.Source) })
 	l.Warnings = append(warnings, l.locate(root, v.warnings)...)
@@ -170,11 +177,17 @@ func (l *Loaded) locate(root *node, problems []Problem) []Problem {
 
 func (l *Loaded) override(path string) string {
 	for set, name := range l.Overrides {
-		if rest, ok := strings.CutPrefix(path, set); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+		if inside(path, set) {
 			return name
 		}
 	}
 	return ""
+}
+
+// inside reports whether path is that of outer or of a part of it.
+func inside(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && (outer == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // find returns the place of the field at path, or of the innermost part of the

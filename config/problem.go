@@ -14,6 +14,8 @@ type Problem struct {
 	Column  int    `json:"column,omitempty"` // from 1
 	Path    string `json:"path,omitempty"`   // of the field: "providers[0].base_url"
 	Message string `json:"message"`          // what is wrong and what was expected
+
+	meant string // path of the field that an unknown one probably stands for
 }
 
 // String writes the problem as compilers do: "cartrita.yaml:4:3: path: message".
@@ -60,19 +62,24 @@ func Problems(err error) []Problem {
 	return ps
 }
 
-// suggest returns "; did you mean x?" for the name nearest to word, or "" when
-// none is near: at most a third of the letters differ.
+// suggest returns "; did you mean x?" for the nearest name, or "".
 func suggest(word string, names []string) string {
+	if near := nearest(word, names); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
+}
+
+// nearest returns the name nearest to word, or "" when none is near: at most a
+// third of the letters differ.
+func nearest(word string, names []string) string {
 	best, least := "", len(word)/3+1
 	for _, n := range names {
 		if d := distance(strings.ToLower(word), strings.ToLower(n)); d <= least && (best == "" || d < least) {
 			best, least = n, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
+	return best
 }
 
 // distance counts the single-letter edits, swaps of neighbours included, that

@@ -13,14 +13,25 @@ import (
 	"github.com/cartrita/cartrita/model"
 )
 
-// validator checks a configuration that was read without problems. It works
+// validator checks the parts of a configuration that could be read. It works
 // on values and paths; where they stood in a file is added later.
 type validator struct {
 	c                  *Config
+	unread             []string // paths that hold a default only because they could not be read
 	problems, warnings []Problem
 }
 
+// read reports whether everything at path and inside of it could be read.
+func (v *validator) read(path string) bool {
+	return !slices.ContainsFunc(v.unread, func(u string) bool { return inside(path, u) || inside(u, path) })
+}
+
+// problem reports what is wrong with a value. A check that compares values asks
+// for the others with read.
 func (v *validator) problem(path, format string, args ...any) {
+	if !v.read(path) {
+		return
+	}
 	v.problems = append(v.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -50,7 +61,9 @@ func (v *validator) config() {
 	v.telemetry()
 	v.oneOf("events.fsync", c.Events.Fsync, FsyncOff, FsyncBatch)
 	v.atLeast("events.segment", int64(c.Events.Segment), int64(64*KiB), "64KiB")
-	v.atLeast("events.max_spool", int64(c.Events.MaxSpool), 2*int64(c.Events.Segment), "twice events.segment")
+	if v.read("events.segment") {
+		v.atLeast("events.max_spool", int64(c.Events.MaxSpool), 2*int64(c.Events.Segment), "twice events.segment")
+	}
 	v.embeddings()
 	v.url("discovery.ollama_url", c.Discovery.OllamaURL)
 }
@@ -62,7 +75,7 @@ func (v *validator) listen() {
 		v.problem("listen", "%q: want host:port, such as %s or :8080", v.c.Listen, DefaultListen)
 		return
 	}
-	if !Loopback(host) && len(v.c.APIKeys) == 0 {
+	if !Loopback(host) && len(v.c.APIKeys) == 0 && v.read("api_keys") {
 		v.problem("listen", "%s can be reached from other machines: set api_keys, or listen on 127.0.0.1", v.c.Listen)
 	}
 }
@@ -131,7 +144,9 @@ func (v *validator) modelID(path string, id model.ModelID) {
 func (v *validator) limits() {
 	l := &v.c.Limits
 	v.atLeast("limits.body", int64(l.Body), int64(KiB), "1KiB")
-	v.atLeast("limits.body_memory", int64(l.BodyMemory), int64(l.Body), "limits.body")
+	if v.read("limits.body") {
+		v.atLeast("limits.body_memory", int64(l.BodyMemory), int64(l.Body), "limits.body")
+	}
 	v.atLeast("limits.header", int64(l.Header), int64(4*KiB), "4KiB")
 	v.atLeast("limits.concurrency", int64(l.Concurrency), 1, "1")
 	v.atLeast("limits.queue", int64(l.Queue), 0, "0")

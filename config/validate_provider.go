@@ -58,7 +58,7 @@ func (v *validator) endpoint(at string, p *Provider, e *Endpoint, ids map[string
 	v.tags(at+".tags", e.Tags)
 	v.atLeast(at+".max_concurrency", int64(e.MaxConcurrency), 0, "0")
 	if d := e.Describe; d != nil {
-		if d.ID != "" && d.ID != e.Model {
+		if d.ID != "" && d.ID != e.Model && v.read(at+".model") {
 			v.problem(at+".describe.model_id", "%q: want the endpoint's model, %q, or nothing", d.ID, e.Model)
 		}
 		v.pricing(at+".describe.cost_profile", d.Pricing)

@@ -19,7 +19,9 @@ func (v *validator) router() {
 			names = append(names, name)
 		}
 	}
-	v.oneOf("router.default_strategy", r.DefaultStrategy, names...)
+	if slices.Contains(names, r.DefaultStrategy) || v.read("router.strategies") {
+		v.oneOf("router.default_strategy", r.DefaultStrategy, names...)
+	}
 	if r.MaxAttempts < 1 || r.MaxAttempts > maxAttempts {
 		v.problem("router.max_attempts", "%d: want a number from 1 to %d", r.MaxAttempts, maxAttempts)
 	}
