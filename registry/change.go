@@ -189,15 +189,25 @@ func overlayVersions(stored map[model.ModelID]storedModel, versions []Version) (
 	return next, nil
 }
 
-// Retire marks a record as retired: it is kept, and never routed to. Errors are
-// KindNotFound with suggestions, and those of Apply.
-func (r *Registry) Retire(ctx context.Context, id model.ModelID, actor string) (Diff, error) {
+// Retire marks a record as retired: it is kept, and never routed to. The name
+// is resolved as for a call. Errors are KindNotFound with suggestions,
+// KindConflict for a name of several records and for a record of the
+// configuration, whose status is set there, and those of Apply.
+func (r *Registry) Retire(ctx context.Context, name model.ModelID, actor string) (Diff, error) {
 	const op = "registry.Retire"
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.latest(id)
-	if m == nil {
-		return Diff{}, r.snap.Load().notFound(op, string(id))
+	m, err := r.snap.Load().record(op, string(name))
+	if err != nil {
+		return Diff{}, err
+	}
+	if r.inline[m.ID] != nil {
+		e := model.Errorf(op, model.KindConflict, "%q is described in the configuration: set its status there", m.ID)
+		if m.Source == discovered {
+			e.Message = fmt.Sprintf("%q was found at its server: describe it in the configuration and set its status there", m.ID)
+		}
+		e.Param = "model"
+		return Diff{}, e
 	}
 	retired := *m
 	retired.Status = model.StatusRetired

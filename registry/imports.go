@@ -152,13 +152,16 @@ func (r *Registry) complete(said *model.Model) *model.Model {
 	return &m
 }
 
+// discovered is the Source of records of models that servers were found to offer.
+const discovered = "discovery"
+
 // Describe returns a minimal record of a model that a server was found to
 // offer: its canonical id and what is published about those weights. It is for
 // discovery, to be passed inline to SetEndpoints. Servers that leave out how
 // the weights were tuned ("llama3.1:8b") are taken to mean the instruct model.
 func (r *Registry) Describe(provider, upstream string) model.Model {
 	m := model.Model{
-		ID: model.ModelID(provider + "/" + upstream), Provider: provider, Upstream: upstream, Source: "discovery",
+		ID: model.ModelID(provider + "/" + upstream), Provider: provider, Upstream: upstream, Source: discovered,
 		Tasks: []model.Task{model.TaskTextGeneration, model.TaskChat},
 	}
 	cat := r.Catalogue()

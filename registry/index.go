@@ -21,12 +21,15 @@ func (b *builder) index(s *Snapshot) {
 	s.names = make(map[string]int32, 3*len(s.Models))
 	s.matches = make([]Match, 0, 2*len(s.Models))
 	weights := make(map[string]int32, len(s.Models))
+	active := make(map[string]bool, len(s.Models)) // by canonical id: not every record is retired
 	for _, m := range s.Models {
+		retired := m.Status == model.StatusRetired
+		active[m.Canonical] = active[m.Canonical] || !retired
 		served := byModel[m.ID]
 		if len(served) == 0 || string(m.ID) == m.Canonical {
 			served = byWeights[m.Canonical]
 		}
-		s.file(string(m.ID), Match{Name: string(m.ID), Canonical: m.Canonical, Served: served})
+		s.file(string(m.ID), Match{Name: string(m.ID), Canonical: m.Canonical, Retired: retired, Served: served})
 	}
 	for i := range s.Served {
 		s.fileEndpoint(int32(i))
@@ -34,7 +37,7 @@ func (b *builder) index(s *Snapshot) {
 	for _, m := range s.Models {
 		i, ok := weights[m.Canonical]
 		if !ok {
-			i = s.file(m.Canonical, Match{Name: m.Canonical, Canonical: m.Canonical, Served: byWeights[m.Canonical]})
+			i = s.file(m.Canonical, Match{Name: m.Canonical, Canonical: m.Canonical, Retired: !active[m.Canonical], Served: byWeights[m.Canonical]})
 			weights[m.Canonical] = i
 		}
 		for _, alias := range m.Aliases {
@@ -63,7 +66,7 @@ func (s *Snapshot) file(name string, m Match) int32 {
 // the record's id or canonical id.
 func (s *Snapshot) fileEndpoint(i int32) {
 	sv := &s.Served[i]
-	m := Match{Name: string(sv.ID), Canonical: sv.Model.Canonical, Served: []int32{i}}
+	m := Match{Name: string(sv.ID), Canonical: sv.Model.Canonical, Retired: sv.Model.Status == model.StatusRetired, Served: []int32{i}}
 	at := s.file(string(sv.ID), m)
 	for _, name := range []string{sv.Provider + "/" + string(sv.Model.ID), sv.Provider + "/" + sv.Model.Canonical} {
 		if _, taken := s.names[name]; !taken {

@@ -36,6 +36,7 @@ type Snapshot struct {
 type Match struct {
 	Name      string // the name in the registry: an id, an endpoint id or a canonical id
 	Canonical string // of the weights; endpoints with an equal canonical id serve the same model
+	Retired   bool   // every record that the name stands for is retired
 
 	// Served holds the indices into Snapshot.Served of the endpoints that
 	// serve the name. For a record's id these are its own endpoints or, when
@@ -77,6 +78,42 @@ func (s *Snapshot) Resolve(name string) (Match, error) {
 		return s.matches[i], nil
 	}
 	return Match{}, s.notFound("registry.Resolve", name)
+}
+
+// record finds the one record that a name stands for, as Resolve does; of the
+// records of the same weights it is the one that has endpoints. Errors are
+// KindNotFound with suggestions, and KindConflict for a name of several.
+func (s *Snapshot) record(op, name string) (*model.Model, error) {
+	at, ok := s.lookup(name)
+	if !ok {
+		return nil, s.notFound(op, name)
+	}
+	match := &s.matches[at]
+	if m, ok := s.Model(model.ModelID(match.Name)); ok {
+		return m, nil
+	}
+	var ids []string
+	for _, i := range match.Served {
+		ids = append(ids, string(s.Served[i].Model.ID))
+	}
+	if ids == nil {
+		for _, m := range s.Models {
+			if m.Canonical == match.Canonical {
+				ids = append(ids, string(m.ID))
+			}
+		}
+	}
+	slices.Sort(ids)
+	if ids = slices.Compact(ids); len(ids) == 1 {
+		m, _ := s.Model(model.ModelID(ids[0]))
+		return m, nil
+	}
+	e := model.Errorf(op, model.KindConflict, "%q names the weights of several records: give the id of one", name)
+	e.Param = "model"
+	if shown := ids[:min(len(ids), 3)]; len(shown) > 0 {
+		e.Message += `, such as "` + strings.Join(shown, `" or "`) + `"`
+	}
+	return nil, e
 }
 
 // lookup tries a name as it stands, then without case and separators.

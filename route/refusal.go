@@ -54,6 +54,9 @@ func (d *decision) refusal() error {
 	case both:
 		e.Param = "required_tags"
 		e.Message = fmt.Sprintf("no endpoint may serve this call: the tag %q is required and excluded at once", tag)
+	case d.allRetired():
+		e.Param = "model"
+		e.Message = "the model is retired"
 	case len(by) == 0 && d.anyModel:
 		e.Message = "no endpoint is configured"
 	case len(by) == 0:
@@ -61,6 +64,18 @@ func (d *decision) refusal() error {
 		e.Message = "no configured endpoint serves this model or its fallback chain"
 	}
 	return e
+}
+
+// allRetired reports whether the call names a model of which every endpoint, with
+// those of its chain, is retired.
+func (d *decision) allRetired() bool {
+	n := 0
+	for i, m := range d.marks {
+		if m.filter == model.FilterStatus && d.facts[i].status == model.StatusRetired {
+			n++
+		}
+	}
+	return !d.anyModel && n > 0 && n == d.considered()
 }
 
 func contradiction(required, excluded *[2][]string) (string, bool) {
