@@ -16,7 +16,7 @@ type breaker struct {
 }
 
 // judge moves the gates after a call that succeeded or ended in a fault.
-// probe is true for the probe of a half-open circuit. Caller holds e.mu.
+// probe is true for a probe of the current opening. Caller holds e.mu.
 func (e *Endpoint) judge(d time.Duration, probe bool, o model.Outcome) {
 	open := e.openUntil.Load() != 0
 	switch {

@@ -32,7 +32,8 @@
 //   - Half-open: one call at a time passes as a probe. Its success closes the
 //     circuit, its fault opens it again for twice as long, and any other end
 //     lets another call probe. A probe that does not come back within 30 seconds
-//     (ProbeLease) no longer keeps others out.
+//     (ProbeLease) no longer keeps others out, and is heard when it does come
+//     back, unless another one has decided by then.
 //
 // Calls that began before the circuit opened change figures when they end, not
 // the state. The rules are the same for the only endpoint of a model: callers

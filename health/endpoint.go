@@ -37,11 +37,12 @@ type Endpoint struct {
 
 // Ticket is the permission to send one call. It goes back with Done, once.
 type Ticket struct {
-	probe int64 // Endpoint.probeUntil as this probe set it; 0 for an ordinary call
+	opening int64 // Endpoint.openUntil that this probe tries; 0 for an ordinary call
+	lease   int64 // Endpoint.probeUntil as this probe set it
 }
 
 // Probe reports whether the call is the one that tries a half-open circuit.
-func (t Ticket) Probe() bool { return t.probe != 0 }
+func (t Ticket) Probe() bool { return t.opening != 0 }
 
 // Begin asks to send one call now. When ok, the call counts as in flight until
 // Done; when not, the endpoint takes no calls (circuit open, another probe
@@ -61,7 +62,7 @@ func (e *Endpoint) Begin(now time.Time) (t Ticket, ok bool) {
 			e.probeUntil.CompareAndSwap(lease, 0)
 			return Ticket{}, false
 		}
-		t.probe = lease
+		t = Ticket{opening: open, lease: lease}
 	}
 	e.inFlight.Add(1)
 	return t, true
@@ -72,7 +73,7 @@ func (e *Endpoint) Begin(now time.Time) (t Ticket, ok bool) {
 func (e *Endpoint) Done(now time.Time, t Ticket, o model.Outcome) {
 	e.inFlight.Add(-1)
 	neutral := o.Failed && !o.Kind.EndpointFault()
-	if neutral && t.probe == 0 {
+	if neutral && !t.Probe() {
 		return
 	}
 	e.mu.Lock()
@@ -84,11 +85,13 @@ func (e *Endpoint) Done(now time.Time, t Ticket, o model.Outcome) {
 		e.publish(d)
 	}
 	if !neutral {
-		e.judge(d, t.probe != 0 && e.probeUntil.Load() == t.probe, o)
+		// A probe that outlived its lease is heard too, as long as the circuit has
+		// not closed or opened again: otherwise slow calls could never close it.
+		e.judge(d, t.Probe() && e.openUntil.Load() == t.opening, o)
 	}
 	// The lease ends after the verdict, so that no second probe slips between.
-	if t.probe != 0 {
-		e.probeUntil.CompareAndSwap(t.probe, 0)
+	if t.Probe() {
+		e.probeUntil.CompareAndSwap(t.lease, 0)
 	}
 }
 

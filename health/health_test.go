@@ -267,13 +267,64 @@ func TestLostProbeFreesTheCircuit(t *testing.T) {
 	if !ok {
 		t.Fatal("the lost probe still keeps others out")
 	}
-	l.Done(l.now, lost, fault(model.KindTimeout)) // comes back late: figures only
+	l.Done(l.now, lost, fault(model.KindCanceled)) // comes back late and says nothing
 	if _, ok := l.Begin(l.now); ok {
 		t.Fatal("the late end of the lost probe let a second one through")
 	}
 	l.Done(l.now, probe, good(1))
 	if l.circuit() != model.CircuitClosed {
 		t.Error("the second probe did not close the circuit")
+	}
+}
+
+// TestSlowCallsCloseTheCircuit: calls that take longer than a probe's lease are
+// verdicts all the same.
+func TestSlowCallsCloseTheCircuit(t *testing.T) {
+	l := newLine(t, health.Config{})
+	trip(l)
+	var out []health.Ticket
+	var begun []time.Time
+	for range 120 { // one arrival per second
+		l.after(time.Second)
+		if len(out) > 0 && l.now.Sub(begun[0]) >= 45*time.Second {
+			l.Done(l.now, out[0], good(45_000))
+			if l.circuit() != model.CircuitClosed {
+				t.Fatalf("after a call of 45 s that succeeded: %v", l.circuit())
+			}
+			return
+		}
+		if tk, ok := l.Begin(l.now); ok {
+			out, begun = append(out, tk), append(begun, l.now)
+		}
+	}
+	t.Fatal("no call came to its end")
+}
+
+// TestLateProbes: a probe that outlived its lease speaks for its own opening,
+// not for a later one.
+func TestLateProbes(t *testing.T) {
+	l := newLine(t, health.Config{})
+	trip(l)
+	l.after(5 * time.Second)
+	var probes []health.Ticket
+	for range 3 {
+		tk, ok := l.Begin(l.now)
+		if !ok {
+			t.Fatal("no probe")
+		}
+		probes = append(probes, tk)
+		l.after(30 * time.Second)
+	}
+	l.Done(l.now, probes[0], fault(model.KindTimeout))
+	until := l.View(l.now).RetryAt
+	if got := until.Sub(l.now); got != 10*time.Second {
+		t.Fatalf("a late probe that failed: open for %v, want 10s", got)
+	}
+	l.after(time.Second)
+	l.Done(l.now, probes[1], fault(model.KindTimeout))
+	l.Done(l.now, probes[2], good(1))
+	if v := l.View(l.now); v.Circuit != model.CircuitOpen || !v.RetryAt.Equal(until) || v.InFlight != 0 {
+		t.Errorf("probes of the opening before: %+v, want open until %v", v, until)
 	}
 }
 
@@ -411,7 +462,7 @@ func TestConfig(t *testing.T) {
 }
 
 // Whatever happens in whatever order: calls in flight are counted exactly, a
-// half-open circuit lets one call through, figures stay in their ranges.
+// half-open circuit lets one call at a time through, figures stay in their ranges.
 func TestInvariants(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		l := newLine(t, health.Config{})
@@ -451,6 +502,9 @@ func TestInvariants(t *testing.T) {
 					RetryAfter: ms(float64(rapid.SampledFrom([]int{0, 0, 500, 60_000}).Draw(rt, "ask"))),
 				}
 				delete(probes, out[i])
+				if out[i].Probe() && (!o.Failed || o.Kind.EndpointFault()) {
+					clear(probes) // a verdict: what probes come now are of another opening
+				}
 				l.Done(l.now, out[i], o)
 				out = append(out[:i], out[i+1:]...)
 			case 3:
