@@ -84,12 +84,14 @@ func (c Config) validate(op string) error {
 			return model.Invalidf(op, "headers."+name, "is not a valid HTTP header")
 		}
 		if reserved[http.CanonicalHeaderKey(name)] {
-			return model.Invalidf(op, "headers."+name, "is set by the gateway itself")
+			return model.Invalidf(op, "headers."+name, "is left to the gateway itself")
 		}
 	}
 	return nil
 }
 
+// reserved headers are ours to send or, as those that would let net/http repeat
+// a request, to leave out.
 var reserved = map[string]bool{
 	"Content-Length": true, "Content-Type": true, "Transfer-Encoding": true, "Connection": true, "Host": true,
 	"Accept-Encoding": true, "Idempotency-Key": true, "X-Idempotency-Key": true,

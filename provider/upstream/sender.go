@@ -107,7 +107,9 @@ func (s *Sender) Post(ctx context.Context, ep *model.Endpoint, path string, body
 const maxStale = 4
 
 // roundTrip sends the request, again where the connection was closed before
-// all of it was written: the upstream cannot have begun to work on it.
+// all of it was written: the upstream cannot have begun to work on it. After
+// that an upstream may have done the work, and the caller decides; so the
+// request has no Idempotency-Key, which would let net/http send it twice.
 func (s *Sender) roundTrip(ctx context.Context, t *target, h http.Header, body []byte) (resp *http.Response, err error) {
 	for range maxStale {
 		resp, err = s.cfg.Transport.RoundTrip(newRequest(ctx, t, h, body))
@@ -120,6 +122,10 @@ func (s *Sender) roundTrip(ctx context.Context, t *target, h http.Header, body [
 
 // notSent reports an error of writing to a connection that was closed.
 func notSent(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op != "write" {
+		return false
+	}
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
 

@@ -61,9 +61,6 @@ func (s *Sender) headerSet(t *target, key string) *headerSet {
 		"Content-Type": {"application/json"},
 		"Accept":       {"application/json"},
 		"User-Agent":   {"cartrita"},
-		// An empty list is not sent; it tells the transport that a request
-		// whose reused connection was already closed may go out again.
-		"Idempotency-Key": {},
 	}
 	for name, value := range s.cfg.Headers {
 		h.Set(name, value)

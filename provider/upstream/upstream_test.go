@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -137,7 +141,76 @@ func TestStaleConnection(t *testing.T) {
 		if string(body) != "hello" {
 			t.Errorf("received %q", body)
 		}
-		if r.URL.Path == "/last" {
+		_, _ = io.WriteString(w, "{}")
+	}))
+	defer srv.Close()
+	closed := make(chan struct{}, 8)
+	s := newSender(t, upstream.Config{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &watched{conn, closed}, err
+		},
+	}})
+	ep := &model.Endpoint{BaseURL: srv.URL}
+	for range 3 {
+		if _, err := s.Post(t.Context(), ep, "/x", []byte("hello"), false); err != nil {
+			t.Fatal(err)
+		}
+		srv.CloseClientConnections()
+		<-closed // from here on nothing can be written to it
+	}
+}
+
+// watched tells when the client has closed its end.
+type watched struct {
+	net.Conn
+	closed chan<- struct{}
+}
+
+func (w *watched) Close() error {
+	err := w.Conn.Close()
+	select {
+	case w.closed <- struct{}{}:
+	default:
+	}
+	return err
+}
+
+// TestUnsentRequestGoesOutAgain: what was not written cannot have been worked on.
+func TestUnsentRequestGoesOutAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		sent int
+	}{
+		"broken pipe":        {&net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}, 2},
+		"closed for writing": {&net.OpError{Op: "write", Err: net.ErrClosed}, 2},
+		"closed TLS":         {net.ErrClosed, 2},
+		"closed for reading": {&net.OpError{Op: "read", Err: net.ErrClosed}, 1},
+		"reset":              {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, 1},
+		"end":                {io.EOF, 1},
+	} {
+		sent := 0
+		s := newSender(t, upstream.Config{Transport: transport(func(*http.Request) (*http.Response, error) {
+			if sent++; sent == 1 {
+				return nil, tt.err
+			}
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}, nil
+		})})
+		_, err := s.Post(t.Context(), &model.Endpoint{BaseURL: "http://h"}, "/x", []byte("{}"), false)
+		if sent != tt.sent || (err == nil) != (tt.sent == 2) {
+			t.Errorf("%s: sent %d times, want %d; %v", name, sent, tt.sent, err)
+		}
+	}
+}
+
+// TestReadRequestIsNotSentAgain: an upstream that has read a request may have
+// worked on it, also where it then closes a connection that was used before.
+func TestReadRequestIsNotSentAgain(t *testing.T) {
+	var worked atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/work" {
+			worked.Add(1)
 			panic(http.ErrAbortHandler)
 		}
 		_, _ = io.WriteString(w, "{}")
@@ -145,11 +218,15 @@ func TestStaleConnection(t *testing.T) {
 	defer srv.Close()
 	s := newSender(t, upstream.Config{})
 	ep := &model.Endpoint{BaseURL: srv.URL}
-	for range 3 {
-		if _, err := s.Post(t.Context(), ep, "/x", []byte("hello"), false); err != nil {
+	for _, stream := range []bool{false, true} {
+		worked.Store(0)
+		if _, err := s.Post(t.Context(), ep, "/warm", []byte("{}"), false); err != nil {
 			t.Fatal(err)
 		}
-		srv.CloseClientConnections()
+		_, err := s.Post(t.Context(), ep, "/work", []byte("{}"), stream)
+		if model.KindOf(err) != model.KindUpstream || worked.Load() != 1 {
+			t.Errorf("stream %v: worked %d times, want once; got %v", stream, worked.Load(), err)
+		}
 	}
 }
 
