@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry/catalogue"
-	"github.com/cartrita/cartrita/registry/internal/near"
 	"github.com/cartrita/cartrita/registry/schema"
 )
 

@@ -73,6 +73,11 @@ func TestResolve(t *testing.T) {
 	if _, err := s.Resolve("gpt-x" + strings.Repeat("x", 300)); model.AsError(err).Details != nil {
 		t.Errorf("a name longer than any: %v: want no suggestions", err)
 	}
+	for _, auto := range []string{"AUTO", "Auto", "atuo", "Auto:balanced"} {
+		if _, err := s.Resolve(auto); model.KindOf(err) != model.KindNotFound || !strings.Contains(err.Error(), `did you mean "auto"`) {
+			t.Errorf("%s: %v: want auto suggested", auto, err)
+		}
+	}
 	for _, bad := range []string{"", " gpt-x", "gpt-x ", strings.Repeat("x", 1<<16), "\x00"} {
 		if _, err := s.Resolve(bad); model.KindOf(err) != model.KindNotFound || len(err.Error()) > 600 {
 			t.Errorf("%.20q: %v: want a short KindNotFound", bad, err)

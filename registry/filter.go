@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
-	"github.com/cartrita/cartrita/registry/internal/near"
 )
 
 // Filter is one condition on a field of a record.

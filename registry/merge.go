@@ -119,7 +119,7 @@ func ordered(fs []model.Feature) []model.Feature {
 
 // checkRecord checks what a schema cannot say.
 func checkRecord(m *model.Model) (out []schema.Problem) {
-	if strings.HasPrefix(string(m.ID), "auto:") || m.ID == "auto" {
+	if strings.HasPrefix(string(m.ID), autoName+":") || m.ID == autoName {
 		out = append(out, schema.Problem{Path: "model_id", Message: `"auto" and names that start with "auto:" are reserved for routing`})
 	}
 	for i, name := range m.Fallbacks {

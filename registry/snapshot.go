@@ -5,9 +5,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry/catalogue"
-	"github.com/cartrita/cartrita/registry/internal/near"
 )
 
 // Snapshot is the registry at one moment: every record and every endpoint,
@@ -77,7 +77,7 @@ func (s *Snapshot) Resolve(name string) (Match, error) {
 	if i, ok := s.lookup(name); ok {
 		return s.matches[i], nil
 	}
-	return Match{}, s.notFound("registry.Resolve", name)
+	return Match{}, s.notFound("registry.Resolve", name, autoName)
 }
 
 // record finds the one record that a name stands for, as Resolve does; of the
@@ -128,8 +128,12 @@ func (s *Snapshot) lookup(name string) (int32, bool) {
 	return i, ok && strings.TrimSpace(name) == name && name != ""
 }
 
-// notFound suggests names, those with endpoints first: they can be used.
-func (s *Snapshot) notFound(op, name string) *model.Error {
+// autoName stands for no model: it leaves the choice to the router.
+const autoName = "auto"
+
+// notFound suggests names, those with endpoints and the given others first: they
+// can be used.
+func (s *Snapshot) notFound(op, name string, served ...string) *model.Error {
 	shown := name
 	if len(shown) > 100 {
 		shown = shown[:100] + "…"
@@ -139,7 +143,7 @@ func (s *Snapshot) notFound(op, name string) *model.Error {
 	if len(name) > 300 {
 		return e
 	}
-	var served, other []string
+	var other []string
 	for n, i := range s.names {
 		if len(s.matches[i].Served) > 0 {
 			served = append(served, n)

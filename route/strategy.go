@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -112,7 +113,7 @@ func NewStrategies(def string, own ...Strategy) (*Strategies, error) {
 	})
 	set := &Strategies{list}
 	if list[0].Name != def {
-		return nil, model.Invalidf("route.NewStrategies", "default_strategy", "unknown strategy %q: want one of %s", def, set.names())
+		return nil, model.Invalidf("route.NewStrategies", "default_strategy", "unknown strategy %q: want one of %s%s", def, set.names(), set.near(def))
 	}
 	return set, nil
 }
@@ -128,19 +129,24 @@ func (s *Strategies) Get(name string) (*Strategy, error) {
 			return &s.list[i], nil
 		}
 	}
-	return nil, model.Invalidf("route.Strategies", "strategy", "unknown strategy %q: want one of %s", name, s.names())
+	return nil, model.Invalidf("route.Strategies", "strategy", "unknown strategy %q: want one of %s%s", name, s.names(), s.near(name))
 }
 
 // List returns the strategies, default first, then by name.
 func (s *Strategies) List() []Strategy { return s.list }
 
-func (s *Strategies) names() string {
+func (s *Strategies) names() string { return strings.Join(s.sorted(), ", ") }
+
+// near suggests the names that a misspelt one may stand for.
+func (s *Strategies) near(name string) string { return near.Suggest(name, s.sorted()) }
+
+func (s *Strategies) sorted() []string {
 	names := make([]string, len(s.list))
 	for i := range s.list {
 		names[i] = s.list[i].Name
 	}
 	slices.Sort(names)
-	return strings.Join(names, ", ")
+	return names
 }
 
 // Validate checks a strategy of the configuration. Errors are KindInvalid with

@@ -61,6 +61,12 @@ func TestStrategies(t *testing.T) {
 	if e := model.AsError(err); e.Kind != model.KindInvalid || e.Param != "strategy" || !strings.Contains(e.Message, "speed-first") {
 		t.Errorf("unknown strategy: %v", err)
 	}
+	for _, typo := range []string{"balancd", "Balanced"} {
+		_, err = set.Get(typo)
+		if e := model.AsError(err); e.Param != "strategy" || !strings.HasSuffix(e.Message, `: did you mean "balanced"?`) {
+			t.Errorf("%s: %v: want a suggestion", typo, err)
+		}
+	}
 }
 
 func TestStrategyErrors(t *testing.T) {

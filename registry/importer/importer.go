@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
-	"github.com/cartrita/cartrita/registry/internal/near"
 	"github.com/cartrita/cartrita/registry/schema"
 )
 

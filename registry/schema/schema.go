@@ -23,7 +23,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
-	"github.com/cartrita/cartrita/registry/internal/near"
+	"github.com/cartrita/cartrita/internal/near"
 )
 
 //go:embed model.schema.json
