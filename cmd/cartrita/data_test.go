@@ -46,6 +46,24 @@ func TestModelsSearch(t *testing.T) {
 	}
 }
 
+// Words that no record holds are taken for a description.
+func TestModelsSearchFallsBackToLikeness(t *testing.T) {
+	b := newBench(t, "")
+	args := []string{"models", "search", "a small cheap model for French summaries", "--provider", "openai", "-n", "3"}
+	r := b.run(args...)
+	if r.code != exitOK || strings.Count(r.out, "\n") != 3 || !strings.Contains(r.err, "no model matches these words") {
+		t.Errorf("exit code %d:\n%s%s", r.code, r.out, r.err)
+	}
+	var found registry.Result
+	b.json(&found, args...)
+	if len(found.Hits) != 3 || found.Method != registry.MethodFeatures {
+		t.Errorf("%d hits by %s", len(found.Hits), found.Method)
+	}
+	if r := b.run("models", "search", "haiku", "--provider", "nobody"); r.out != "" || !strings.Contains(r.err, "no model matches") {
+		t.Errorf("nothing to be similar to: %s%s", r.out, r.err)
+	}
+}
+
 func TestModelsShow(t *testing.T) {
 	b := newBench(t, "")
 	if out := b.ok("models", "show", "openai/gpt-4o"); !strings.HasPrefix(out, "model_id: openai/gpt-4o\n") {

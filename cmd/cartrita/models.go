@@ -88,8 +88,8 @@ func (cmd *modelsListCmd) Run(a *app, g *globals, p *printer) error {
 
 type modelsSearchCmd struct {
 	modelFilter
-	Text    []string `arg:"" help:"Words of names, families, tags and tasks; with --similar a description such as \"a small cheap model for French summaries\"."`
-	Similar bool     `help:"Rank by likeness to the description instead of matching words."`
+	Text    []string `arg:"" help:"Words of names, families, tags and tasks, or a description such as \"a small cheap model for French summaries\"."`
+	Similar bool     `help:"Rank by likeness to the description, even if its words match."`
 	Limit   int      `short:"n" default:"20" help:"Most models to show." placeholder:"N"`
 }
 
@@ -105,12 +105,18 @@ func (cmd *modelsSearchCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	if p.json {
-		return p.raw(raw)
-	}
 	found, err := decode[foundModels](raw)
 	if err != nil {
 		return err
+	}
+	if found.Total == 0 && !cmd.Similar {
+		p.notef("no model matches these words; ranking by likeness")
+		similar := *cmd
+		similar.Similar = true
+		return similar.Run(a, g, p)
+	}
+	if p.json {
+		return p.raw(raw)
 	}
 	if err := p.models(&found); err != nil {
 		return err
