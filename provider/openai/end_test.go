@@ -34,6 +34,13 @@ func TestServersWithoutDone(t *testing.T) {
 	const (
 		text = `data: {"choices":[{"delta":{"content":"Hi"}}]}` + "\n\n"
 		stop = `data: {"choices":[{"delta":{},"finish_reason":"stop"}]}` + "\n\n"
+		two  = `data: {"choices":[{"delta":{"content":"Hi"},"index":1}]}` + "\n\n"
+		end0 = `data: {"choices":[{"finish_reason":"stop","delta":{},"index":0}]}` + "\n\n"
+		end1 = `data: {"choices":[{"index":1,"delta":{},"finish_reason":"length"}]}` + "\n\n"
+		both = `data: {"choices":[{"index":0,"finish_reason":"stop"},{"index":1,"finish_reason":"stop"}]}` + "\n\n"
+		half = `data: {"choices":[{"index":0,"finish_reason":"stop"},{"index":1,"finish_reason":null}]}` + "\n\n"
+		far  = `data: {"choices":[{"index":100,"finish_reason":"stop"}]}` + "\n\n"
+		call = `data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":3,"function":{"arguments":"x"}}]}}]}` + "\n\n"
 		used = `data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}` + "\n\n"
 	)
 	for name, tt := range map[string]struct {
@@ -45,6 +52,13 @@ func TestServersWithoutDone(t *testing.T) {
 		"finished with usage":      {text + used, true, true},
 		"finished, unknown end":    {text + stop, false, false},
 		"not finished, known end":  {text, true, false},
+		"one of two finished":      {text + two + stop, true, false},
+		"the other one finished":   {text + two + end1, true, false},
+		"two finished in turn":     {text + two + end1 + end0, true, true},
+		"two finished at once":     {text + two + both, true, true},
+		"two, one finished":        {text + half, true, false},
+		"tool calls have indices":  {call + end0, true, true},
+		"index beyond the count":   {far, true, false},
 		"[DONE] without line end":  {text + stop + "data: [DONE]", false, true},
 		"[DONE] with one line end": {text + stop + "data: [DONE]\n", false, true},
 		"[DONE] with blanks":       {text + "data:[DONE] \r\n\r\n", false, true},

@@ -7,19 +7,44 @@ import (
 
 // facts is what a relay needs to know about one event.
 type facts struct {
-	content  bool   // a piece of the answer
-	bytes    int    // of text in it
-	choices  bool   // the event has choices
-	finished bool   // a choice has come to its end
-	fault    bool   // the event is an error
-	usage    []byte // the usage object, if there is one
-	depth    int    // at which usage stands
+	content  bool    // a piece of the answer
+	bytes    int     // of text in it
+	choices  choices // those in the event
+	finished choices // those of them that have come to their end
+	fault    bool    // the event is an error
+	usage    []byte  // the usage object, if there is one
+	depth    int     // at which usage stands
+}
+
+// choices is a set of choices by index. Those from lastChoice on share a place,
+// and so never count as finished.
+type choices uint64
+
+const lastChoice = 63
+
+// choice is the one that the walk is in.
+type choice struct {
+	listed   bool // the walk is within the list of choices
+	index    int  // 0 where the server leaves it out
+	finished bool
+}
+
+// choiceDepth is the depth of the members of a choice.
+const choiceDepth = 3
+
+func (f *facts) add(c choice) {
+	bit := choices(1) << min(c.index, lastChoice)
+	f.choices |= bit
+	if c.finished && c.index < lastChoice {
+		f.finished |= bit
+	}
 }
 
 // scan walks the data of one event. It is no JSON parser: it follows strings
 // and brackets only, which is enough to find members and to notice an event
 // that was cut or is no JSON object; then ok is false.
 func scan(b []byte) (f facts, ok bool) {
+	var c choice
 	depth, i := 0, space(b, 0)
 	if i == len(b) || b[i] != '{' {
 		return f, false
@@ -29,10 +54,17 @@ func scan(b []byte) (f facts, ok bool) {
 		case '{', '[':
 			depth++
 			i++
+			if depth == choiceDepth {
+				c.index, c.finished = 0, false
+			}
 		case '}', ']':
+			if depth == choiceDepth && c.listed {
+				f.add(c)
+			}
 			if depth--; depth < 0 {
 				return f, false
 			}
+			c.listed = c.listed && depth > 1
 			i++
 		case '"':
 			end := stringEnd(b, i)
@@ -40,7 +72,7 @@ func scan(b []byte) (f facts, ok bool) {
 				return f, false
 			}
 			if colon := space(b, end); colon < len(b) && b[colon] == ':' {
-				if i = f.member(b, b[i+1:end-1], space(b, colon+1), depth); i < 0 {
+				if i = f.member(b, b[i+1:end-1], space(b, colon+1), depth, &c); i < 0 {
 					return f, false
 				}
 				continue
@@ -55,7 +87,7 @@ func scan(b []byte) (f facts, ok bool) {
 
 // member takes in one member whose value starts at i, and returns where to go
 // on: at the value, or behind it; negative if the value does not end.
-func (f *facts) member(b, key []byte, i, depth int) int {
+func (f *facts) member(b, key []byte, i, depth int, c *choice) int {
 	if i >= len(b) {
 		return -1
 	}
@@ -73,9 +105,13 @@ func (f *facts) member(b, key []byte, i, depth int) int {
 	case "tool_calls", "function_call", "audio", "images":
 		f.content = f.content || (depth >= 3 && filled(b, i))
 	case "finish_reason":
-		f.finished = f.finished || b[i] == '"'
+		c.finished = c.finished || (depth == choiceDepth && b[i] == '"')
+	case "index":
+		if depth == choiceDepth {
+			c.index = smallNumber(b, i)
+		}
 	case "choices":
-		f.choices = f.choices || (depth == 1 && filled(b, i))
+		c.listed = c.listed || (depth == 1 && b[i] == '[')
 	case "error":
 		f.fault = f.fault || (depth == 1 && b[i] != 'n')
 	case "object": // older vLLM: {"object":"error","message":…}
@@ -95,6 +131,15 @@ func (f *facts) member(b, key []byte, i, depth int) int {
 		}
 	}
 	return i
+}
+
+// smallNumber reads the digits at i, as far as they matter to choices.
+func smallNumber(b []byte, i int) int {
+	n := 0
+	for ; i < len(b) && '0' <= b[i] && b[i] <= '9' && n < lastChoice; i++ {
+		n = 10*n + int(b[i]-'0')
+	}
+	return n
 }
 
 // filled reports an object or array with something in it.

@@ -36,7 +36,8 @@ type stream struct {
 	r        *sse.Reader
 	held     event // read, and not handed over yet
 	holding  bool
-	finished bool // a choice has come to its end
+	choices  choices // those seen so far
+	finished choices // those of them that have come to their end
 	err      error
 }
 
@@ -79,7 +80,7 @@ func (s *stream) Next() (provider.Chunk, error) {
 			s.held, s.holding = ev, true
 			return c, nil
 		}
-		s.finished = s.finished || ev.finished
+		s.note(ev)
 		c.Data = extend(c.Data, ev.Raw)
 		c.Content = c.Content || ev.content
 		c.OutputBytes += ev.bytes
@@ -87,6 +88,11 @@ func (s *stream) Next() (provider.Chunk, error) {
 			return c, nil
 		}
 	}
+}
+
+func (s *stream) note(ev event) {
+	s.choices |= ev.choices
+	s.finished |= ev.finished
 }
 
 // extend adds the event that follows run in the reader's buffer.
@@ -145,10 +151,10 @@ func (s *stream) special(ev event) (provider.Chunk, error) {
 		s.err = io.EOF
 		return provider.Chunk{Data: ev.Raw, Done: true}, nil
 	case eventUsage:
-		s.finished = s.finished || ev.finished
+		s.note(ev)
 		u := parseUsage(ev.usage)
 		return provider.Chunk{Data: ev.Raw, Content: ev.content, OutputBytes: ev.bytes,
-			Usage: u, UsageOnly: u.Source != "" && !ev.choices}, nil
+			Usage: u, UsageOnly: u.Source != "" && ev.choices == 0}, nil
 	case eventFault:
 		return s.fail(inBand(s.status, ev.Data))
 	}
@@ -159,7 +165,7 @@ func (s *stream) special(ev event) (provider.Chunk, error) {
 // end deals with the end of the bytes. Some servers leave out [DONE] or its
 // blank line; whatever else ends early was cut.
 func (s *stream) end(last event, err error) (provider.Chunk, error) {
-	whole := errors.Is(err, io.EOF) && s.finished && s.body.EndIsKnown()
+	whole := errors.Is(err, io.EOF) && s.choices != 0 && s.finished == s.choices && s.body.EndIsKnown()
 	if whole || (errors.Is(err, io.ErrUnexpectedEOF) && isDone(last.Data)) {
 		s.err = io.EOF
 		return provider.Chunk{Data: []byte(doneEvent), Done: true}, nil
