@@ -19,10 +19,14 @@ import (
 // maxAnswer is the largest answer that is read whole.
 const maxAnswer = 256 << 20
 
+// modelsPath is where the registry is read and changed.
+const modelsPath = "/api/v1/models"
+
 // client speaks the gateway's HTTP API.
 type client struct {
 	base  string // without trailing slash
 	key   string
+	user  string // who changes are recorded for; empty: who the key belongs to
 	http  *http.Client
 	where string // how the gateway is called in errors
 	stop  func() // ends a gateway in this process
@@ -50,6 +54,9 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
+	}
+	if c.user != "" && strings.HasPrefix(path, modelsPath) {
+		req.Header.Set("X-Cartrita-User", c.user)
 	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)

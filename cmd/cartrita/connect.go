@@ -7,9 +7,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/model"
@@ -124,6 +127,21 @@ func (a *app) apiKey(g *globals) (string, error) {
 	return a.secrets().Resolve(string(ref))
 }
 
+// user is the name of who runs the command.
+func (a *app) user() string {
+	name := ""
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	for _, v := range []string{"USER", "USERNAME"} { // where there is no list of users
+		name = orDefault(name, a.getenv(v))
+	}
+	if !httpguts.ValidHeaderFieldValue(name) {
+		return ""
+	}
+	return name
+}
+
 func (a *app) secrets() *config.Secrets { return &config.Secrets{Getenv: a.getenv} }
 
 func (a *app) remote(g *globals, address, key string) *client {
@@ -132,7 +150,7 @@ func (a *app) remote(g *globals, address, key string) *client {
 	}
 	address = strings.TrimRight(address, "/")
 	return &client{
-		base: address, key: key, where: "the gateway at " + address,
+		base: address, key: key, user: a.user(), where: "the gateway at " + address,
 		http: &http.Client{Timeout: g.Timeout, Transport: &http.Transport{
 			Proxy:       http.ProxyFromEnvironment,
 			DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
@@ -152,7 +170,7 @@ func (a *app) local(g *globals, l *config.Loaded) (*client, error) {
 	n.refreshOllama(a.ctx)
 	n.start()
 	return &client{
-		base: "http://localhost", where: "the gateway in this process",
+		base: "http://localhost", user: a.user(), where: "the gateway in this process",
 		http: &http.Client{Timeout: g.Timeout, Transport: handlerTransport{n.gateway}},
 		stop: n.close,
 	}, nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os/user"
 	"strings"
 	"testing"
 
@@ -110,6 +111,47 @@ func TestModelsAddHistoryRetire(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("history lacks %q:\n%s", want, out)
 		}
+	}
+}
+
+// A change is recorded for who ran the command, not for nobody.
+func TestChangesSayWho(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Skip("this system has no list of users")
+	}
+	b := newBench(t, "")
+	b.ok("models", "add", b.file("small.yaml", ownRecord))
+	b.ok("models", "retire", "self/small")
+	b.ok("models", "import", "--format", "cartrita", b.file("other.yaml", strings.Replace(ownRecord, "self/small", "self/other", 1)))
+	for id, n := range map[string]int{"self/small": 2, "self/other": 1} {
+		var h struct{ Versions []registry.Version }
+		b.json(&h, "models", "history", id)
+		if len(h.Versions) != n {
+			t.Errorf("%s has %d versions, want %d", id, len(h.Versions), n)
+		}
+		for _, v := range h.Versions {
+			if v.Actor != me.Username {
+				t.Errorf("version %d of %s is by %q, want %q", v.Number, id, v.Actor, me.Username)
+			}
+		}
+	}
+}
+
+// Complete records are added, not imported as a catalogue.
+func TestAddUsesTheRouteForRecords(t *testing.T) {
+	var asked []string
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.Path)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte("{}"))
+	})
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	b := newBench(t, "")
+	b.ok("models", "add", b.file("small.yaml", ownRecord), "--server", s.URL)
+	if len(asked) != 1 || asked[0] != "POST /api/v1/models" {
+		t.Errorf("asked %q", asked)
 	}
 }
 

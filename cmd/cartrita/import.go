@@ -26,7 +26,7 @@ type modelsAddCmd struct {
 
 // Run adds records of our own format.
 func (cmd *modelsAddCmd) Run(a *app, g *globals, p *printer) error {
-	i := importing{a: a, p: p, format: string(importer.Cartrita), dryRun: cmd.DryRun, strict: true}
+	i := importing{a: a, p: p, dryRun: cmd.DryRun}
 	return i.all(g, cmd.Files)
 }
 
@@ -48,7 +48,7 @@ func (cmd *modelsImportCmd) Run(a *app, g *globals, p *printer) error {
 type importing struct {
 	a              *app
 	p              *printer
-	format         string
+	format         string // of a catalogue; empty: complete records, all or none
 	dryRun, strict bool
 	full           bool
 	wrong          int // records left out
@@ -76,7 +76,12 @@ func (i *importing) one(c *client, source string) error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{"format": {i.format}, "name": {name}}
+	path, q := modelsPath, url.Values{}
+	if i.format != "" {
+		path += "/import"
+		q.Set("format", i.format)
+		q.Set("name", name)
+	}
 	if i.dryRun {
 		q.Set("dry_run", "true")
 	}
@@ -84,7 +89,7 @@ func (i *importing) one(c *client, source string) error {
 		q.Set("strict", "true")
 	}
 	bar := i.bar("importing "+name, int64(len(data)))
-	raw, err := c.exchange(i.a.ctx, http.MethodPost, "/api/v1/models/import", q, "application/octet-stream", io.TeeReader(bytes.NewReader(data), bar))
+	raw, err := c.exchange(i.a.ctx, http.MethodPost, path, q, "application/octet-stream", io.TeeReader(bytes.NewReader(data), bar))
 	_ = bar.Finish() // only paints
 	if err != nil {
 		return err

@@ -134,7 +134,7 @@ func (a *app) findModels(g *globals, q url.Values, limit int) ([]byte, error) {
 	}
 	defer c.close()
 	q.Set("limit", strconv.Itoa(limit))
-	return c.get(a.ctx, "/api/v1/models", q)
+	return c.get(a.ctx, modelsPath, q)
 }
 
 func (p *printer) models(found *foundModels) error {
@@ -255,7 +255,7 @@ func (cmd *modelsShowCmd) Run(a *app, g *globals, p *printer) error {
 // modelPath is the path of a record: ids hold slashes, which are encoded so
 // that an id cannot be taken for a verb.
 func modelPath(id, verb string) string {
-	path := "/api/v1/models/" + url.PathEscape(id)
+	path := modelsPath + "/" + url.PathEscape(id)
 	if verb != "" {
 		path += "/" + verb
 	}
