@@ -75,13 +75,15 @@ func (s *Summary) append(b []byte) []byte {
 
 // read is the inverse of append; it reports whether b was one.
 func (s *Summary) read(b []byte) bool {
+	all := string(b) // one piece of memory for all strings
 	var text [10]string
 	for i := range text {
 		head, rest, ok := prefixed(b)
 		if !ok {
 			return false
 		}
-		text[i], b = string(head), rest
+		end := len(all) - len(rest)
+		text[i], b = all[end-len(head):end], rest
 	}
 	task, err := model.ParseTask(text[1])
 	if err != nil {

@@ -131,7 +131,12 @@ func TestDamageInTheMiddleCostsOnlyWhatItHit(t *testing.T) {
 	var ids []model.CallID
 	var ends []int64
 	for range 5 {
-		ids = append(ids, call(t, l))
+		rec := sampleRecord(model.NewCallID(), 3)
+		intend(t, l, rec)
+		if err := l.Outcome(rec); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, rec.ID)
 		ends = append(ends, l.tail.Offset)
 	}
 	name := segmentName(l.spool.active().number)
