@@ -164,8 +164,51 @@ func TestImportMerges(t *testing.T) {
 	if len(m.Features) != 1 || m.Features[0] != model.FeatureTools || len(m.MissingFeatures) != 1 || m.MissingFeatures[0] != model.FeatureVision {
 		t.Errorf("features %v, missing %v: want them to have moved", m.Features, m.MissingFeatures)
 	}
-	if m.Pricing.Input.String() != "$1" || m.Pricing.CachedRead != nil {
-		t.Errorf("cost profile %+v: want the new one as a whole", m.Pricing)
+	if m.Pricing.Input.String() != "$1" || m.Pricing.CachedRead == nil || *m.Pricing.CachedRead != price {
+		t.Errorf("cost profile %+v: want the file's prices and the one on which it is silent", m.Pricing)
+	}
+}
+
+// TestImportKeepsPrices: a price on which a file is silent stays, its source is
+// named, and no order of imports makes the list of sources grow.
+func TestImportKeepsPrices(t *testing.T) {
+	r := small(t, nil)
+	old := model.FromUSD(9)
+	if _, err := r.Apply(t.Context(), registry.Change{Models: []model.Model{record("openrouter/chat", func(m *model.Model) {
+		m.Pricing = &model.Pricing{Input: &old, CachedRead: &old, Request: &old, Hourly: &old, Devices: 2, Source: "contract"}
+	})}}); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{
+		"litellm":    `{"chat":{"litellm_provider":"openrouter","mode":"chat","input_cost_per_token":1e-6,"output_cost_per_token":2e-6}}`,
+		"openrouter": `{"data":[{"id":"chat","pricing":{"prompt":"0.000003","completion":"0.000004","request":"0.5"}}]}`,
+		"full":       `{"chat":{"litellm_provider":"openrouter","mode":"chat","input_cost_per_token":1e-6,"output_cost_per_token":2e-6,"cache_read_input_token_cost":1e-7}}`,
+	}
+	for _, step := range []struct{ file, want string }{
+		{"litellm", "$1 $2 $9 $9 $9×2 litellm and contract"},
+		{"litellm", "$1 $2 $9 $9 $9×2 litellm and contract"},
+		{"openrouter", "$3 $4 $9 $0.5 $9×2 openrouter and litellm and contract"},
+		{"litellm", "$1 $2 $9 $0.5 $9×2 litellm and openrouter and contract"},
+		{"full", "$1 $2 $0.1 $0.5 $9×2 litellm and openrouter and contract"},
+	} {
+		for again := range 2 {
+			format := step.file
+			if format == "full" {
+				format = "litellm"
+			}
+			rep, err := r.Import(t.Context(), format, "f", []byte(files[step.file]), registry.ImportOptions{})
+			if err != nil || len(rep.Errors) > 0 || again == 1 && !rep.Empty() {
+				t.Fatalf("%s, run %d: %+v, %v", step.file, again+1, rep, err)
+			}
+			m, _ := r.Snapshot().Model("openrouter/chat")
+			p := m.Pricing
+			if p.CachedRead == nil || p.Request == nil || p.Hourly == nil {
+				t.Fatalf("after %s: a price is gone: %+v", step.file, p)
+			}
+			if got := fmt.Sprintf("%s %s %s %s %s×%d %s", p.Input, p.Output, p.CachedRead, p.Request, p.Hourly, p.Devices, p.Source); got != step.want {
+				t.Errorf("after %s: %s: want %s", step.file, got, step.want)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -11,9 +12,8 @@ import (
 )
 
 // merge lays what a source says over what the registry has: a field that the
-// source knows replaces the old one, a field on which it is silent stays. A
-// cost profile is one statement and is replaced as a whole; metrics and
-// throughputs are replaced one by one. Tasks are added, never taken away: no
+// source knows replaces the old one, a field on which it is silent stays.
+// Prices, metrics and throughputs are replaced one by one. Tasks are added, never taken away: no
 // source lists all of them. Features move between the two lists.
 func merge(old, said *model.Model) *model.Model {
 	m := *old
@@ -33,7 +33,7 @@ func merge(old, said *model.Model) *model.Model {
 	set(&m.MaxOutputTokens, said.MaxOutputTokens)
 	set(&m.LatencyMS, said.LatencyMS)
 	set(&m.DefaultTemperature, said.DefaultTemperature)
-	set(&m.Pricing, said.Pricing)
+	m.Pricing = mergePricing(old, said.Pricing)
 	set(&m.LastBenchmark, said.LastBenchmark)
 	list(&m.Aliases, said.Aliases)
 	m.Tasks = union(old.Tasks, said.Tasks)
@@ -49,6 +49,47 @@ func merge(old, said *model.Model) *model.Model {
 	lack := model.Features(old.MissingFeatures...)&^model.Features(said.Features...) | model.Features(said.MissingFeatures...)
 	m.Features, m.MissingFeatures = have.List(), (lack &^ have).List()
 	return &m
+}
+
+// mergePricing keeps the prices on which the source is silent, and then names
+// the sources of both.
+func mergePricing(record *model.Model, said *model.Pricing) *model.Pricing {
+	old := record.Pricing
+	if old == nil || said == nil {
+		return cmp.Or(said, old)
+	}
+	p, kept := *said, false
+	for _, class := range []struct {
+		into **model.Money
+		old  *model.Money
+	}{
+		{&p.Input, old.Input}, {&p.Output, old.Output}, {&p.CachedRead, old.CachedRead},
+		{&p.CacheWrite, old.CacheWrite}, {&p.Reasoning, old.Reasoning}, {&p.Request, old.Request},
+	} {
+		if *class.into == nil && class.old != nil {
+			*class.into, kept = class.old, true
+		}
+	}
+	if p.Hourly == nil && old.Hourly != nil { // with the figures that it is shared by
+		p.Hourly, p.Devices, p.TokensPerSecond, kept = old.Hourly, old.Devices, old.TokensPerSecond, true
+		p.CapacityShare, p.OverheadFactor, p.MoEFactor = old.CapacityShare, old.OverheadFactor, old.MoEFactor
+	}
+	if kept {
+		p.Source = sources(said.Source, cmp.Or(old.Source, record.Source))
+	}
+	return &p
+}
+
+// sources joins a source with those named before, each once.
+func sources(first, before string) string {
+	const and = " and "
+	out := first
+	for _, s := range strings.Split(before, and) {
+		if s != first && s != "" {
+			out += and + s
+		}
+	}
+	return out
 }
 
 func set[T comparable](into *T, v T) {
