@@ -13,7 +13,9 @@ import (
 // stream is put on probation: its next streams are held back until their end,
 // when a break can still be hidden by a fallback, until probation streams in a
 // row have come whole. An endpoint that has not delivered any stream yet
-// relays one at a time live, and holds the others back. Safe for concurrent use.
+// relays one at a time live, and holds the others back. A stream is only held
+// back while the plan has another endpoint that could take over. Safe for
+// concurrent use.
 type trust struct {
 	broke atomic.Bool
 	whole atomic.Int32 // streams in a row that came whole
