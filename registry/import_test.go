@@ -139,6 +139,34 @@ func TestImportStrict(t *testing.T) {
 	}
 }
 
+// TestImportActions: the history tells a list that was imported from records
+// that somebody wrote.
+func TestImportActions(t *testing.T) {
+	r := small(t, nil)
+	for i, step := range []struct {
+		tag  string
+		o    registry.ImportOptions
+		want string
+	}{
+		{"a", registry.ImportOptions{Edit: true, Actor: "ann"}, "ann add"},
+		{"b", registry.ImportOptions{Edit: true}, registry.DefaultActor + " edit"},
+		{"c", registry.ImportOptions{}, "import:cartrita import"},
+		{"d", registry.ImportOptions{Actor: "bob"}, "bob import"},
+	} {
+		data := []byte(`{"model_id":"a/x","provider":"a","task_types":["embeddings"],"routing_tags":["` + step.tag + `"]}`)
+		if rep, err := r.Import(t.Context(), "cartrita", "body", data, step.o); err != nil || rep.Empty() {
+			t.Fatalf("%+v, %v", rep, err)
+		}
+		h, err := r.History(t.Context(), "a/x")
+		if err != nil || len(h) != i+1 {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		if got := h[i].Actor + " " + string(h[i].Action); got != step.want {
+			t.Errorf("%+v is recorded as %q: want %q", step.o, got, step.want)
+		}
+	}
+}
+
 // TestImportMerges lays a foreign record over a user's: what the source does
 // not know stays, and what it contradicts moves.
 func TestImportMerges(t *testing.T) {

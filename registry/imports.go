@@ -12,9 +12,10 @@ import (
 
 // ImportOptions steer Import.
 type ImportOptions struct {
-	Actor  string // who; default "import:<format>"
+	Actor  string // who; default "import:<format>", of an Edit DefaultActor
 	DryRun bool   // report only
 	Strict bool   // one bad record stops all of them
+	Edit   bool   // somebody's own changes, not a list: recorded as ActionAdd and ActionEdit
 }
 
 // Report is what an import did, or would do.
@@ -70,7 +71,10 @@ func (r *Registry) Import(ctx context.Context, format, name string, data []byte,
 		return Report{}, model.Errorf(op, model.KindConflict, "the registry is not loaded yet")
 	}
 	rep := Report{Format: file.Format, DryRun: o.DryRun, Records: len(file.Records)}
-	change := Change{Actor: cmp.Or(o.Actor, "import:"+string(file.Format)), Action: ActionImport, Models: r.gather(file, &rep)}
+	change := Change{Actor: o.Actor, Models: r.gather(file, &rep)}
+	if !o.Edit {
+		change.Actor, change.Action = cmp.Or(o.Actor, "import:"+string(file.Format)), ActionImport
+	}
 	if o.Strict && len(rep.Errors) > 0 {
 		first := rep.Errors[0]
 		e := invalid(op, first.Problems)
