@@ -5,6 +5,7 @@ import (
 
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/provider/upstream"
 )
 
 // counts are the tokens of an answer as the API reports them.
@@ -34,10 +35,11 @@ func (c *counts) read(raw []byte) {
 	})
 }
 
-// set takes a whole number that is not negative, and leaves c alone otherwise.
+// set takes what a report says. A null says nothing; what cannot be a count
+// makes it unknown, because an earlier report is too low.
 func set(c *model.Count, value []byte) {
-	if n, err := strconv.ParseInt(string(value), 10, 64); err == nil && n >= 0 {
-		*c = model.Known(n)
+	if string(value) != "null" {
+		*c = upstream.Count(value)
 	}
 }
 

@@ -37,8 +37,8 @@
 //	            more, because xAI and Google leave reasoning out of the former
 //	Reasoning   completion_tokens_details.reasoning_tokens
 //
-// Usage may also stand in x_groq or in a choice. A count that is missing, null
-// or no whole number is unknown; 0 is a known count.
+// Usage may also stand in x_groq or in a choice. A count that is missing, null,
+// no whole number or absurdly large is unknown; 0 is a known count.
 //
 // A Client is safe for concurrent use and remembers nothing about calls.
 package openai

@@ -1,10 +1,9 @@
 package openai
 
 import (
-	"strconv"
-
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/provider/upstream"
 )
 
 // parseUsage reads a usage object of valid JSON; the package comment has the
@@ -15,11 +14,11 @@ func parseUsage(raw []byte) model.Usage {
 	jsonscan.Each(raw, func(key, value []byte) bool {
 		switch string(key) {
 		case `"prompt_tokens"`:
-			u.Input = count(value)
+			u.Input = upstream.Count(value)
 		case `"completion_tokens"`:
-			u.Output = count(value)
+			u.Output = upstream.Count(value)
 		case `"total_tokens"`:
-			total = count(value)
+			total = upstream.Count(value)
 		case `"prompt_cache_hit_tokens"`, `"cached_tokens"`, `"cache_read_input_tokens"`:
 			setIfUnknown(&u.CachedRead, value)
 		case `"cache_creation_input_tokens"`:
@@ -48,25 +47,16 @@ func parseUsage(raw []byte) model.Usage {
 func detail(u *model.Usage, key, value []byte) {
 	switch string(key) {
 	case `"cached_tokens"`:
-		u.CachedRead = count(value)
+		u.CachedRead = upstream.Count(value)
 	case `"cache_write_tokens"`, `"cache_creation_tokens"`:
-		u.CacheWrite = count(value)
+		u.CacheWrite = upstream.Count(value)
 	case `"reasoning_tokens"`:
-		u.Reasoning = count(value)
+		u.Reasoning = upstream.Count(value)
 	}
 }
 
 func setIfUnknown(c *model.Count, value []byte) {
 	if !c.Known {
-		*c = count(value)
+		*c = upstream.Count(value)
 	}
-}
-
-// count reads a whole number that is not negative; anything else is unknown.
-func count(value []byte) model.Count {
-	n, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil || n < 0 {
-		return model.Count{}
-	}
-	return model.Known(n)
 }

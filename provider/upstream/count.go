@@ -1,0 +1,21 @@
+package upstream
+
+import (
+	"strconv"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// maxCount is the largest count of tokens that is believed. It is far beyond
+// any answer, and small enough that sums of counts do not overflow.
+const maxCount = 1e12
+
+// Count reads a count of tokens as an upstream reports it. What is no whole
+// number, negative or beyond reason counts as not reported.
+func Count(value []byte) model.Count {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil || n < 0 || n > maxCount {
+		return model.Count{}
+	}
+	return model.Known(n)
+}
