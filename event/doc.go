@@ -19,6 +19,7 @@
 // Both frames are written by the call itself, never behind it: an intent that
 // could be lost would lose an event that a live subscriber saw, and budgets
 // will rest on what was about to be spent. Do not make intents lazy.
+//
 // Intent and Outcome return when their frame is in the file: it survives the
 // death of the process (kill -9). With SyncBatch they return when it is on the
 // disk, which survives a power loss too; concurrent callers share an fsync.

@@ -8,8 +8,7 @@ import (
 
 // AppendRecord appends r without its plan as JSON: what encoding/json would
 // write, at a tenth of its cost, except that figures (milliseconds) are kept
-// to nine decimals or six significant digits. It runs twice per call on the
-// request path.
+// to six significant digits at least. It runs twice per call on the request path.
 func AppendRecord(b []byte, r *model.Record) []byte {
 	b = append(b, `{"call_id":"`...)
 	b = r.ID.AppendTo(b)

@@ -15,8 +15,8 @@ import (
 //   - an absent column holds the zero value for every row, except that an
 //     absent model column repeats the endpoint column.
 //
-// Scores are kept to six decimals, other figures to nine or to six
-// significant digits. ParsePlan reads it back.
+// Scores are kept to six decimals, other figures to six significant digits at
+// least. ParsePlan reads it back.
 func AppendPlan(b []byte, p *model.Plan) []byte {
 	b = append(b, `{"strategy":`...)
 	b = appendString(b, p.Strategy)

@@ -70,27 +70,35 @@ func appendEscape(b []byte, c byte) []byte {
 	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
 
-// appendFloat appends a figure with nine decimals where that keeps at least
-// six significant digits, and exactly otherwise. Scores and milliseconds carry
-// no meaning beyond that, and printing all 17 digits of a score would cost
-// more than the rest of the record. What JSON cannot hold becomes 0.
+// appendFloat appends a figure to six significant digits at least: six
+// decimals, nine below 1, exactly where those are too few. Scores and
+// milliseconds carry no meaning beyond that, and printing all 17 digits of a
+// score would cost more than the rest of the record. What JSON cannot hold
+// becomes 0.
 func appendFloat(b []byte, f float64) []byte {
 	if f == 0 || math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(b, '0')
 	}
-	const exactBelow = 1 << 51 / 1e9 // nine decimals fit the mantissa, with room to round
-	a := math.Abs(f)
-	if a >= exactBelow {
+	const exactBelow = 1 << 51 / 1e6 // six decimals fit the mantissa, with room to round
+	switch a := math.Abs(f); {
+	case a >= exactBelow:
 		return strconv.AppendFloat(b, f, 'g', -1, 64)
+	case a >= 1:
+		return appendFixed(sign(b, f), uint64(a*1e6+0.5), 6)
+	default:
+		n := uint64(a*1e9 + 0.5)
+		if a < 1e-3 && float64(n)/1e9 != a {
+			return strconv.AppendFloat(b, f, 'g', -1, 64)
+		}
+		return appendFixed(sign(b, f), n, 9)
 	}
-	n := uint64(a*1e9 + 0.5)
-	if a < 1e-3 && float64(n)/1e9 != a {
-		return strconv.AppendFloat(b, f, 'g', -1, 64)
-	}
+}
+
+func sign(b []byte, f float64) []byte {
 	if f < 0 {
-		b = append(b, '-')
+		return append(b, '-')
 	}
-	return appendNano(b, n)
+	return b
 }
 
 // appendScore appends a score with six decimals.
@@ -98,34 +106,38 @@ func appendScore(b []byte, f float64) []byte {
 	if !(f >= 0 && f < 1000) {
 		return appendFloat(b, f)
 	}
-	n := uint32(f*1e6 + 0.5)
-	whole := n / 1e6
-	return appendFraction(integer(b, int64(whole)), n-whole*1e6, 6)
+	return appendFixed(b, uint64(f*1e6+0.5), 6)
 }
 
-// appendNano appends n × 10⁻⁹ without trailing zeros.
-func appendNano(b []byte, n uint64) []byte {
-	whole := n / 1e9
-	frac := uint32(n - whole*1e9)
-	b = integer(b, int64(whole))
-	if thousands := frac / 1000; thousands*1000 == frac {
-		return appendFraction(b, thousands, 6)
+const pairs = "0001020304050607080910111213141516171819" +
+	"2021222324252627282930313233343536373839" +
+	"4041424344454647484950515253545556575859" +
+	"6061626364656667686970717273747576777879" +
+	"8081828384858687888990919293949596979899"
+
+// appendFixed appends n × 10⁻ᵈ without trailing zeros, for d = 6 or 9.
+func appendFixed(b []byte, n uint64, d int) []byte {
+	unit := uint64(1e6)
+	if d == 9 {
+		unit = 1e9
 	}
-	return appendFraction(b, frac, 9)
-}
-
-// appendFraction appends n behind a decimal point, padded to so many digits,
-// without trailing zeros.
-func appendFraction(b []byte, n uint32, digits int) []byte {
-	if n == 0 {
+	whole := n / unit
+	frac := uint32(n - whole*unit)
+	b = integer(b, int64(whole))
+	if frac == 0 {
 		return b
 	}
-	b = append(b, ".000000000"[:1+digits]...)
-	p := b[len(b)-digits:]
-	for i := digits - 1; i >= 0; i-- {
-		q := n / 10
-		p[i] = byte('0' + n - q*10)
-		n = q
+	b = append(b, ".000000000"[:1+d]...)
+	p := b[len(b)-d:]
+	i := d
+	for ; i > 1; i -= 2 {
+		q := frac / 100
+		r := 2 * (frac - 100*q)
+		p[i-1], p[i-2] = pairs[r+1], pairs[r]
+		frac = q
+	}
+	if i == 1 {
+		p[0] = byte('0' + frac)
 	}
 	end := len(b)
 	for b[end-1] == '0' {

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -35,7 +36,7 @@ func (s *sink) Ingest(_ context.Context, b Batch) error {
 	}
 	for _, c := range b.Calls {
 		s.ids[c.ID]++
-		c.RecordJSON, c.PlanJSON = append([]byte(nil), c.RecordJSON...), append([]byte(nil), c.PlanJSON...)
+		c.RecordJSON, c.PlanJSON = bytes.Clone(c.RecordJSON), bytes.Clone(c.PlanJSON)
 		s.calls = append(s.calls, c)
 	}
 	if b.Position != (Position{}) {
@@ -73,11 +74,7 @@ func (s *sink) record(t testing.TB, id model.CallID) *model.Record {
 	defer s.mu.Unlock()
 	for _, c := range s.calls {
 		if c.ID == id {
-			plan := c.PlanJSON
-			if len(plan) == 0 {
-				plan = nil
-			}
-			rec, err := ParseRecord(c.RecordJSON, plan)
+			rec, err := ParseRecord(c.RecordJSON, c.PlanJSON)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -381,4 +378,41 @@ func TestManyLongCallsAreNotCarriedInCircles(t *testing.T) {
 		t.Errorf("%d segments are left", n)
 	}
 	stop()
+}
+
+func TestAnIntentIsReadBackFromNearAndFar(t *testing.T) {
+	s := newSink()
+	l := open(t, Config{Dir: t.TempDir(), Sink: s})
+	stop := run(t, l)
+	far, bare := sampleRecord(model.NewCallID(), 2), sampleRecord(model.NewCallID(), 2)
+	bare.Plan = nil
+	intend(t, l, far)
+	intend(t, l, bare)
+	for l.Stats().SpoolBytes < 2*(readWindow+lookBack) {
+		call(t, l)
+		if l.Stats().Outcomes%100 == 0 {
+			flush(t, l)
+		}
+	}
+	near, nearBare := sampleRecord(model.NewCallID(), 2), sampleRecord(model.NewCallID(), 2)
+	nearBare.Plan = nil
+	intend(t, l, near)
+	intend(t, l, nearBare)
+	for _, rec := range []*model.Record{far, bare, near, nearBare} {
+		if err := l.Outcome(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush(t, l)
+	stop()
+	for i, rec := range []*model.Record{far, bare, near, nearBare} {
+		if got := s.record(t, rec.ID); (got.Plan != nil) != (rec.Plan != nil) {
+			t.Errorf("call %d comes back with plan %v", i, got.Plan)
+		}
+	}
+	for _, c := range s.calls {
+		if c.Started.IsZero() || c.PlanJSON != nil && len(c.PlanJSON) == 0 {
+			t.Errorf("a call started at %v and has a plan of %d bytes", c.Started, len(c.PlanJSON))
+		}
+	}
 }

@@ -3,7 +3,9 @@ package event
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
+	"slices"
 )
 
 // frameReader reads the frames of one segment file in order, through a window
@@ -18,7 +20,10 @@ type frameReader struct {
 	base    int64 // of buf in the file
 }
 
-const readWindow = 256 << 10
+const (
+	readWindow = 256 << 10 // bytes read at once
+	lookBack   = 512 << 10 // bytes kept behind: intents are not far before their outcomes
+)
 
 // next returns the next frame with its start and end; its payload is valid
 // until the following call. After the last frame the error is io.EOF.
@@ -67,27 +72,51 @@ func (r *frameReader) findMagic(off int64) (int64, error) {
 // window returns at least n bytes of the file from off on, fewer only at its
 // end, and more when they are at hand.
 func (r *frameReader) window(off int64, n int) ([]byte, error) {
-	have := r.base + int64(len(r.buf)) - off
-	if off >= r.base && (have >= int64(n) || r.base+int64(len(r.buf)) >= r.size) && have >= 0 {
+	end := r.base + int64(len(r.buf))
+	if off >= r.base && off <= end && (end-off >= int64(n) || end >= r.size) {
 		return r.buf[off-r.base:], nil
 	}
-	want := min(int64(max(n, readWindow)), r.size-off)
+	r.keep(off)
+	have := len(r.buf)
+	from := r.base + int64(have)
+	want := int(min(max(off+int64(n)-from, readWindow), r.size-from))
 	if want <= 0 {
 		return nil, nil
 	}
-	if int64(cap(r.buf)) < want {
-		r.buf = make([]byte, want)
-	}
-	got, err := r.src.ReadAt(r.buf[:want], off)
-	if err != nil && err != io.EOF {
-		r.buf = r.buf[:0]
+	r.buf = slices.Grow(r.buf, want)[:have+want]
+	got, err := r.src.ReadAt(r.buf[have:], from)
+	r.buf = r.buf[:have+got]
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	r.buf, r.base = r.buf[:got], off
-	if int64(got) < want { // the file is shorter than we were told
-		r.size = off + int64(got)
+	if got < want { // the file is shorter than we were told
+		r.size = from + int64(got)
 	}
-	return r.buf, nil
+	return r.buf[min(off-r.base, int64(len(r.buf))):], nil
+}
+
+// keep drops what is more than lookBack bytes before off.
+func (r *frameReader) keep(off int64) {
+	end := r.base + int64(len(r.buf))
+	if off < r.base || off > end {
+		r.buf, r.base = r.buf[:0], off
+		return
+	}
+	if drop := off - lookBack - r.base; drop > 0 {
+		n := copy(r.buf, r.buf[drop:])
+		r.buf, r.base = r.buf[:n], r.base+drop
+	}
+}
+
+// behind returns the frame at a place that was read lately, and false when it
+// is out of the window. The payload is valid until the following call of next.
+func (r *frameReader) behind(at location) (frame, bool) {
+	from := at.Offset - r.base
+	if at.Segment != r.segment || from < 0 || from+int64(at.size) > int64(len(r.buf)) {
+		return frame{}, false
+	}
+	f, size, ok := readFrame(r.buf[from:], r.segment)
+	return f, ok && size == at.size
 }
 
 // readSegmentHeader returns the spool id of a segment file, and false when the

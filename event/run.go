@@ -22,7 +22,7 @@ type ingester struct {
 	located bool     // the Sink told us where it stands
 	next    Position // where to read on
 	arena   []byte   // documents of one batch
-	window  []byte   // of the reader
+	reader  frameReader
 }
 
 // batch is what one Ingest takes, and what to do when it is stored.

@@ -106,11 +106,14 @@ func (in *ingester) segmentFrom(pos Position) (*segment, int64) {
 // readCalls adds the outcomes in a segment from b.end on to the batch, until
 // it is full, and moves b.end.
 func (in *ingester) readCalls(b *batch, g *segment, size int64) error {
-	r := frameReader{src: g.file, segment: g.number, size: size, off: segmentHeader, buf: in.window[:0]}
+	r := &in.reader
+	if r.segment != g.number {
+		*r = frameReader{src: g.file, segment: g.number, buf: r.buf[:0]}
+	}
+	r.size, r.off = size, segmentHeader
 	if b.end.Segment == g.number {
 		r.off = max(r.off, b.end.Offset)
 	}
-	defer func() { in.window = r.buf }()
 	for !in.full(b) {
 		f, _, end, err := r.next()
 		if errors.Is(err, io.EOF) {
@@ -154,12 +157,20 @@ func (in *ingester) readCall(b *batch, f *frame) {
 // intentAt reads the time and the plan document of an intent from its frame;
 // nothing if it is gone. The document is in the arena.
 func (in *ingester) intentAt(at location) (time.Time, []byte) {
+	n := len(in.arena)
+	if f, ok := in.reader.behind(at); ok {
+		_, _, plan, _ := splitPayload(f.payload)
+		if plan == nil {
+			return f.time(), nil
+		}
+		in.arena = append(in.arena, plan...)
+		return f.time(), in.arena[n:len(in.arena):len(in.arena)]
+	}
 	in.mu.Lock()
 	g := in.spool.segment(at.Segment)
 	in.mu.Unlock()
 	err := errDamaged
 	if g != nil {
-		n := len(in.arena)
 		in.arena = slices.Grow(in.arena, at.size)
 		var f frame
 		if f, err = g.read(at, in.arena[n:]); err == nil { // only Run drops segments
