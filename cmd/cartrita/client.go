@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/cartrita/cartrita/model"
@@ -107,7 +108,7 @@ func (c *client) refusal(resp *http.Response) error {
 		e.Message = fmt.Sprintf("%s answered %s; is it a Cartrita gateway?", c.where, resp.Status)
 		return e
 	}
-	e.Message = wire.Error.Message
+	e.Message = forTerminal(wire.Error.Message)
 	var kind model.Kind
 	if kind.UnmarshalText([]byte(wire.Error.Code)) == nil {
 		e.Kind = kind
@@ -122,6 +123,35 @@ func (c *client) refusal(resp *http.Response) error {
 		e.Message += "; set CARTRITA_API_KEY or give --api-key env:NAME"
 	}
 	return e
+}
+
+// routesInWords are the routes that messages point at, with the commands that
+// ask the same. More exact ones come first.
+var routesInWords = []struct {
+	route   *regexp.Regexp
+	command string
+}{
+	{regexp.MustCompile(`GET /api/v1/models\?(?:q|similar)=([^\s&;,]+)`), "models search $1"},
+	{regexp.MustCompile(`GET /api/v1/models/([^\s;,]+)/history`), "models history $1"},
+	{regexp.MustCompile(`GET /api/v1/models/([^\s;,]+)`), "models show $1"},
+	{regexp.MustCompile(`GET /api/v1/decisions/([^\s;,]+)`), "explain $1"},
+	{regexp.MustCompile(`GET /api/v1/models\b`), "models list"},
+	{regexp.MustCompile(`GET /api/v1/schema/([^\s;,]+)`), "schema $1"},
+}
+
+// forTerminal rewords a message of the API for who typed a command: "see GET
+// /api/v1/models?q=x" becomes "run `cartrita models search x`".
+func forTerminal(message string) string {
+	for _, r := range routesInWords {
+		message = r.route.ReplaceAllStringFunc(message, func(found string) string {
+			command := r.route.ReplaceAllString(found, r.command)
+			if plain, err := url.QueryUnescape(command); err == nil {
+				command = plain
+			}
+			return "`cartrita " + command + "`"
+		})
+	}
+	return strings.ReplaceAll(message, "see `cartrita ", "run `cartrita ")
 }
 
 // kindOfStatus is for answers without a code that we know.

@@ -140,49 +140,77 @@ func failureText(e *model.Error) string {
 	return strings.TrimPrefix(shown.Error(), "internal_error: ")
 }
 
-// detailLines words the machine-readable part of an error: a list of objects
-// becomes one line each, another value its JSON.
+// detailLines words the machine-readable part of an error: one line for each
+// object in its lists that holds no list itself. Other lists, and counts, are
+// left out: the message has them in words.
 func detailLines(details any) []string {
 	raw, err := json.Marshal(details)
-	if err != nil || string(raw) == "null" {
+	if err != nil {
 		return nil
 	}
-	var names []string
-	if json.Unmarshal(raw, &names) == nil {
-		return nil // the message names them
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber() // a float would lose digits
+	var v any
+	if dec.Decode(&v) != nil {
+		return nil
 	}
-	var list []map[string]any
-	if json.Unmarshal(raw, &list) != nil {
-		var object map[string]json.RawMessage
-		if json.Unmarshal(raw, &object) != nil {
-			return []string{string(raw)}
-		}
-		var lines []string
-		for _, key := range slices.Sorted(maps.Keys(object)) {
-			lines = append(lines, detailLines(object[key])...)
-		}
-		return lines
+	if o, ok := v.(map[string]any); ok {
+		return listedDetails(nil, "", o)
 	}
-	var lines []string
-	for _, o := range list {
-		lines = append(lines, detailLine(o))
+	return appendDetails(nil, "", v)
+}
+
+// appendDetails words the objects in v if it is a list; at is what they belong to.
+func appendDetails(lines []string, at string, v any) []string {
+	list, _ := v.([]any)
+	for _, e := range list {
+		o, ok := e.(map[string]any)
+		if !ok {
+			continue
+		}
+		before, said := len(lines), joined(at, detailText(o))
+		if lines = listedDetails(lines, said, o); len(lines) == before {
+			lines = append(lines, said)
+		}
 	}
 	return lines
 }
 
-// detailLine joins the members that people read, in the order of reading.
-func detailLine(o map[string]any) string {
+// listedDetails words what the lists in o hold.
+func listedDetails(lines []string, at string, o map[string]any) []string {
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		lines = appendDetails(lines, at, o[key])
+	}
+	return lines
+}
+
+// detailText joins the members that people read, in the order of reading; of
+// an object without these, every plain member with its name.
+func detailText(o map[string]any) string {
 	var parts []string
-	for _, key := range []string{"path", "endpoint", "filter", "count", "reason", "message"} {
+	for _, key := range []string{"entry", "path", "endpoint", "filter", "count", "reason", "message"} {
 		if v, ok := o[key]; ok && v != "" {
 			parts = append(parts, fmt.Sprint(v))
 		}
 	}
-	if len(parts) == 0 {
-		raw, _ := json.Marshal(o)
-		return string(raw)
+	if len(parts) > 0 {
+		return strings.Join(parts, ": ")
 	}
-	return strings.Join(parts, ": ")
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		switch v := o[key].(type) {
+		case nil, []any, map[string]any:
+		default:
+			parts = append(parts, fmt.Sprintf("%s %v", key, v))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + ": " + b
 }
 
 // partlyError says that a command did its work except for some records.

@@ -97,6 +97,11 @@ func TestFailure(t *testing.T) {
 			"cartrita: nobody can\n  a/b: max_cost: costs $2\n",
 		},
 		{&model.Error{Kind: model.KindNotFound, Message: "did you mean a?", Details: json.RawMessage(`["a"]`)}, "cartrita: did you mean a?\n"},
+		{
+			&model.Error{Kind: model.KindInvalid, Message: "2 wrong", Details: json.RawMessage(`{"errors":[{"entry":"[0]","problems":[{"path":"a","message":"is odd"},{"path":"b","message":"is \"old\""}]},{"entry":"[1]"}]}`)},
+			"cartrita: 2 wrong\n  [0]: a: is odd\n  [0]: b: is \"old\"\n  [1]\n",
+		},
+		{&model.Error{Kind: model.KindInvalid, Message: "no", Details: json.RawMessage(`{"considered":6,"excluded_by":{"max_cost":6},"odd":[{"size":1000000,"age":7}]}`)}, "cartrita: no\n  age 7, size 1000000\n"},
 		{&partlyError{"1 wrong record left out"}, "1 wrong record left out\n"},
 	} {
 		var out bytes.Buffer
