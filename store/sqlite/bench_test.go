@@ -28,7 +28,7 @@ func BenchmarkIngest(b *testing.B) {
 				b.StopTimer()
 				calls := make([]event.Call, size)
 				for i := range calls {
-					calls[i] = storetest.Sample(n)
+					calls[i] = wide(n)
 					n++
 				}
 				b.StartTimer()
@@ -42,6 +42,26 @@ func BenchmarkIngest(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/call")
 		})
 	}
+}
+
+// wide is a sample whose plan has as many candidates as those of a gateway.
+func wide(n int) event.Call {
+	c := storetest.Sample(n)
+	p := *c.Record.Plan
+	for i := range 15 {
+		name := fmt.Sprintf("provider-%d/some-model-%d-instruct", i%5, i)
+		term := func(k int) model.Term {
+			return model.Term{Score: float64((n*31+i*17+k*7)%1000) / 1000, Value: float64(n%97) / float64(i+1), Known: true}
+		}
+		p.Candidates = append(p.Candidates, model.Candidate{
+			Endpoint: model.EndpointID(name), Model: model.ModelID(name), Score: float64(n*i%997) / 997,
+			Terms:    model.Terms{Quality: term(0), Cost: term(1), Latency: term(2), Safety: term(3), Availability: term(4)},
+			Estimate: model.Estimate{Expected: model.Money(n * i), Low: model.Money(n), High: model.Money(2 * n * i), InputTokens: int64(n), OutputTokens: 300, Method: model.MethodLearned},
+		})
+		p.Excluded = append(p.Excluded, model.Exclusion{Endpoint: model.EndpointID("x-" + name), Model: model.ModelID("x-" + name), Filter: model.FilterMaxCost, Want: 1, Have: float64(n%13) + 1.5})
+	}
+	c.PlanJSON = event.AppendPlan(nil, &p)
+	return c
 }
 
 // BenchmarkRead is what questions cost over so many calls.

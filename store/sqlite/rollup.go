@@ -2,17 +2,18 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
 )
 
-const rollupUpsert = `
+const rollupInsert = `
 INSERT INTO cost_rollup (dimension, hour, value, target, task, strategy, calls, failed, unpriced, cost, estimated,
   input, cached_read, cache_write, output, reasoning, latency_ms, ttft_ms, ttft_calls)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES `
+
+const rollupAdd = `
 ON CONFLICT DO UPDATE SET
   calls = calls + excluded.calls, failed = failed + excluded.failed, unpriced = unpriced + excluded.unpriced,
   cost = cost + excluded.cost, estimated = estimated + excluded.estimated,
@@ -62,15 +63,15 @@ func (r rollups) at(k rollupKey) *event.Tally {
 	return t
 }
 
-func (r rollups) write(ctx context.Context, upsert *sql.Stmt) error {
+func (r rollups) write(ctx context.Context, into *bulk) error {
 	for k, t := range r {
-		if _, err := upsert.ExecContext(ctx, string(k.dimension), k.hour, k.value, k.target, k.task.String(), k.strategy,
+		if err := into.row(ctx, string(k.dimension), k.hour, k.value, k.target, k.task.String(), k.strategy,
 			t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
 			t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.Latency, t.TTFT, t.TTFTCalls); err != nil {
 			return err
 		}
 	}
-	return nil
+	return into.end(ctx)
 }
 
 const hourSeconds = int64(time.Hour / time.Second)
