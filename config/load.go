@@ -47,6 +47,10 @@ func (l *Loaded) Refuse(problems []Problem) error {
 	return failure("config.Refuse", l.locate(l.root, problems))
 }
 
+// Locate adds the place to problems that have a Path and a Message, for
+// warnings of those who use the configuration.
+func (l *Loaded) Locate(problems []Problem) []Problem { return l.locate(l.root, problems) }
+
 // Load builds a configuration from its layers and validates it. The error is
 // KindInvalid and holds every Problem; see Problems.
 func Load(o Options) (*Loaded, error) {

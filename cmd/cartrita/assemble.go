@@ -51,6 +51,7 @@ type node struct {
 	config   *config.Loaded
 	clients  clients
 	settings *cartrita.Settings // in force; nil before the first
+	warnings []config.Problem   // of the configuration in force
 	others   map[string]found   // servers found running, by the name of their provider
 
 	background sync.WaitGroup
@@ -172,16 +173,21 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 func apiKeys(c *config.Config, secrets *config.Secrets) ([]gateway.APIKey, error) {
 	keys := make([]gateway.APIKey, len(c.APIKeys))
 	for i, k := range c.APIKeys {
-		secret, err := secrets.Resolve(string(k.Key))
+		key, err := apiKey(i, k, secrets)
 		if err != nil {
 			return nil, err
 		}
-		if len(secret) < gateway.MinKeyBytes {
-			return nil, model.Invalidf("", fmt.Sprintf("api_keys[%d].key", i), "%s holds %d characters; want at least %d", k.Key, len(secret), gateway.MinKeyBytes)
-		}
-		keys[i] = gateway.APIKey{Name: k.Name, Secret: secret}
+		keys[i] = key
 	}
 	return keys, nil
+}
+
+func apiKey(i int, k config.APIKey, secrets *config.Secrets) (gateway.APIKey, error) {
+	secret, err := secrets.Resolve(string(k.Key))
+	if err == nil && len(secret) < gateway.MinKeyBytes {
+		err = model.Invalidf("", fmt.Sprintf("api_keys[%d].key", i), "%s holds %d characters; want at least %d", k.Key, len(secret), gateway.MinKeyBytes)
+	}
+	return gateway.APIKey{Name: k.Name, Secret: secret}, err
 }
 
 // apply puts endpoints, clients and strategies in force, at the start and
@@ -228,7 +234,7 @@ func (n *node) applyLocked(l *config.Loaded) error {
 	if err := n.service.Configure(now); err != nil {
 		return err
 	}
-	n.config, n.clients, n.settings = l, next, &now
+	n.config, n.clients, n.settings, n.warnings = l, next, &now, l.Locate(toProblems(f.warnings))
 	return nil
 }
 
@@ -237,6 +243,15 @@ func (n *node) current() *config.Loaded {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.config
+}
+
+// warn logs what keeps endpoints of the configuration from being used.
+func (n *node) warn() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, w := range n.warnings {
+		n.log.Warn("configuration: " + w.String())
+	}
 }
 
 // add puts a server that was found running in force, in place of what was
@@ -361,10 +376,11 @@ func (n *node) close() {
 	}
 }
 
-// checkEndpoints finds out whether a configuration could be put in force:
-// models exist, addresses are complete, strategies are valid. It opens the
-// store if there is one, since endpoints may refer to stored records.
-func (a *app) checkEndpoints(l *config.Loaded) error {
+// check finds out whether a configuration could be put in force: models exist,
+// addresses are complete, strategies are valid, secrets can be read. It opens
+// the store if there is one, since endpoints may refer to stored records, and
+// adds to l's warnings.
+func (a *app) check(l *config.Loaded) error {
 	if _, err := newStrategies(&l.Router); err != nil {
 		return err
 	}
@@ -381,7 +397,10 @@ func (a *app) checkEndpoints(l *config.Loaded) error {
 	if err := reg.Load(a.ctx); err != nil {
 		return err
 	}
-	f, problems := newFleet(&l.Config, reg.Catalogue(), a.secrets(), a.getenv, nil)
+	secrets := a.secrets()
+	f, problems := newFleet(&l.Config, reg.Catalogue(), secrets, a.getenv, nil)
+	problems = append(problems, unreadable(&l.Config, secrets)...)
+	l.Warnings = append(l.Warnings, l.Locate(toProblems(f.warnings))...)
 	if err := l.Refuse(toProblems(problems)); err != nil {
 		return err
 	}
@@ -389,4 +408,19 @@ func (a *app) checkEndpoints(l *config.Loaded) error {
 		return placed(l, f, err)
 	}
 	return nil
+}
+
+// unreadable lists the secrets without which serve does not start.
+func unreadable(c *config.Config, secrets *config.Secrets) (problems []pathProblem) {
+	for i, k := range c.APIKeys {
+		if _, err := apiKey(i, k, secrets); err != nil {
+			problems = append(problems, pathProblem{fmt.Sprintf("api_keys[%d].key", i), model.AsError(err).Message})
+		}
+	}
+	for i, p := range c.Providers {
+		if _, err := resolveHeaders(p.Headers, secrets); err != nil {
+			problems = append(problems, pathProblem{fmt.Sprintf("providers[%d].headers", i), model.AsError(err).Message})
+		}
+	}
+	return problems
 }

@@ -18,14 +18,15 @@ type configCheckCmd struct {
 }
 
 // Run checks a configuration without a gateway. Whether the models it names
-// exist is checked against the built-in catalogue and the file's own records.
+// exist is checked against the built-in catalogue and the file's own records;
+// secrets are read as serve would.
 func (cmd *configCheckCmd) Run(a *app, g *globals, p *printer) error {
 	if cmd.File != "" {
 		g.Config = cmd.File
 	}
 	l, err := config.Load(a.loadOptions(g))
 	if err == nil {
-		err = a.checkEndpoints(l)
+		err = a.check(l)
 	}
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ type fleet struct {
 	inline    []model.Model
 	records   []string                   // parallel to inline
 	providers map[string]config.Provider // by name, complete
+	warnings  []pathProblem              // endpoints that cannot serve yet
 }
 
 // found are servers that appeared by themselves, with records of their models.
@@ -101,6 +102,10 @@ func (f *fleet) configured(p config.Provider, at string, cat *catalogue.Catalogu
 			place = fmt.Sprintf("%s[%d]", place, j)
 		}
 		f.endpoint(p, e, place, err == nil)
+	}
+	if err != nil {
+		f.warnings = append(f.warnings, pathProblem{at + ".api_key", fmt.Sprintf("%s; until then %s of %s cannot be used",
+			model.AsError(err).Message, plural(len(listed), "endpoint"), p.Name)})
 	}
 	p.Endpoints = nil
 	f.providers[p.Name] = p

@@ -55,6 +55,7 @@ func (s *server) reload(_ context.Context, next *config.Loaded, _ []config.Chang
 		return err
 	}
 	s.level.Set(logLevel(next.Log.Level))
+	s.node.warn()
 	return nil
 }
 

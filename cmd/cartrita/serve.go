@@ -85,6 +85,7 @@ func (s *server) run(mode demoMode) error {
 		return err
 	}
 	defer s.node.close()
+	s.node.warn()
 	stopDemo, err := s.demo(mode)
 	if err != nil {
 		return err
