@@ -133,6 +133,9 @@ func (s *stream) event(cur *piece, ev sse.Event) error {
 		cur.OutputBytes += size
 		cur.Content = cur.Content || size > 0 || t.called
 		t.called = false
+		if cur.Content {
+			s.body.Begun()
+		}
 		if t.tooLong() {
 			return model.Errorf(op, model.KindUpstream, "the upstream's reasoning is over the limit of %d bytes", t.limit)
 		}

@@ -19,7 +19,9 @@
 //
 // An answer in one piece is checked to be a JSON object without an error in
 // it, and is passed on as it came. A stream is relayed as the bytes arrive:
-// whole events, several in one chunk where they came together. Each event is
+// whole events, several in one chunk where they came together. Comments before
+// the first content are left out: callers must not take them for a sign that
+// the answer is coming. Each event is
 // walked once, without decoding, to find the first content, the size of the
 // text, the end of a choice, errors and usage.
 //

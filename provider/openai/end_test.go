@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/provider/openai"
@@ -93,3 +94,46 @@ func TestServersWithoutDone(t *testing.T) {
 		})
 	}
 }
+
+// TestCommentsBeforeTheContent are not relayed, however they arrive; later ones are.
+func TestCommentsBeforeTheContent(t *testing.T) {
+	const (
+		role = `data: {"choices":[{"delta":{"role":"assistant"}}]}` + "\n\n"
+		text = `data: {"choices":[{"delta":{"content":"Hi"}}]}` + "\n\n"
+		done = "data: [DONE]\n\n"
+		note = ": wait\n\n"
+	)
+	body := note + role + note + note + text + note + text + done
+	for name, wrap := range map[string]func(io.Reader) io.Reader{
+		"at once":      func(r io.Reader) io.Reader { return r },
+		"byte by byte": iotest.OneByteReader,
+	} {
+		transport := roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, ProtoMajor: 1, Header: http.Header{},
+				Body: io.NopCloser(wrap(strings.NewReader(body)))}, nil
+		})
+		c := newClient(t, openai.Config{Config: upstream.Config{Transport: transport}})
+		resp, err := do(t, c, &model.Endpoint{BaseURL: "http://h"}, `{"stream":true}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for {
+			chunk, err := resp.Stream.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += string(chunk.Data)
+		}
+		if want := role + text + note + text + done; got != want {
+			t.Errorf("%s: relayed %q\nwant %q", name, got, want)
+		}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -38,6 +38,7 @@ type stream struct {
 	holding  bool
 	choices  choices // those seen so far
 	finished choices // those of them that have come to their end
+	begun    bool    // content has come
 	err      error
 }
 
@@ -80,6 +81,12 @@ func (s *stream) Next() (provider.Chunk, error) {
 			s.held, s.holding = ev, true
 			return c, nil
 		}
+		if !s.begun && len(ev.Data) == 0 { // a comment: nothing to wait for has come
+			if c.Data != nil {
+				return c, nil
+			}
+			continue
+		}
 		s.note(ev)
 		c.Data = extend(c.Data, ev.Raw)
 		c.Content = c.Content || ev.content
@@ -93,6 +100,10 @@ func (s *stream) Next() (provider.Chunk, error) {
 func (s *stream) note(ev event) {
 	s.choices |= ev.choices
 	s.finished |= ev.finished
+	if ev.content && !s.begun {
+		s.begun = true
+		s.body.Begun()
+	}
 }
 
 // extend adds the event that follows run in the reader's buffer.

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -79,8 +80,31 @@ func (s silent) Read(p []byte) (int, error) {
 
 func (s silent) Close() error { return nil }
 
-// testHang lets the upstream fall silent before and within its answer, in
-// synthetic time.
+// chatter is a body that goes on with comments, one every two seconds, and then
+// falls silent.
+type chatter struct {
+	silent
+	comments *int
+}
+
+func (c chatter) Read(p []byte) (int, error) {
+	if n, _ := c.Reader.Read(p); n > 0 {
+		return n, nil
+	}
+	if *c.comments == 0 {
+		return c.silent.Read(p)
+	}
+	*c.comments--
+	select {
+	case <-time.After(2 * time.Second):
+		return copy(p, ": wait\n\n"), nil
+	case <-c.ctx.Done():
+		return 0, context.Cause(c.ctx)
+	}
+}
+
+// testHang lets the upstream fall silent before and within its answer, or send
+// comments in its place, in synthetic time.
 func testHang(t *testing.T, v Vendor, sc Scenario, p parsed) {
 	limits := upstream.Config{FirstTimeout: 3 * time.Second, IdleTimeout: 5 * time.Second, UnaryTimeout: 7 * time.Second}
 	answering := func(req *http.Request) (*http.Response, error) {
@@ -88,10 +112,20 @@ func testHang(t *testing.T, v Vendor, sc Scenario, p parsed) {
 		return &http.Response{StatusCode: p.status, Header: p.header.Clone(), ContentLength: -1, ProtoMajor: 1,
 			TransferEncoding: []string{"chunked"}, Body: silent{strings.NewReader(string(p.body[:len(p.body)*2/3])), req.Context()}}, nil
 	}
+	chatting := func(comments, size int) roundTripper {
+		return func(req *http.Request) (*http.Response, error) {
+			_, _ = io.Copy(io.Discard, req.Body)
+			left := comments
+			return &http.Response{StatusCode: p.status, Header: p.header.Clone(), ContentLength: -1, ProtoMajor: 1,
+				TransferEncoding: []string{"chunked"},
+				Body:             chatter{silent{strings.NewReader(string(p.body[:size])), req.Context()}, &left}}, nil
+		}
+	}
 	mute := func(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()
 		return nil, context.Cause(req.Context())
 	}
+	events := bytes.LastIndex(p.body[:len(p.body)*2/3], []byte("\n\n")) + len("\n\n")
 	plain := scenario("plain")
 	tests := []struct {
 		name      string
@@ -102,6 +136,8 @@ func testHang(t *testing.T, v Vendor, sc Scenario, p parsed) {
 	}{
 		{"before a stream", mute, sc, 3 * time.Second, false},
 		{"within a stream", answering, sc, 5 * time.Second, true},
+		{"comments instead of a stream", chatting(1000, 0), sc, 5 * time.Second, false},
+		{"comments within a stream", chatting(10, events), sc, 25 * time.Second, true},
 		{"before an answer", mute, plain, 7 * time.Second, false},
 		{"within an answer", answering, plain, 7 * time.Second, false},
 	}

@@ -23,14 +23,23 @@ type Body struct {
 	resp   *http.Response
 	eof    bool
 	closed bool
+	begun  bool          // the first content has come
+	left   time.Duration // of the wait for it
 }
 
-// Read reads what has arrived, waiting for at most the idle limit. Errors other
-// than io.EOF are *model.Error.
+// Read reads what has arrived, waiting for at most the idle limit. Until Begun,
+// that is the limit for all reads together: an upstream that sends comments
+// and no content must not hold a call for ever. Errors other than io.EOF are
+// *model.Error.
 func (b *Body) Read(dst []byte) (int, error) {
-	b.w.timer.Reset(b.s.cfg.IdleTimeout)
+	if b.begun {
+		b.left = b.s.cfg.IdleTimeout
+	}
+	start := time.Now()
+	b.w.timer.Reset(b.left)
 	n, err := b.resp.Body.Read(dst)
 	b.w.timer.Stop()
+	b.left -= time.Since(start)
 	switch {
 	case errors.Is(err, io.EOF):
 		b.eof = true
@@ -38,6 +47,12 @@ func (b *Body) Read(dst []byte) (int, error) {
 		err = b.s.broken(b.parent, b.w, b.resp.StatusCode, err)
 	}
 	return n, err
+}
+
+// Begun says that the first content has come.
+func (b *Body) Begun() {
+	b.begun = true
+	b.w.phase = phaseIdle
 }
 
 // EndIsKnown reports whether an io.EOF proves that the upstream meant to end

@@ -33,7 +33,7 @@ type Config struct {
 	ConnectTimeout time.Duration // TCP connect, and TLS handshake again; default 5 s
 	FirstTimeout   time.Duration // from sending to the response headers of a stream; default 60 s
 	UnaryTimeout   time.Duration // from sending to the last byte of an answer in one piece; default 10 min
-	IdleTimeout    time.Duration // silence within a stream; default 2 min
+	IdleTimeout    time.Duration // from a stream's headers to its first content, and silence after that; default 2 min
 	MaxBody        int64         // bytes of an answer in one piece; default 64 MiB
 	MaxEvent       int           // bytes of one event of a stream; default 8 MiB
 	IdleConns      int           // connections kept open to one host; default 256

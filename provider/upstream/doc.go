@@ -5,9 +5,9 @@
 // # Limits
 //
 // A Sender puts a limit on everything that another machine decides: the time
-// to connect, the time to the first byte of a streamed answer, the time of a
-// whole unary answer, the silence between two reads of a stream, the size of
-// an answer, of an error body and of the response headers. Redirects are never
+// to connect, the time to the headers of a streamed answer, from there to its
+// first content, the silence after that, the time of a whole unary answer, the
+// size of an answer, of an error body and of the response headers. Redirects are never
 // followed: where requests go is decided by configuration alone. A request
 // whose reused connection turns out to be closed is sent again on another one;
 // anything else is an error for the caller to judge.

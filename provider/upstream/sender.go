@@ -59,9 +59,10 @@ type Reply struct {
 
 // The phases of an attempt, as they stand in an error when one takes too long.
 const (
-	phaseFirst = "did not begin to answer in time"
-	phaseUnary = "did not finish its answer in time"
-	phaseIdle  = "fell silent in the middle of its answer"
+	phaseFirst   = "did not begin to answer in time"
+	phaseUnary   = "did not finish its answer in time"
+	phaseContent = "sent no content in time"
+	phaseIdle    = "fell silent in the middle of its answer"
 )
 
 // Post sends body to the endpoint's base URL + path. The transport may read
@@ -93,8 +94,8 @@ func (s *Sender) Post(ctx context.Context, ep *model.Endpoint, path string, body
 	reply := &Reply{Status: resp.StatusCode, Header: resp.Header}
 	if stream {
 		w.timer.Stop()
-		w.phase = phaseIdle
-		reply.Stream = &Body{s: s, parent: ctx, w: w, resp: resp}
+		w.phase = phaseContent
+		reply.Stream = &Body{s: s, parent: ctx, w: w, resp: resp, left: s.cfg.IdleTimeout}
 		return reply, nil
 	}
 	defer w.stop()
