@@ -91,9 +91,13 @@ func (ans *answer) choose(q *question, set *Settings, snap *registry.Snapshot) e
 		return err
 	}
 	if len(match.Served) == 0 && len(match.Chain) == 0 {
+		why := "no endpoint is configured for it: set its provider's key or add it to a provider in the configuration"
+		if match.Retired {
+			why = "it is retired"
+		}
 		return &model.Error{
 			Op: "cartrita.decide", Kind: model.KindNotFound, Param: "model",
-			Message: fmt.Sprintf("model %q is in the registry, but no endpoint is configured for it: set its provider's key or add it to a provider in the configuration", name),
+			Message: fmt.Sprintf("model %q is in the registry, but %s", name, why),
 		}
 	}
 	ans.in.Named, ans.in.Chain = match.Served, match.Chain

@@ -157,7 +157,7 @@ const formatOwn = "cartrita"
 // of them, all written or none.
 func (g *Gateway) upsertModels(x *exchange) {
 	q := x.query()
-	o := registry.ImportOptions{Actor: x.actor(), DryRun: q.flag("dry_run"), Strict: true}
+	o := registry.ImportOptions{Actor: x.actor(), DryRun: q.flag("dry_run"), Strict: true, Edit: true}
 	g.importBody(x, q, formatOwn, "body", o)
 }
 

@@ -131,7 +131,7 @@ func (i *Info) Record() (*model.Model, error) {
 		m.Features = []model.Feature{model.FeatureVision}
 	}
 	m.License = i.license()
-	m.CommercialAllowed = Commercial(m.License)
+	m.CommercialAllowed = i.commercial()
 	m.ParametersBillion = i.parameters()
 	m.ContextLength = i.contextLength()
 	m.Quantizations = i.quantizations()
@@ -142,7 +142,28 @@ func (i *Info) Record() (*model.Model, error) {
 }
 
 func (i *Info) hasChatTemplate() bool {
-	return len(i.Config.Tokenizer.ChatTemplate) > 0 || len(i.Config.ChatTemplate) > 0 || slices.Contains(i.Tags, "conversational")
+	return given(i.Config.Tokenizer.ChatTemplate) || given(i.Config.ChatTemplate) || slices.Contains(i.Tags, "conversational")
+}
+
+func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
+
+// commercial says whether every licence of the card allows commercial use; nil
+// when one of them is not known to, and none forbids it.
+func (i *Info) commercial() *bool {
+	if len(i.CardData.License) < 2 {
+		return Commercial(i.license())
+	}
+	all := true
+	verdict := &all
+	for _, name := range i.CardData.License {
+		switch allowed := Commercial(strings.ToLower(name)); {
+		case allowed == nil:
+			verdict = nil
+		case !*allowed:
+			return allowed
+		}
+	}
+	return verdict
 }
 
 // license is the card's licence, or the one in the tags; "other" is replaced
@@ -150,7 +171,7 @@ func (i *Info) hasChatTemplate() bool {
 func (i *Info) license() string {
 	name := ""
 	if len(i.CardData.License) > 0 {
-		name = i.CardData.License[0]
+		name = strings.Join(i.CardData.License, " and ")
 	}
 	for _, t := range i.Tags {
 		if l, ok := strings.CutPrefix(t, "license:"); ok && name == "" {
@@ -170,8 +191,8 @@ func (i *Info) license() string {
 func (i *Info) parameters() *float64 {
 	n := i.Safetensors.Total
 	for format := range i.Safetensors.Parameters {
-		if strings.HasPrefix(format, "I") || strings.HasPrefix(format, "U") {
-			n = 0 // packed
+		if format == "I32" || format == "U8" { // several weights packed into one number; I64 are positions
+			n = 0
 		}
 	}
 	if n <= 0 {

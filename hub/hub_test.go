@@ -84,3 +84,31 @@ func ExampleDecode() {
 	fmt.Println(m.ID, m.License, *m.CommercialAllowed, *m.ParametersBillion, *m.ContextLength, m.Architecture)
 	// Output: huggingface/mistralai/Mixtral-8x7B-Instruct-v0.1 apache-2.0 true 46.7 32768 mixture-of-experts
 }
+
+func TestSeveralLicencesMustAllAllow(t *testing.T) {
+	for _, c := range []struct {
+		license string
+		want    string
+	}{
+		{`["apache-2.0"]`, "true"},
+		{`["apache-2.0","mit"]`, "true"},
+		{`["apache-2.0","cc-by-nc-4.0"]`, "false"},
+		{`["apache-2.0","some-new-licence"]`, "unknown"},
+	} {
+		m, err := Decode([]byte(`{"id":"a/b","pipeline_tag":"text-generation","cardData":{"license":` + c.license + `},
+			"safetensors":{"total":22700000,"parameters":{"I64":512,"F32":22699488}},"config":{"chat_template_jinja":null}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := "unknown"
+		if m.CommercialAllowed != nil {
+			got = fmt.Sprint(*m.CommercialAllowed)
+		}
+		if got != c.want {
+			t.Errorf("%s: commercial use %s, want %s", c.license, got, c.want)
+		}
+		if m.ParametersBillion == nil || *m.ParametersBillion != 0.0227 {
+			t.Errorf("position ids made the size unknown: %v", m.ParametersBillion)
+		}
+	}
+}

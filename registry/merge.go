@@ -26,7 +26,9 @@ func merge(old, said *model.Model) *model.Model {
 	set(&m.Source, said.Source)
 	set(&m.Architecture, said.Architecture)
 	set(&m.Risk, said.Risk)
-	set(&m.Status, said.Status)
+	if m.Status != model.StatusRetired || said.Source != string(importer.LiteLLM) { // a list does not bring back what somebody retired
+		set(&m.Status, said.Status)
+	}
 	set(&m.ParametersBillion, said.ParametersBillion)
 	set(&m.CommercialAllowed, said.CommercialAllowed)
 	set(&m.ContextLength, said.ContextLength)
