@@ -189,7 +189,9 @@ type Limits struct {
 	Queue int `json:"queue"`
 	// Longest wait for a place. [10s]
 	QueueTimeout Duration `json:"queue_timeout"`
-	// Time that calls in progress get to finish at shutdown. [30s]
+	// Time at shutdown during which /readyz answers 503 and connections are still accepted, for load balancers to notice; 5s suits most. [0s]
+	DrainDelay Duration `json:"drain_delay"`
+	// Time that calls in progress get to finish at shutdown, after drain_delay. [30s]
 	ShutdownTimeout Duration `json:"shutdown_timeout"`
 }
 

@@ -144,14 +144,22 @@ func (s *server) serve() error {
 	return s.shutdown(hs)
 }
 
+// shutdown lets load balancers turn away first: until the drain delay is over,
+// calls are still accepted. A second interrupt ends either wait.
 func (s *server) shutdown(hs *http.Server) error {
-	timeout := s.loaded.Limits.ShutdownTimeout.Std()
-	s.log.Info("shutting down; calls in progress may finish", "timeout", timeout)
+	delay, timeout := s.loaded.Limits.DrainDelay.Std(), s.loaded.Limits.ShutdownTimeout.Std()
+	s.log.Info("shutting down; calls in progress may finish", "drain_delay", delay, "timeout", timeout)
 	s.node.gateway.Drain()
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), delay+timeout)
 	defer cancel()
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
 	if err := hs.Shutdown(ctx); err != nil {
 		s.log.Warn("calls were cut off at shutdown", "reason", err)
 		_ = hs.Close() // Shutdown gave up on them

@@ -180,6 +180,27 @@ func TestServeFinishesStreams(t *testing.T) {
 	}
 }
 
+// While it drains, the gateway says that it wants no calls and serves those
+// that come all the same.
+func TestServeDrains(t *testing.T) {
+	b := newBench(t, "limits: {drain_delay: 1s}\n")
+	r := b.serve("--demo")
+	stopped := make(chan int)
+	go func() { stopped <- r.stop() }()
+	r.err.wait("shutting down")
+	for { // the log line comes just before
+		if code, _ := get(t, r.url+"/readyz"); code == http.StatusServiceUnavailable {
+			break
+		}
+	}
+	if code, _ := get(t, r.url+"/v1/models"); code != http.StatusOK {
+		t.Errorf("a call while draining: status %d", code)
+	}
+	if code := <-stopped; code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestEventsTail(t *testing.T) {
 	b := newBench(t, mockSection(t))
 	b.serve()
