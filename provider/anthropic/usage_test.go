@@ -18,7 +18,7 @@ func TestUsage(t *testing.T) {
 		"null tells nothing":     {[]string{`{"input_tokens":3,"output_tokens":1}`, `{"input_tokens":null,"output_tokens":9}`}, model.Usage{Input: k(3), Output: k(9)}},
 		"absurd is unknown": {[]string{`{"input_tokens":3,"cache_read_input_tokens":9223372036854775807,"output_tokens":1000000000001}`},
 			model.Usage{Input: k(3)}},
-		"the most there can be": {[]string{`{"input_tokens":1000000000000,"output_tokens":-1}`}, model.Usage{Input: k(1e12)}},
+		"the most there can be": {[]string{`{"input_tokens":1000000000,"output_tokens":-1}`}, model.Usage{Input: k(1e9)}},
 		"absurd in the end":     {[]string{`{"input_tokens":3,"output_tokens":1}`, `{"output_tokens":9223372036854775807}`}, model.Usage{Input: k(3)}},
 		"none":                  {[]string{`{}`}, model.Usage{}},
 	} {

@@ -119,7 +119,7 @@ func TestParseUsage(t *testing.T) {
 		"null is unknown":            {`{"prompt_tokens":5,"completion_tokens":null}`, model.Usage{Input: k(5)}},
 		"details null":               {`{"prompt_tokens":5,"completion_tokens":1,"prompt_tokens_details":null}`, model.Usage{Input: k(5), Output: k(1)}},
 		"neither negative nor float": {`{"prompt_tokens":-5,"completion_tokens":1.5}`, model.Usage{}},
-		"absurd is unknown":          {`{"prompt_tokens":9223372036854775807,"completion_tokens":1000000000000,"total_tokens":9223372036854775807,"prompt_tokens_details":{"cached_tokens":1000000000001}}`, model.Usage{Output: k(1e12)}},
+		"absurd is unknown":          {`{"prompt_tokens":9223372036854775807,"completion_tokens":1000000000,"total_tokens":9223372036854775807,"prompt_tokens_details":{"cached_tokens":1000000001}}`, model.Usage{Output: k(1e9)}},
 		"beyond all numbers":         {`{"prompt_tokens":1,"completion_tokens":99999999999999999999}`, model.Usage{Input: k(1)}},
 		"empty":                      {`{}`, model.Usage{}},
 		"no object":                  {`[1]`, model.Usage{}},

@@ -7,8 +7,9 @@ import (
 )
 
 // maxCount is the largest count of tokens that is believed. It is far beyond
-// any answer, and small enough that sums of counts do not overflow.
-const maxCount = 1e12
+// any prompt or answer, and small enough that neither sums of counts nor what
+// they cost overflow.
+const maxCount = 1e9
 
 // Count reads a count of tokens as an upstream reports it. What is no whole
 // number, negative or beyond reason counts as not reported.
