@@ -73,7 +73,7 @@ func suggest(word string, names []string) string {
 // nearest returns the name nearest to word, or "" when none is near: at most a
 // third of the letters differ.
 func nearest(word string, names []string) string {
-	best, least := "", len(word)/3+1
+	best, least := "", len(word)/3
 	for _, n := range names {
 		if d := distance(strings.ToLower(word), strings.ToLower(n)); d <= least && (best == "" || d < least) {
 			best, least = n, d

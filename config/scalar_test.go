@@ -69,4 +69,9 @@ func TestSuggest(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", word, got, want)
 		}
 	}
+	for word, want := range map[string]string{"cut": "", "aut": "; did you mean auto?", "jsn": "; did you mean json?", "jsom": "; did you mean json?", "on": ""} {
+		if got := suggest(word, []string{"auto", "text", "json", "of"}); got != want {
+			t.Errorf("short %q: got %q, want %q", word, got, want)
+		}
+	}
 }
