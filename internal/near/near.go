@@ -9,7 +9,8 @@ import (
 
 // Names returns up to n of the candidates that are nearest to word, best
 // first. A candidate is near if it contains the word, or the other way round,
-// or if at most a third of the word's letters would have to be edited.
+// or if at most a third of the word's letters would have to be edited: at least
+// two in words of four letters and more, for swapped ones, else one.
 func Names(word string, candidates []string, n int) []string {
 	type scored struct {
 		name string
@@ -17,6 +18,9 @@ func Names(word string, candidates []string, n int) []string {
 	}
 	w := strings.ToLower(word)
 	limit := max(2, len(w)/3)
+	if len(w) < 4 {
+		limit = 1
+	}
 	var hits []scored
 	for _, c := range candidates {
 		if d := distance(w, strings.ToLower(c), limit); d <= limit {

@@ -44,3 +44,11 @@ func TestDistance(t *testing.T) {
 		}
 	}
 }
+
+func TestShortWordsHaveFewNeighbours(t *testing.T) {
+	for word, want := range map[string]int{"cut": 0, "atuo": 1, "aut": 1} {
+		if got := Names(word, []string{"auto"}, 3); len(got) != want {
+			t.Errorf("near %q: %q, want %d names", word, got, want)
+		}
+	}
+}
