@@ -24,7 +24,7 @@ var roundFigures = cmp.Comparer(func(a, b float64) bool {
 
 // roundScores compares floats as AppendPlan keeps scores: six decimals.
 var roundScores = cmp.Comparer(func(a, b float64) bool {
-	return a == b || math.Abs(a-b) <= 5.1e-7
+	return a == b || math.Abs(a-b) <= 1e-6*math.Max(0.51, math.Abs(a))
 })
 
 func TestAppendRecordMeansWhatEncodingJSONMeans(t *testing.T) {

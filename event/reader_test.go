@@ -91,6 +91,53 @@ func TestAFrameOfAnotherSegmentIsNotRead(t *testing.T) {
 	}
 }
 
+func TestAReaderLooksBackOnlyAtItsOwnSegment(t *testing.T) {
+	b := append(make([]byte, segmentHeader), frameBytes(frame{kind: frameIntent, payload: []byte("x")})...)
+	r := frameReader{src: bytes.NewReader(b), segment: testSegment, size: int64(len(b)), off: segmentHeader}
+	if _, _, _, err := r.next(); err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[location]bool{
+		{Position{testSegment, segmentHeader}, frameHeader + 1}:     true,
+		{Position{testSegment + 1, segmentHeader}, frameHeader + 1}: false,
+		{Position{testSegment, segmentHeader}, frameHeader + 2}:     false,
+		{Position{testSegment, segmentHeader + 1}, frameHeader}:     false,
+		{Position{testSegment, 0}, frameHeader}:                     false,
+		{Position{testSegment, 1 << 40}, frameHeader}:               false,
+	} {
+		if f, ok := r.behind(at); ok != want || ok && string(f.payload) != "x" {
+			t.Errorf("at %v: %v, want %v", at, ok, want)
+		}
+	}
+}
+
+func TestAReaderKeepsWhatItReadLately(t *testing.T) {
+	var file []byte
+	for range 300 {
+		file = append(file, frameBytes(frame{kind: frameIntent, payload: bytes.Repeat([]byte("x"), 10_000)})...)
+	}
+	r := frameReader{src: bytes.NewReader(file), segment: testSegment, size: int64(len(file))}
+	var seen []location
+	for {
+		_, start, end, err := r.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, location{Position{testSegment, start}, int(end - start)})
+		for _, at := range seen[max(0, len(seen)-lookBack/10_100+1):] {
+			if _, ok := r.behind(at); !ok {
+				t.Fatalf("at %d the frame at %d is gone", start, at.Offset)
+			}
+		}
+	}
+	if len(seen) != 300 || cap(r.buf) > 2*(lookBack+readWindow) {
+		t.Errorf("%d frames, window of %d bytes", len(seen), cap(r.buf))
+	}
+}
+
 // FuzzFrames gives a reader any bytes: it must end, must not fail, and must
 // return only whole frames; frames put in front of the bytes must be found.
 func FuzzFrames(f *testing.F) {

@@ -17,7 +17,7 @@ import (
 func TestAFullDiskRefusesNewCallsAndKeepsThoseUnderWay(t *testing.T) {
 	s, dir := newSink(), t.TempDir()
 	d := newFaulty(dir)
-	l := open(t, Config{Dir: dir, Sink: s, disk: d})
+	l := open(t, Config{Dir: dir, Sink: s, disk: d, SegmentBytes: 8 << 10})
 	under := sampleRecord(model.NewCallID(), 2)
 	intend(t, l, under)
 	d.set(func() { d.room = 10 })
@@ -34,12 +34,17 @@ func TestAFullDiskRefusesNewCallsAndKeepsThoseUnderWay(t *testing.T) {
 		t.Error("the call under way did not reach the store")
 	}
 	d.set(func() { d.room = 1 << 40 })
-	after := call(t, l)
-	flush(t, l)
-	stop()
-	if s.count(after) != 1 {
-		t.Error("after the disk has room again, a call is not stored")
+	for range 30 {
+		after := call(t, l)
+		flush(t, l)
+		if s.count(after) != 1 {
+			t.Error("after the disk has room again, a call is not stored")
+		}
 	}
+	if n := l.Stats().Segments; n > 2 {
+		t.Errorf("the call that took another way keeps %d segments", n)
+	}
+	stop()
 	if st := l.Stats(); st.Refused != 1 || st.Undurable != 1 || st.Lost != 0 {
 		t.Errorf("stats are %+v", st)
 	}
@@ -266,5 +271,60 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	if _, err := Open(Config{Sink: newSink(), Dir: file}); model.KindOf(err) != model.KindUnavailable {
 		t.Errorf("a directory that is a file gives %v, want unavailable", err)
+	}
+}
+
+func TestACallWhoseOutcomeIsLostIsClosedByTheNextOpen(t *testing.T) {
+	s := &oneTimeSink{sink: newSink(), accept: always, state: map[model.CallID]model.State{}}
+	dir := t.TempDir()
+	d := newFaulty(dir)
+	l := open(t, Config{Dir: dir, Sink: s, disk: d, QueueCalls: 1})
+	kept, lost := sampleRecord(model.NewCallID(), 2), sampleRecord(model.NewCallID(), 2)
+	intend(t, l, kept)
+	intend(t, l, lost)
+	d.set(func() { d.room = 0 })
+	for _, rec := range []*model.Record{kept, lost} {
+		if err := l.Outcome(rec); model.KindOf(err) != model.KindUnavailable {
+			t.Errorf("got %v, want unavailable", err)
+		}
+	}
+	if st := l.Stats(); st.Undurable != 1 || st.Lost != 1 {
+		t.Errorf("stats are %+v", st)
+	}
+	d.set(func() { d.room = 1 << 40 })
+	stop := run(t, l)
+	flush(t, l)
+	stop()
+	l = open(t, Config{Dir: dir, Sink: s})
+	stop = run(t, l)
+	flush(t, l)
+	stop()
+	if rec := s.record(t, kept.ID); rec.State != model.StateCompleted || s.count(kept.ID) != 1 {
+		t.Errorf("the outcome that memory held is stored %d times, as %q", s.count(kept.ID), rec.State)
+	}
+	if rec := s.record(t, lost.ID); rec.State != model.StateFailed || s.count(lost.ID) != 1 {
+		t.Errorf("the lost one is stored %d times, as %q", s.count(lost.ID), rec.State)
+	}
+}
+
+func TestAnOutcomeOfAnotherVersionIsSetAside(t *testing.T) {
+	s := newSink()
+	l := open(t, Config{Dir: t.TempDir(), Sink: s})
+	before := call(t, l)
+	b := append(make([]byte, frameHeader), "not a payload of this version"...)
+	l.mu.Lock()
+	at, err := l.append(&frame{kind: frameOutcome, id: model.NewCallID()}, b, payloadSum(b[frameHeader:]), 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.tail = at.end()
+	l.mu.Unlock()
+	stop := run(t, l)
+	flush(t, l)
+	after := call(t, l)
+	flush(t, l)
+	stop()
+	if s.count(before) != 1 || s.count(after) != 1 || l.Stats().Rejected != 1 {
+		t.Errorf("before %d, after %d, stats %+v", s.count(before), s.count(after), l.Stats())
 	}
 }
