@@ -13,7 +13,7 @@ import (
 )
 
 // keepCandidates bounds the candidates and exclusions that a call's record lists.
-const keepCandidates = 16
+const keepCandidates = 8
 
 // Serve carries one call from its arrival to its record: decide, record the
 // intent, attempt until an answer comes or the plan is used up, price, record
