@@ -61,7 +61,7 @@ func whose(ctx, patient context.Context, failure *model.Error) *model.Error {
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx, failure)
-	case context.Cause(patient) == errPatience:
+	case errors.Is(context.Cause(patient), errPatience):
 		return &model.Error{
 			Op: "cartrita.attempt", Kind: model.KindTimeout, Err: failure,
 			Message: "the endpoint took several times longer than expected; " + errPatience.Error(),

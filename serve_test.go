@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -210,10 +211,7 @@ func TestABreakBeforeContentCostsNothing(t *testing.T) {
 
 func TestAFloodWithoutContentIsABreak(t *testing.T) {
 	flood := func(ctx context.Context, _ *model.Call) (*provider.Response, error) {
-		chunks := make([]provider.Chunk, 1000)
-		for i := range chunks {
-			chunks[i] = provider.Chunk{Data: make([]byte, 1<<10)}
-		}
+		chunks := slices.Repeat([]provider.Chunk{{Data: make([]byte, 1<<10)}}, 1000)
 		return &provider.Response{Status: 200, Stream: &tape{ctx: ctx, chunks: append(chunks, text("late"), done()), err: io.EOF}}, nil
 	}
 	l := newLab(t, script{"a": flood, "b": streams(nil, text("hi"), done())})
