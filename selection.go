@@ -2,6 +2,7 @@ package cartrita
 
 import (
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/route"
 )
 
 // Criteria says what a decision is wanted for. See model.Criteria for the fields.
@@ -27,10 +28,7 @@ type Selection struct {
 }
 
 // ExcludedEndpoint is an exclusion with its reason in words.
-type ExcludedEndpoint struct {
-	model.Exclusion
-	Reason string `json:"reason"`
-}
+type ExcludedEndpoint = route.ExcludedEndpoint
 
 // EndpointEstimate is what one eligible endpoint would charge for a call.
 type EndpointEstimate struct {

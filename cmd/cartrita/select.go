@@ -20,16 +20,7 @@ const shownCandidates = 10
 
 // Run asks for a decision without a call.
 func (cmd *selectCmd) Run(a *app, g *globals, p *printer) error {
-	criteria, err := cmd.criteria(a)
-	if err != nil {
-		return err
-	}
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.post(a.ctx, "/api/v1/select", nil, criteria)
+	raw, err := cmd.ask(a, g, "/api/v1/select")
 	if err != nil {
 		return err
 	}
@@ -161,16 +152,7 @@ const shownEstimates = 25
 
 // Run asks what a request would cost.
 func (cmd *estimateCmd) Run(a *app, g *globals, p *printer) error {
-	criteria, err := cmd.criteria(a)
-	if err != nil {
-		return err
-	}
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.post(a.ctx, "/api/v1/estimate", nil, criteria)
+	raw, err := cmd.ask(a, g, "/api/v1/estimate")
 	if err != nil {
 		return err
 	}
