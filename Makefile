@@ -25,7 +25,7 @@ run: build ## Build and start the gateway on 127.0.0.1:8080, with demo models if
 	bin/cartrita serve --demo=auto $(ARGS)
 
 test: clients ## Run every test, end-to-end tests with real clients included
-	$(GO) test -timeout 14m ./...
+	$(GO) test -count=1 -timeout 14m ./... # uncached: the end-to-end tests build the binary themselves
 
 clients: ## Install the npm client that the end-to-end tests use
 	@command -v npm >/dev/null || { \
