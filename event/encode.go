@@ -25,6 +25,10 @@ func AppendRecord(b []byte, r *model.Record) []byte {
 		b = append(b, `,"context":`...)
 		b = appendContext(b, &r.Context)
 	}
+	if !r.Caller.IsZero() {
+		b = append(b, `,"caller":`...)
+		b = appendCaller(b, &r.Caller)
+	}
 	b = append(b, `,"state":`...)
 	b = appendString(b, r.State)
 	b = appendAttempts(b, r.Attempts)
@@ -40,7 +44,77 @@ func AppendRecord(b []byte, r *model.Record) []byte {
 	b = append(b, `,"overhead_ms":`...)
 	b = appendFloat(b, r.OverheadMS)
 	b = appendFailure(b, r.Error)
+	b = appendCharges(b, r.Charges)
+	b = appendDegraded(b, r.Degraded)
 	return append(b, '}')
+}
+
+func appendCaller(b []byte, c *model.Caller) []byte {
+	b = append(b, '{')
+	open := len(b)
+	b = text(b, `,"key_id":`, c.Key)
+	b = text(b, `,"user":`, c.User)
+	b = text(b, `,"team":`, c.Team)
+	b = text(b, `,"project":`, c.Project)
+	for i, tag := range c.Tags {
+		if i == 0 {
+			b = append(b, `,"tags":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendString(b, tag)
+	}
+	if len(c.Tags) > 0 {
+		b = append(b, ']')
+	}
+	return closeObject(b, open)
+}
+
+func appendCharges(b []byte, cs []model.Charge) []byte {
+	for i := range cs {
+		c := &cs[i]
+		if i == 0 {
+			b = append(b, `,"charges":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = append(b, `{"budget":`...)
+		b = appendString(b, c.Budget)
+		b = append(b, `,"period":`...)
+		b = appendTime(b, c.Period)
+		b = money(b, `,"cost_usd":`, c.Cost)
+		b = number(b, `,"tokens":`, c.Tokens)
+		b = number(b, `,"requests":`, c.Requests)
+		b = flag(b, `,"assumed":true`, c.Assumed)
+		b = append(b, '}')
+	}
+	if len(cs) > 0 {
+		b = append(b, ']')
+	}
+	return b
+}
+
+func appendDegraded(b []byte, steps []model.BudgetStep) []byte {
+	for i := range steps {
+		s := &steps[i]
+		if i == 0 {
+			b = append(b, `,"degraded":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = append(b, `{"budget":`...)
+		b = appendString(b, s.Budget)
+		b = append(b, `,"action":`...)
+		b = appendString(b, s.Action)
+		b = text(b, `,"detail":`, s.Detail)
+		b = append(b, `,"used":`...)
+		b = appendFloat(b, s.Used)
+		b = append(b, '}')
+	}
+	if len(steps) > 0 {
+		b = append(b, ']')
+	}
+	return b
 }
 
 func appendContext(b []byte, c *model.Context) []byte {

@@ -35,6 +35,7 @@ type Call struct {
 	PromptBytes int64      // bytes of prompt text as received
 	Images      int        // image parts in the prompt
 	Criteria    Criteria   // wishes and limits of the caller
+	Caller      Caller     // on whose account; from the API key, never from the body
 	Received    time.Time  // with the monotonic clock reading
 }
 

@@ -43,6 +43,7 @@ type Record struct {
 	Asked    string    `json:"model_asked"`
 	Stream   bool      `json:"stream,omitempty"`
 	Context  Context   `json:"context,omitzero"`
+	Caller   Caller    `json:"caller,omitzero"`
 	Plan     *Plan     `json:"plan,omitempty"`
 
 	State     State         `json:"state"`
@@ -58,4 +59,7 @@ type Record struct {
 	// OverheadMS is the time not spent waiting on an upstream.
 	OverheadMS float64  `json:"overhead_ms"`
 	Error      *Failure `json:"error,omitempty"`
+
+	Charges  []Charge     `json:"charges,omitempty"`  // to budgets: held in an intent, spent in an outcome
+	Degraded []BudgetStep `json:"degraded,omitempty"` // steps of budgets that the decision was made under
 }
