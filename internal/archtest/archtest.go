@@ -43,14 +43,16 @@ var Rules = []Rule{
 	{"cost", []string{"model", "internal/..."}},
 	{"health", []string{"model", "internal/..."}},
 	{"event", []string{"model", "internal/..."}},
+	{"budget", []string{"model", "internal/..."}},
+	{"key", []string{"model", "internal/..."}},
 	{"hub", []string{"registry/...", "model", "internal/..."}},
 	{"provider", []string{"provider/...", "model", "internal/..."}},
 	{"config", []string{"model", "internal/..."}},
 	{"mock", []string{"model", "internal/..."}}, // records and prices for a registry; never a provider
 
-	{".", []string{"registry/...", "route/...", "cost/...", "health/...", "event", "provider", "model", "internal/..."}},
-	{"store", []string{"store/...", "registry/...", "event", "model", "internal/..."}},
-	{"gateway", []string{".", "registry/...", "event", "model", "internal/..."}},
+	{".", []string{"registry/...", "route/...", "cost/...", "health/...", "event", "budget", "key", "provider", "model", "internal/..."}},
+	{"store", []string{"store/...", "registry/...", "event", "budget", "key", "model", "internal/..."}},
+	{"gateway", []string{".", "registry/...", "event", "budget", "key", "model", "internal/..."}},
 
 	{"cmd", []string{"*"}},
 	{"test", []string{"*"}},
