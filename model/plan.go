@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Weights are the shares of the five terms in the composite score; they sum to 1.
@@ -63,6 +64,7 @@ const (
 	FilterMinQuality
 	FilterMaxCost
 	FilterMaxLatency
+	FilterBudget
 	FilterCircuit
 	FilterDeadline
 	filterCount
@@ -70,7 +72,7 @@ const (
 
 var filterNames = [filterCount]string{
 	"model", "task_type", "status", "credentials", "commercial_use", "risk_level", "features",
-	"required_tags", "excluded_tags", "context_length", "min_quality_score", "max_cost", "max_latency_ms", "circuit",
+	"required_tags", "excluded_tags", "context_length", "min_quality_score", "max_cost", "max_latency_ms", "budget", "circuit",
 	"deadline_ms",
 }
 
@@ -137,6 +139,8 @@ func (e Exclusion) Reason() string {
 		return fmt.Sprintf("has latency %s ms%s, at most %s ms is allowed", atLeast(e.Have, 0), assumed(e.Detail), atMost(e.Want, 0))
 	case FilterDeadline:
 		return fmt.Sprintf("answers in about %s ms%s, %s ms are left to the deadline", atLeast(e.Have, 0), assumed(e.Detail), atMost(e.Want, 0))
+	case FilterBudget:
+		return e.budgetReason()
 	case FilterCircuit:
 		if e.Have > 0 {
 			return fmt.Sprintf("is not taking calls for %s s: %s", atLeast(e.Have, 0), e.Detail)
@@ -144,6 +148,19 @@ func (e Exclusion) Reason() string {
 		return "is not taking calls: " + e.Detail
 	}
 	return e.Filter.String()
+}
+
+// budgetReason words an exclusion by a budget; Detail names the budget, and
+// behind a colon what it asks for.
+func (e Exclusion) budgetReason() string {
+	budget, asked, _ := strings.Cut(e.Detail, ": ")
+	switch {
+	case e.Want > 0:
+		return fmt.Sprintf("costs $%s per 1,000 tokens, the budget %s allows at most $%s at its present step", dollars(e.Have), budget, dollars(e.Want))
+	case asked != "":
+		return fmt.Sprintf("is not %s, all that the budget %s allows at its present step", asked, budget)
+	}
+	return "has no budget left: " + budget
 }
 
 // FromRecord is the Detail of an exclusion for a latency that the endpoint is

@@ -56,6 +56,9 @@ func (d *decision) filter(i int, named bool) model.Filter {
 			return model.FilterDeadline
 		}
 	}
+	if d.in.Budget != nil && d.overBudget(i) {
+		return model.FilterBudget
+	}
 	if h.Circuit == model.CircuitOpen || !h.RetryAt.IsZero() && h.RetryAt.After(d.in.Now) {
 		return model.FilterCircuit
 	}
@@ -153,6 +156,8 @@ func (d *decision) exclusion(i int, f model.Filter, named bool) model.Exclusion 
 		d.tellCost(&x, e)
 	case model.FilterMaxLatency, model.FilterDeadline:
 		d.tellLatency(&x, i)
+	case model.FilterBudget:
+		d.tellBudget(&x, i)
 	case model.FilterCircuit:
 		d.tellCircuit(&x, &d.health[i])
 	}

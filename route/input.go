@@ -19,6 +19,8 @@ type Input struct {
 	Needs     model.FeatureSet // features the request uses, beside Criteria.Features
 	MaxOutput model.Count      // tokens the caller allows for the answer
 
+	Budget *model.BudgetLimits // what budgets ask of the choice; nil: nothing
+
 	// Served are the endpoints of one registry snapshot. Health and Estimates
 	// are parallel to it; nil means that nothing is known.
 	Served    []model.Served

@@ -22,7 +22,8 @@ type ExcludedEndpoint struct {
 }
 
 // refusal is the error of a decision without candidates: for now, if only the
-// circuit stands between an endpoint and the call; for the length of the prompt,
+// circuit stands between an endpoint and the call; for money, if only a budget
+// does; for the length of the prompt,
 // if only the context does; else for these conditions.
 func (d *decision) refusal() error {
 	const op = "route.Decide"
@@ -40,6 +41,11 @@ func (d *decision) refusal() error {
 	}
 	if d.counts[model.FilterCircuit] > 0 {
 		e := d.notNow(op)
+		e.Details = details
+		return e
+	}
+	if d.counts[model.FilterBudget] > 0 {
+		e := d.unaffordable(op)
 		e.Details = details
 		return e
 	}

@@ -84,6 +84,7 @@ type run struct {
 	Strategy string          // a built-in one
 	Own      *route.Strategy // or an own one
 	Criteria map[string]any
+	Budget   string // JSON of model.BudgetLimits
 	Named    string // canonical id of the model that the call names
 	Empty    bool   // the named model has no endpoint
 	Seed     uint64
@@ -217,6 +218,12 @@ func (sc *scenario) input(t *testing.T, r run) *route.Input {
 	}
 	if sc.Call.MaxOutput != nil {
 		in.MaxOutput = model.Known(*sc.Call.MaxOutput)
+	}
+	if r.Budget != "" {
+		in.Budget = new(model.BudgetLimits)
+		if err := json.Unmarshal([]byte(r.Budget), in.Budget); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if r.Waited != "" {
 		in.Received = scenarioNow.Add(-duration(t, r.Waited))

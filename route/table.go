@@ -1,6 +1,10 @@
 package route
 
-import "github.com/cartrita/cartrita/model"
+import (
+	"slices"
+
+	"github.com/cartrita/cartrita/model"
+)
 
 // Table holds what decisions read of every endpoint of a registry snapshot,
 // packed in the order in which they read it: a decision among a thousand
@@ -28,6 +32,7 @@ type fact struct {
 	contextKnown bool
 	qualityKnown bool
 	latencyKnown bool
+	selfHosted   bool // priced by the hour, or tagged so
 }
 
 // NewTable makes the table of the endpoints, once per snapshot. The endpoints
@@ -56,6 +61,7 @@ func newFact(s *model.Served, weights int32) fact {
 		ready: s.Ready, commercial: s.CommercialKnown && s.Commercial,
 		quality: priorQuality, qualityKnown: s.QualityKnown, latency: priorLatencyMS,
 	}
+	f.selfHosted = s.Pricing != nil && s.Pricing.Hourly != nil || slices.Contains(s.Tags, model.TagSelfHosted)
 	if s.QualityKnown {
 		f.quality = min(max(s.Quality, 0), 1)
 	}
