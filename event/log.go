@@ -73,14 +73,38 @@ func Open(c Config) (*Log, error) {
 // everything known so far, and is not kept. Errors: KindUnavailable when it
 // cannot be recorded; the call should then not start.
 func (l *Log) Intent(rec *model.Record) error {
+	at, err := l.intend(rec)
+	if err == nil && l.subs.any() {
+		l.subs.publish(planned(at, rec))
+	}
+	return err
+}
+
+// Amend replaces the intent of a call under way, before an attempt that
+// changes what is at stake: a fallback that holds more money. It publishes
+// nothing. Errors as Intent; the former intent then stays.
+func (l *Log) Amend(rec *model.Record) error {
+	_, err := l.intend(rec)
+	return err
+}
+
+func (l *Log) intend(rec *model.Record) (time.Time, error) {
 	sum := Summarize(rec)
 	buf, crc := encode(&sum, rec, true)
 	f := frame{kind: frameIntent, id: rec.ID}
 
 	l.mu.Lock()
+	former, amended := l.pending[rec.ID]
+	if amended {
+		f.at = former.at // when the call started does not change
+	}
 	at, err := l.append(&f, buf.b, crc, l.cfg.MaxBytes-l.cfg.MaxBytes/8)
 	if err == nil {
-		l.stats.Intents++
+		if amended {
+			l.unref(former.location)
+		} else {
+			l.stats.Intents++
+		}
 		p := pendingCall{location: at, at: f.at}
 		if l.spool == nil {
 			p.payload = buf
@@ -95,12 +119,9 @@ func (l *Log) Intent(rec *model.Record) error {
 		buf.release()
 	}
 	if err != nil {
-		return unrecorded("event.Intent", "the call cannot be recorded and was not started", err)
+		return time.Time{}, unrecorded("event.Intent", "the call cannot be recorded and was not started", err)
 	}
-	if l.subs.any() {
-		l.subs.publish(planned(f.time(), rec))
-	}
-	return nil
+	return f.time(), nil
 }
 
 // Outcome records how a call ended and publishes its terminal events. Live

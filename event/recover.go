@@ -100,7 +100,14 @@ func (l *Log) interrupt(left map[model.CallID]pendingCall) error {
 func abandon(rec *model.Record) {
 	failure := &model.Failure{Kind: model.KindUnavailable, Message: interrupted}
 	rec.State, rec.Error = model.StateFailed, failure
-	if p := rec.Plan; p != nil && len(p.Attempts) > 0 {
+	if n := len(rec.Attempts); n > 0 { // amended before a fallback
+		last := &rec.Attempts[n-1]
+		if last.Error == nil {
+			last.Error = failure
+		}
+		rec.Model, rec.Endpoint, rec.Provider = last.Model, last.Endpoint, providerOf(last.Endpoint)
+		rec.Cost.Unpriced = true
+	} else if p := rec.Plan; p != nil && len(p.Attempts) > 0 {
 		first := p.First()
 		rec.Attempts = []model.Attempt{{Endpoint: first.Endpoint, Model: first.Model, Step: p.Attempts[0].Step, Error: failure}}
 		rec.Model, rec.Endpoint, rec.Provider = first.Model, first.Endpoint, providerOf(first.Endpoint)
