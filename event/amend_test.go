@@ -58,7 +58,7 @@ func TestAmendedIntentsKeepNoSegment(t *testing.T) {
 		}
 	}
 	flush(t, l)
-	stop()
+	defer stop()
 	if st := l.Stats(); st.Intents != 100 || st.Outcomes != 100 {
 		t.Errorf("%d intents and %d outcomes, want 100 of each", st.Intents, st.Outcomes)
 	}
