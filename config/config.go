@@ -23,6 +23,11 @@ type Config struct {
 	// Model records of your own, added to the built-in catalogue or replacing its record of the same model_id.
 	Models []model.Model `json:"models,omitempty"`
 
+	// What calls may spend. Budgets made over the API stand beside these.
+	Budgets []Budget `json:"budgets,omitempty"`
+	// How budgets take a call to an endpoint without a known price: refuse, assume-max (the dearest known) or free. [assume-max]
+	UnknownPrice string `json:"unknown_price"`
+
 	// How an endpoint is chosen.
 	Router Router `json:"router"`
 	// What a caller may ask of the gateway.

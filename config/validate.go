@@ -55,6 +55,7 @@ func (v *validator) config() {
 	v.providers()
 	v.models()
 	v.router()
+	v.budgets()
 	v.limits()
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "auto", "text", "json")
