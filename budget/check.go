@@ -1,0 +1,162 @@
+package budget
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Imbalance is what the counters and the journal disagree by; all zero when
+// the ledger is sound.
+type Imbalance struct {
+	Quantities          // sum of the differences without their signs
+	Negative   int      `json:"negative"` // counters below zero
+	Holds      int      `json:"holds"`    // open, for information
+	Leaks      int      `json:"leaks"`    // holds older than any call can be
+	Budgets    []string `json:"budgets,omitempty"`
+}
+
+// Balanced reports a sound ledger.
+func (i *Imbalance) Balanced() bool { return i.Quantities == Quantities{} && i.Negative == 0 }
+
+// Check compares the counters with the journal at one instant: in each counter
+// what is used beyond what is spent must be what the open holds add up to, and
+// all that was loaded and posted must be in some counter.
+func (l *Ledger) Check() Imbalance {
+	now := l.cfg.Clock().UnixNano()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out Imbalance
+	held := map[*window]amounts{}
+	l.journal.each(func(h *Hold) {
+		out.Holds++
+		if now-h.since > int64(l.cfg.MaxHold) {
+			out.Leaks++
+		}
+		for i := range h.lines {
+			a := held[h.lines[i].win]
+			for u := range units {
+				a[u] += h.lines[i].held[u]
+			}
+			held[h.lines[i].win] = a
+		}
+	})
+	var off, sum amounts
+	for _, in := range l.insts {
+		wrong := false
+		for u := range units {
+			spent, used := in.win.spent[u].Load(), in.win.used[u].Load()
+			sum[u] += spent
+			if !in.terms.limited[u] {
+				continue
+			}
+			diff := used - spent - held[in.win][u]
+			off[u] += abs(diff)
+			wrong = wrong || diff != 0
+			if spent < 0 || used < 0 {
+				out.Negative++
+				wrong = true
+			}
+		}
+		if wrong {
+			out.Budgets = append(out.Budgets, string(in.id))
+		}
+	}
+	posted := l.journal.posted()
+	for u := range units {
+		off[u] += abs(l.journal.loaded[u].Load() + posted[u] - sum[u] - l.journal.closed[u].Load())
+	}
+	slices.Sort(out.Budgets)
+	out.Quantities = off.quantities()
+	return out
+}
+
+func abs(n int64) int64 { return max(n, -n) }
+
+// Report is the outcome of an audit.
+type Report struct {
+	Balanced bool        `json:"balanced"`
+	Charges  int64       `json:"charges"` // that were added up
+	Assumed  Quantities  `json:"assumed"` // of them, what was charged without being known
+	Lines    []AuditLine `json:"lines"`   // by budget and period
+}
+
+// AuditLine compares one counter with the records in one period, or bucket of
+// a rolling window.
+type AuditLine struct {
+	Budget  model.BudgetID `json:"budget"`
+	Period  time.Time      `json:"period"`
+	Entries Quantities     `json:"entries"`
+	Counter *Quantities    `json:"counter,omitempty"` // absent: the period is over and no counter shows it
+	Equal   bool           `json:"equal"`             // true when there is nothing to compare with
+}
+
+type auditKey struct {
+	id    model.BudgetID
+	start int64
+}
+
+// Audit adds up the charges of the outcomes in the records and compares the
+// sums with the counters. What has settled but is not in the records yet
+// differs; write it first.
+func (l *Ledger) Audit(entries iter.Seq[model.Charge]) Report {
+	var r Report
+	var assumed amounts
+	sums := map[auditKey]amounts{}
+	for c := range entries {
+		k := auditKey{c.Budget, c.Period.UnixNano()}
+		a := sums[k]
+		for u, n := range (amounts{int64(c.Cost), c.Tokens, c.Requests}) {
+			a[u] += n
+			if c.Assumed {
+				assumed[u] += n
+			}
+		}
+		sums[k] = a
+		r.Charges++
+	}
+	counters := l.counters()
+	for k := range counters {
+		if _, ok := sums[k]; !ok && counters[k] != (amounts{}) {
+			sums[k] = amounts{}
+		}
+	}
+	r.Balanced, r.Assumed, r.Lines = true, assumed.quantities(), []AuditLine{}
+	for k, sum := range sums {
+		line := AuditLine{Budget: k.id, Period: instant(k.start), Entries: sum.quantities(), Equal: true}
+		if have, ok := counters[k]; ok {
+			q := have.quantities()
+			line.Counter, line.Equal = &q, have == sum
+		}
+		r.Balanced = r.Balanced && line.Equal
+		r.Lines = append(r.Lines, line)
+	}
+	slices.SortFunc(r.Lines, func(a, b AuditLine) int {
+		return cmp.Or(cmp.Compare(a.Budget, b.Budget), a.Period.Compare(b.Period))
+	})
+	return r
+}
+
+// counters reads what is spent by budget and period.
+func (l *Ledger) counters() map[auditKey]amounts {
+	out := map[auditKey]amounts{}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, in := range l.insts {
+		if !in.state.calendar.rolling() {
+			out[auditKey{in.id, in.win.start}] = in.spent().amounts()
+			continue
+		}
+		for _, c := range in.win.cells {
+			var a amounts
+			for u := range units {
+				a[u] = c.spent[u].Load()
+			}
+			out[auditKey{in.id, c.start}] = a
+		}
+	}
+	return out
+}

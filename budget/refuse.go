@@ -1,0 +1,175 @@
+package budget
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Refusal says why a call was not admitted: every budget that it would pass.
+type Refusal struct {
+	Exceeded []Exceeded `json:"exceeded"`
+}
+
+// Exceeded is one budget that refused a call. Dollars are decimal numbers.
+type Exceeded struct {
+	Budget   model.BudgetID `json:"budget"`
+	Scope    Scope          `json:"scope,omitzero"`
+	Period   Every          `json:"period"`
+	Rolling  bool           `json:"rolling,omitempty"`
+	Unit     string         `json:"unit"`            // usd, tokens or requests: what ran out first
+	Reason   string         `json:"reason"`          // limit, held, too_large, ladder, unknown_price
+	Limit    *Quantities    `json:"limit,omitempty"` // of the units that are limited; others 0
+	Spent    Quantities     `json:"spent"`           //
+	Held     Quantities     `json:"held"`            // by calls that are running; of limited units
+	Asked    Quantities     `json:"asked"`           // for this call
+	Allowed  Quantities     `json:"allowed"`         // what a call may still ask for now; of limited units
+	ResetsAt *time.Time     `json:"resets_at,omitempty"`
+}
+
+// The reasons of a refusal.
+const (
+	reasonLimit   = "limit"         // what is spent leaves no room
+	reasonHeld    = "held"          // what running calls hold leaves no room
+	reasonLarge   = "too_large"     // it would not fit an empty budget
+	reasonLadder  = "ladder"        // the ladder refuses
+	reasonUnknown = "unknown_price" // and the budget takes no such calls
+)
+
+// heldWait is when to come back where running calls stand in the way: nobody
+// knows when they end.
+const heldWait = time.Second
+
+// refusal words why a call does not fit. Caller holds the lock, for reading at
+// least.
+func (l *Ledger) refusal(r *resolved, a *Amounts, now int64) *model.Error {
+	d := &Refusal{}
+	var wait time.Duration
+	for _, in := range r.insts {
+		ask, priced := in.state.asked(a)
+		e, ok := in.exceeded(ask, priced)
+		if !ok {
+			continue
+		}
+		w := in.wait(&e, ask, now)
+		if w > 0 && e.Reason != reasonHeld {
+			t := instant(now + int64(w))
+			e.ResetsAt = &t
+		}
+		wait = max(wait, w)
+		d.Exceeded = append(d.Exceeded, e)
+	}
+	err := &model.Error{Op: "budget.Reserve", Kind: model.KindBudget, RetryAfter: wait, Details: d}
+	if len(d.Exceeded) > 0 {
+		err.Message = d.Exceeded[0].message()
+	}
+	return err
+}
+
+// exceeded describes why an instance refuses; false when it does not.
+func (in *instance) exceeded(ask amounts, priced bool) (Exceeded, bool) {
+	s := in.state
+	e := Exceeded{
+		Budget: in.id, Scope: scopeOf(in.values), Period: s.Period, Rolling: s.Rolling,
+		Unit: unitNames[usd], Spent: in.spent(), Asked: ask.quantities(),
+	}
+	var limit, held, allowed amounts
+	for u := range units {
+		if !in.terms.limited[u] {
+			continue
+		}
+		spent, used := in.win.spent[u].Load(), in.win.used[u].Load()
+		limit[u], held[u] = in.terms.limit[u], max(used-spent, 0)
+		allowed[u] = max(in.terms.lease[u]-used, 0)
+		if e.Reason != "" {
+			continue
+		}
+		switch {
+		case spent >= limit[u] || ask[u] > 0 && ask[u] <= limit[u] && spent+ask[u] > limit[u]:
+			e.Reason = reasonLimit
+		case ask[u] > limit[u]:
+			e.Reason = reasonLarge
+		case ask[u] > allowed[u]:
+			e.Reason = reasonHeld
+		default:
+			continue
+		}
+		e.Unit = unitNames[u]
+	}
+	l, h, al := limit.quantities(), held.quantities(), allowed.quantities()
+	e.Limit, e.Held, e.Allowed = &l, h, al
+	switch {
+	case !priced:
+		e.Reason, e.Unit = reasonUnknown, unitNames[usd]
+	case e.Reason == "" && in.terms.ladder && in.refuses():
+		e.Reason = reasonLadder
+		e.Allowed = Quantities{}
+	}
+	return e, e.Reason != ""
+}
+
+// wait is the time until the call may fit: the end of the period, or when
+// enough has left a rolling window. 0: it never will, or nobody knows.
+func (in *instance) wait(e *Exceeded, ask amounts, now int64) time.Duration {
+	switch {
+	case e.Reason == reasonHeld:
+		return heldWait
+	case e.Reason == reasonLarge, e.Reason == reasonUnknown, in.win.end == never:
+		return 0
+	case !in.state.calendar.rolling():
+		return time.Duration(in.win.end - now)
+	}
+	var free amounts
+	for _, c := range in.win.cells {
+		enough := true
+		for u := range units {
+			free[u] += c.spent[u].Load()
+			if !in.terms.limited[u] {
+				continue
+			}
+			left := in.win.spent[u].Load() - free[u]
+			enough = enough && left < in.terms.limit[u] && left+ask[u] <= in.terms.limit[u]
+		}
+		if enough {
+			return time.Duration(c.end + int64(in.state.calendar.width) - now)
+		}
+	}
+	return 0
+}
+
+// message words a refusal for people.
+func (e *Exceeded) message() string {
+	if e.Reason == reasonUnknown {
+		return fmt.Sprintf("budget %q (%s) takes no calls without a known price; name a model that has one", e.Budget, e.Scope)
+	}
+	unit := func(q Quantities) string {
+		switch e.Unit {
+		case unitNames[tokens]:
+			return fmt.Sprintf("%d tokens", q.Tokens)
+		case unitNames[requests]:
+			return fmt.Sprintf("%d requests", q.Requests)
+		}
+		return q.USD.String()
+	}
+	every := string(e.Period)
+	if e.Rolling {
+		every = "rolling " + every
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "budget %q (%s, %s) has spent %s of %s and holds %s for running calls; this call asks for %s",
+		e.Budget, e.Scope, every, unit(e.Spent), unit(*e.Limit), unit(e.Held), unit(e.Asked))
+	switch {
+	case e.Reason == reasonLarge:
+		b.WriteString(", which would not fit an empty budget")
+	case e.Reason == reasonLadder:
+		b.WriteString("; its ladder refuses calls from here on")
+	case unit(e.Allowed) != unit(Quantities{}):
+		fmt.Fprintf(&b, "; up to %s would still be allowed", unit(e.Allowed))
+	}
+	if e.ResetsAt != nil {
+		fmt.Fprintf(&b, "; try again at %s", e.ResetsAt.Format(time.RFC3339))
+	}
+	return b.String()
+}

@@ -1,0 +1,226 @@
+package budget
+
+import (
+	"slices"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Amounts is the most that an attempt may cost, by every reading of "most".
+// Each budget takes the figure that its own settings ask for.
+type Amounts struct {
+	Worst    model.Money // with the longest answer that the request allows
+	Quantile model.Money // p95 of the estimate; at most Worst counts
+	// At, when given, returns another quantile of the estimate; without it
+	// every quantile is Quantile.
+	At         func(share float64) model.Money
+	Known      bool        // the price is known
+	AssumedMax model.Money // at the highest known price; used when it is not
+
+	Tokens         int64 // input and output, worst case
+	TokensQuantile int64 // likewise, p95; 0: Tokens
+	Requests       int64 // 1 for the first attempt at a call, 0 for further ones
+}
+
+// asked is what a budget holds for a call; ok is false when it refuses because
+// the price is not known.
+func (s *state) asked(a *Amounts) (ask amounts, ok bool) {
+	cost, n := a.Worst, a.Tokens
+	if s.quantile != 0 {
+		q := a.Quantile
+		if a.At != nil {
+			q = a.At(s.quantile)
+		}
+		cost = min(cost, q)
+		if a.TokensQuantile > 0 {
+			n = min(n, a.TokensQuantile)
+		}
+	}
+	if !a.Known {
+		switch s.UnknownPrice {
+		case Refuse:
+			return ask, false
+		case AssumeMax:
+			cost = a.AssumedMax
+		case Free:
+			cost = 0
+		}
+	}
+	return amounts{clamp(int64(cost)), clamp(n), clamp(a.Requests)}, true
+}
+
+// Reserve holds what an attempt may cost in every budget that applies, or in
+// none. The hold is nil, and good for use, where no budget applies. Errors are
+// KindBudget, with a *Refusal as details and the time to come back.
+func (l *Ledger) Reserve(s *Subject, t Target, a Amounts) (*Hold, *model.Error) {
+	if !l.configured.Load() {
+		return nil, nil
+	}
+	var buf [256]byte
+	now := l.cfg.Clock().UnixNano()
+	l.mu.RLock()
+	r := l.resolved[string(l.key(buf[:0], s, &t))]
+	if r != nil && r.fresh(now) {
+		if len(r.insts) == 0 {
+			l.mu.RUnlock()
+			return nil, nil
+		}
+		if h := l.hold(r, &a, now); h != nil {
+			l.mu.RUnlock()
+			return h, nil
+		}
+		if r.closed() { // whatever else is going on, this one stays refused
+			err := l.refusal(r, &a, now)
+			l.mu.RUnlock()
+			return nil, err
+		}
+	}
+	l.mu.RUnlock()
+	return l.reserveAlone(s, &t, &a, now)
+}
+
+// reserveAlone decides while nobody else holds anything for a moment: what is
+// refused here does not fit. Where a lease rather than the limit stood in the
+// way, it asks for more and decides once again.
+func (l *Ledger) reserveAlone(s *Subject, t *Target, a *Amounts, now int64) (*Hold, *model.Error) {
+	h, err, short := l.tryAlone(s, t, a, now)
+	if len(short) == 0 {
+		return h, err
+	}
+	for _, e := range short {
+		l.cfg.Lessor.Extend(e.id, e.period, e.need)
+	}
+	h, err, _ = l.tryAlone(s, t, a, now)
+	return h, err
+}
+
+// shortage is a lease that was too small, and what would have done.
+type shortage struct {
+	id     model.BudgetID
+	period time.Time
+	need   Quantities
+}
+
+func (l *Ledger) tryAlone(s *Subject, t *Target, a *Amounts, now int64) (*Hold, *model.Error, []shortage) {
+	l.mu.Lock()
+	r := l.resolve(s, t, now)
+	var moved []*instance
+	for _, in := range r.insts {
+		if now >= in.until {
+			l.refresh(in, now)
+			moved = append(moved, in)
+		} else if l.cfg.Lessor != nil {
+			l.lease(in)
+		}
+	}
+	var h *Hold
+	var err *model.Error
+	var short []shortage
+	if len(r.insts) > 0 {
+		settleLevels(moved)
+		if h = l.hold(r, a, now); h == nil {
+			err = l.refusal(r, a, now)
+			short = l.shortages(r, a)
+		}
+	}
+	l.mu.Unlock()
+	l.relevel(moved)
+	return h, err, short
+}
+
+// shortages lists the leases that were too small within limits that are not.
+func (l *Ledger) shortages(r *resolved, a *Amounts) []shortage {
+	if l.cfg.Lessor == nil {
+		return nil
+	}
+	var short []shortage
+	for _, in := range r.insts {
+		ask, _ := in.state.asked(a)
+		need, less := amounts{}, false
+		for u := range units {
+			if in.terms.limited[u] {
+				need[u] = in.win.used[u].Load() + ask[u]
+				less = less || need[u] > in.terms.lease[u] && in.terms.lease[u] < in.terms.limit[u]
+			}
+		}
+		if less {
+			short = append(short, shortage{id: in.id, period: instant(in.win.start), need: need.quantities()})
+		}
+	}
+	return short
+}
+
+// hold adds the amounts to every counter; nil, and nothing changed, when one
+// has no room. Caller holds the lock, for reading at least.
+func (l *Ledger) hold(r *resolved, a *Amounts, now int64) *Hold {
+	h := &Hold{ledger: l, since: now}
+	h.lines = h.few[:0]
+	for _, in := range r.insts {
+		ask, ok := in.state.asked(a)
+		if !ok || in.closed() || !in.add(&ask) {
+			h.undo()
+			return nil
+		}
+		h.lines = append(h.lines, line{in: in, win: in.win, cell: in.win.cell(), held: ask})
+	}
+	l.journal.open(h)
+	return h
+}
+
+// add takes the amounts if there is room for all of them.
+func (in *instance) add(ask *amounts) bool {
+	for u := range units {
+		if in.terms.limited[u] && !in.addUnit(u, ask[u]) {
+			for u--; u >= 0; u-- {
+				if in.terms.limited[u] {
+					in.win.used[u].Add(-ask[u])
+				}
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func (in *instance) addUnit(u int, ask int64) bool {
+	used := &in.win.used[u]
+	if ask == 0 { // costs nothing, but a budget that is used up refuses it too
+		return in.win.spent[u].Load() < in.terms.limit[u]
+	}
+	if in.win.spent[u].Load() >= in.terms.limit[u] {
+		return false
+	}
+	for {
+		n := used.Load()
+		if ask > in.terms.lease[u]-n {
+			return false
+		}
+		if used.CompareAndSwap(n, n+ask) {
+			return true
+		}
+	}
+}
+
+// closed reports a budget that refuses everything: used up by what is spent,
+// or at a step that refuses.
+func (in *instance) closed() bool {
+	for u := range units {
+		if in.terms.limited[u] && in.win.spent[u].Load() >= in.terms.limit[u] {
+			return true
+		}
+	}
+	return in.terms.ladder && in.refuses()
+}
+
+func (r *resolved) closed() bool { return slices.ContainsFunc(r.insts, (*instance).closed) }
+
+// fresh reports that no period and no override has ended.
+func (r *resolved) fresh(now int64) bool {
+	for _, in := range r.insts {
+		if now >= in.until {
+			return false
+		}
+	}
+	return true
+}
