@@ -18,8 +18,8 @@ type View struct {
 }
 
 // View returns the steps in force for a caller. It is empty, and nothing is
-// allocated, when there are none. Budgets by model or provider only close
-// their own endpoints.
+// allocated, when there are none. What a budget by model or provider asks is
+// asked of its own endpoints, except prefer-cheaper, which is about the choice.
 func (l *Ledger) View(s *Subject) View {
 	if !l.configured.Load() {
 		return View{}
@@ -58,10 +58,7 @@ func (l *Ledger) viewOf(r *resolved, s *Subject, now int64) View {
 			}
 			v.add(in)
 			if in.closed() {
-				lim := v.limits()
-				lim.Closed = append(lim.Closed, model.ClosedBudget{
-					Budget: in.id, Model: model.ModelID(in.values[dimModel]), Provider: in.values[dimProvider],
-				})
+				v.rule(in, model.BudgetRule{Closed: true})
 			}
 		}
 	}
@@ -75,7 +72,13 @@ func (v *View) limits() *model.BudgetLimits {
 	return v.Limits
 }
 
-// add puts the steps of one budget on top of the others: the strictest counts.
+// rule adds what one budget asks of the endpoints that it is for.
+func (v *View) rule(in *instance, r model.BudgetRule) {
+	r.Budget, r.Model, r.Provider = in.id, model.ModelID(in.values[dimModel]), in.values[dimProvider]
+	v.limits().Rules = append(v.limits().Rules, r)
+}
+
+// add puts the steps of one budget that are in force beside those of the others.
 func (v *View) add(in *instance) {
 	if !in.terms.ladder {
 		return
@@ -85,34 +88,28 @@ func (v *View) add(in *instance) {
 		if st == nil || st.Action == Notify {
 			continue
 		}
-		v.apply(in.id, st)
+		v.apply(in, st)
 		v.Steps = append(v.Steps, model.BudgetStep{
 			Budget: in.id, Action: string(st.Action), Detail: string(st.Value), Used: in.share(),
 		})
 	}
 }
 
-func (v *View) apply(id model.BudgetID, st *Step) {
+// apply words one step; its value was checked by validate.
+func (v *View) apply(in *instance, st *Step) {
 	switch st.Action {
 	case PreferCheaper:
 		v.limits().Strategy = costOptimized
 	case MaxPrice:
-		p, _ := model.ParseMoney(string(st.Value)) // checked by validate
-		if lim := v.limits(); lim.MaxCostPer1KTokens == nil || p < *lim.MaxCostPer1KTokens {
-			lim.MaxCostPer1KTokens, lim.PriceBudget = &p, id
-		}
+		p, _ := model.ParseMoney(string(st.Value))
+		v.rule(in, model.BudgetRule{MaxCostPer1KTokens: &p})
 	case RequireTag:
-		if lim := v.limits(); !slices.Contains(lim.RequiredTags, string(st.Value)) {
-			lim.RequiredTags, lim.TagBudget = append(lim.RequiredTags, string(st.Value)), id
-		}
+		v.rule(in, model.BudgetRule{RequiredTag: string(st.Value)})
 	case SelfHostedOnly:
-		lim := v.limits()
-		lim.SelfHosted, lim.HostBudget = true, id
+		v.rule(in, model.BudgetRule{SelfHosted: true})
 	case CapTokens:
-		n, _ := strconv.ParseInt(string(st.Value), 10, 64) // checked by validate
-		if lim := v.limits(); !lim.MaxOutput.Known || n < lim.MaxOutput.N {
-			lim.MaxOutput = model.Known(n)
-		}
+		n, _ := strconv.ParseInt(string(st.Value), 10, 64)
+		v.rule(in, model.BudgetRule{MaxOutput: n})
 	}
 }
 

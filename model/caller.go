@@ -48,28 +48,27 @@ type Charge struct {
 // BudgetLimits is what the budgets of a call ask of the decision: the steps of
 // their degradation ladders that are in force. The zero value asks nothing.
 type BudgetLimits struct {
-	Strategy           string   `json:"strategy,omitempty"`               // in place of the call's own
-	MaxCostPer1KTokens *Money   `json:"max_cost_per_1k_tokens,omitempty"` // expected, blended input and output
-	PriceBudget        BudgetID `json:"price_budget,omitempty"`           // that asks for it
-	RequiredTags       []string `json:"required_tags,omitempty"`
-	TagBudget          BudgetID `json:"tag_budget,omitempty"`
-	SelfHosted         bool     `json:"self_hosted,omitempty"` // only endpoints on hardware of our own
-	HostBudget         BudgetID `json:"host_budget,omitempty"`
-	MaxOutput          Count    `json:"max_output_tokens,omitzero"` // cap on what the caller allows
-	// Closed are budgets of single models or providers that have nothing left.
-	Closed []ClosedBudget `json:"closed,omitempty"`
+	Strategy string       `json:"strategy,omitempty"` // in place of the call's own
+	Rules    []BudgetRule `json:"rules,omitempty"`    // all must be kept
 }
 
-// ClosedBudget excludes the endpoints of a model, a provider or both.
-type ClosedBudget struct {
+// BudgetRule is one step in force, for the endpoints of a model, a provider,
+// both, or all. It asks for one thing.
+type BudgetRule struct {
 	Budget   BudgetID `json:"budget"`
 	Model    ModelID  `json:"model,omitempty"`    // "" any
 	Provider string   `json:"provider,omitempty"` // "" any
+
+	Closed             bool   `json:"closed,omitempty"`                 // nothing is left
+	MaxCostPer1KTokens *Money `json:"max_cost_per_1k_tokens,omitempty"` // expected, input and output blended
+	RequiredTag        string `json:"required_tag,omitempty"`           //
+	SelfHosted         bool   `json:"self_hosted,omitempty"`            // only on hardware of our own
+	MaxOutput          int64  `json:"max_output_tokens,omitempty"`      // caps the answer; excludes nobody
 }
 
-// Covers reports whether the endpoint is one that the budget is for.
-func (c *ClosedBudget) Covers(m ModelID, provider string) bool {
-	return (c.Model == "" || c.Model == m) && (c.Provider == "" || c.Provider == provider)
+// Covers reports whether the rule is for the endpoint.
+func (r *BudgetRule) Covers(m ModelID, provider string) bool {
+	return (r.Model == "" || r.Model == m) && (r.Provider == "" || r.Provider == provider)
 }
 
 // TagSelfHosted marks endpoints on hardware of the user's own that have no

@@ -8,54 +8,45 @@ import (
 
 // overBudget reports whether a budget keeps the call from the endpoint.
 func (d *decision) overBudget(i int) bool {
-	b, s := d.in.Budget, &d.served[i]
-	return b.SelfHosted && !d.facts[i].selfHosted ||
-		b.MaxCostPer1KTokens != nil && !d.withinPrice(i) ||
-		len(b.RequiredTags) > 0 && missingTag(s.Tags, b.RequiredTags) != "" ||
-		len(b.Closed) > 0 && closedBy(b, s) != ""
-}
-
-func (d *decision) withinPrice(i int) bool {
-	e := &d.estimates[i]
-	return e.Priced && float64(e.Expected)*1000 <= float64(*d.in.Budget.MaxCostPer1KTokens)*tokens(e)
-}
-
-func missingTag(tags, required []string) string {
-	for _, tag := range required {
-		if !slices.Contains(tags, tag) {
-			return tag
+	rules := d.in.Budget.Rules
+	for k := range rules {
+		if d.breaks(i, &rules[k]) {
+			return true
 		}
 	}
-	return ""
+	return false
 }
 
-func closedBy(b *model.BudgetLimits, s *model.Served) model.BudgetID {
-	for i := range b.Closed {
-		if b.Closed[i].Covers(s.Endpoint.Model, s.Provider) {
-			return b.Closed[i].Budget
-		}
+func (d *decision) breaks(i int, r *model.BudgetRule) bool {
+	s := &d.served[i]
+	if !r.Covers(s.Endpoint.Model, s.Provider) {
+		return false
 	}
-	return ""
+	return r.Closed ||
+		r.SelfHosted && !d.facts[i].selfHosted ||
+		r.RequiredTag != "" && !slices.Contains(s.Tags, r.RequiredTag) ||
+		r.MaxCostPer1KTokens != nil && !withinPrice(&d.estimates[i], *r.MaxCostPer1KTokens)
+}
+
+func withinPrice(e *model.Estimate, most model.Money) bool {
+	return e.Priced && float64(e.Expected)*1000 <= float64(most)*tokens(e)
 }
 
 func (d *decision) tellBudget(x *model.Exclusion, i int) {
-	b, s := d.in.Budget, &d.served[i]
-	if id := closedBy(b, s); id != "" {
-		x.Detail = string(id)
-		return
-	}
-	if b.SelfHosted && !d.facts[i].selfHosted {
-		x.Detail = string(b.HostBudget) + ": self-hosted"
-		return
-	}
-	if tag := missingTag(s.Tags, b.RequiredTags); tag != "" {
-		x.Detail = string(b.TagBudget) + ": tagged " + tag
-		return
-	}
-	e := &d.estimates[i]
-	x.Detail, x.Want, x.Have = string(b.PriceBudget), b.MaxCostPer1KTokens.USD(), float64(e.Expected)/1e9*1000/tokens(e)
-	if !e.Priced {
-		x.Detail, x.Want = string(b.PriceBudget)+": priced", 0
+	rules := d.in.Budget.Rules
+	at := slices.IndexFunc(rules, func(r model.BudgetRule) bool { return d.breaks(i, &r) })
+	r, e := &rules[at], &d.estimates[i]
+	x.Detail = string(r.Budget)
+	switch {
+	case r.Closed:
+	case r.SelfHosted:
+		x.Detail += ": self-hosted"
+	case r.RequiredTag != "":
+		x.Detail += ": tagged " + r.RequiredTag
+	case !e.Priced:
+		x.Detail += ": priced"
+	default:
+		x.Want, x.Have = r.MaxCostPer1KTokens.USD(), float64(e.Expected)/1e9*1000/tokens(e)
 	}
 }
 

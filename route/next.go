@@ -93,10 +93,11 @@ func Next(in *Input, plan *model.Plan, done []model.Attempt, err *model.Error) D
 	return Decision{Reason: "no other endpoint is left"}
 }
 
-// avoidable reports whether another endpoint may succeed. A request that is
+// avoidable reports whether another endpoint may succeed: one that a budget
+// does not pay for may have a cheaper alternative. A request that is
 // invalid without an upstream's having said so could not be translated.
 func avoidable(err *model.Error) bool {
-	return err.Kind.Retryable() || err.Kind == model.KindInvalid && err.Status == 0
+	return err.Kind.Retryable() || err.Kind == model.KindBudget || err.Kind == model.KindInvalid && err.Status == 0
 }
 
 // isSent reports whether an attempt reached its upstream, or tried to.
@@ -206,6 +207,8 @@ func fallReason(k model.Kind) string {
 		return "the upstream did not answer in time"
 	case model.KindUpstreamAuth:
 		return "the upstream refused the credentials"
+	case model.KindBudget:
+		return "a budget does not pay for the endpoint"
 	case model.KindInvalid:
 		return "the endpoint's dialect cannot express the request"
 	}
