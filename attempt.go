@@ -11,18 +11,12 @@ import (
 	"github.com/cartrita/cartrita/route"
 )
 
-// attempt sends the call to one endpoint and relays the answer. Whatever
-// happens, the endpoint's place is given back, its health learns the outcome,
-// and the record has a row.
+// attempt sends the call to one endpoint, for which it was opened, and relays
+// the answer. Whatever happens, the endpoint's place and the money held are
+// given back, its health learns the outcome, and the record's row is complete.
 func (r *run) attempt(ctx context.Context, d route.Decision) (failure *model.Error) {
-	cand := &r.plan.Candidates[d.Candidate]
-	r.final = cand.Index
-	r.rec.Attempts = append(r.rec.Attempts, model.Attempt{
-		Endpoint: cand.Endpoint, Model: cand.Model, Step: d.Step, Retry: r.retries(cand.Endpoint, d.Action),
-	})
-	row := &r.rec.Attempts[len(r.rec.Attempts)-1]
-	r.rec.Estimated = cand.Estimate.Expected
-
+	cand, row := &r.plan.Candidates[d.Candidate], r.row()
+	defer r.giveBack() // of an attempt that was never sent; a charge comes before
 	if g := r.view.gates[cand.Index]; g != nil {
 		if failure = r.enter(ctx, g, cand.Index); failure != nil {
 			row.Error = recorded(failure)
@@ -41,11 +35,12 @@ func (r *run) attempt(ctx context.Context, d route.Decision) (failure *model.Err
 	finished := false
 	defer func() { // also when a panic passes: our fault is not the endpoint's
 		if !finished {
+			r.assume()
 			r.view.health[cand.Index].Done(r.now(), ticket, model.Outcome{Failed: true, Kind: model.KindInternal})
 		}
 	}()
 	patient, done := r.patience(ctx, cand)
-	failure = r.send(patient, cand.Index)
+	failure = r.send(patient, cand)
 	if failure != nil {
 		failure = whose(ctx, patient, failure)
 	}
@@ -87,7 +82,8 @@ func (r *run) enter(ctx context.Context, g *gate.Gate, index int) *model.Error {
 }
 
 // send makes the attempt. For a stream it returns when the stream has ended.
-func (r *run) send(ctx context.Context, index int) *model.Error {
+func (r *run) send(ctx context.Context, cand *model.Candidate) *model.Error {
+	index := cand.Index
 	r.relay = relay{out: r.relay.out[:0], waiting: r.relay.waiting}
 	r.resp = nil
 	ep := r.view.snap.Served[index].Endpoint
@@ -95,8 +91,12 @@ func (r *run) send(ctx context.Context, index int) *model.Error {
 	if client == nil {
 		return &model.Error{Op: "cartrita.attempt", Kind: model.KindUnavailable, Message: "the provider was removed from the configuration"}
 	}
+	call, failure := r.capped(cand)
+	if failure != nil {
+		return failure
+	}
 	before := r.now()
-	resp, err := client.Do(ctx, ep, r.call)
+	resp, err := client.Do(ctx, ep, call)
 	r.upstream += r.now().Sub(before)
 	if err != nil {
 		return model.AsError(err)
@@ -110,7 +110,7 @@ func (r *run) send(ctx context.Context, index int) *model.Error {
 	trust := r.view.trusts[index]
 	alternative := len(r.rec.Attempts) < len(r.plan.Attempts)
 	r.relay.hold = alternative && !trust.live(r.view.health[index].View(before).InFlight)
-	failure := r.relay.run(r, resp.Stream)
+	failure = r.relay.run(r, resp.Stream)
 	if ctx.Err() == nil && !r.relay.first.IsZero() { // else it is our doing, or nothing that shows
 		trust.learn(failure)
 	}
@@ -136,11 +136,13 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 		out.Failed, out.Kind, out.RetryAfter = true, failure.Kind, failure.RetryAfter
 	}
 	var billed bool
+	var bill model.CostBreakdown
 	if row.Usage, billed = r.used(cand, failure); billed {
-		bill := r.view.profiles[cand.Index].Price(row.Usage)
+		bill = r.view.profiles[cand.Index].Price(row.Usage)
 		row.Cost = bill.Total
 		r.rec.Cost = cost.Sum(r.rec.Cost, bill)
 	}
+	r.charge(billed, &row.Usage, &bill)
 	out.OutputTokens = row.Usage.Output.Or(0)
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/health"
 	"github.com/cartrita/cartrita/model"
@@ -29,6 +30,7 @@ type question struct {
 	text     func() string // the prompt's text, decoded; called only near a context limit
 	received time.Time
 	keep     int
+	subject  budget.Subject
 }
 
 // answer is a decision together with what it rests on, which a fallback reads again.
@@ -37,6 +39,9 @@ type answer struct {
 	plan *model.Plan
 	view *view
 	mem  *scratch
+
+	limits   *model.BudgetLimits // what budgets ask; nil: nothing
+	degraded []model.BudgetStep  // the steps of their ladders behind it
 }
 
 // decide takes the snapshots, estimates every endpoint and asks the router.
@@ -51,6 +56,9 @@ func (s *Service) decide(q *question, ans *answer) error {
 		Served: snap.Served, Table: ans.view.table, ChainOf: ans.view.chainOf,
 		Seed: binary.LittleEndian.Uint64(q.id[8:]), Snapshot: snap.Version,
 		Now: s.now(), Received: q.received, MaxAttempts: set.MaxAttempts, Keep: q.keep,
+	}
+	if err := s.consultBudgets(q, ans); err != nil {
+		return err
 	}
 	if err := ans.choose(q, set, snap); err != nil {
 		return err
@@ -82,6 +90,11 @@ func (ans *answer) choose(q *question, set *Settings, snap *registry.Snapshot) e
 	var err error
 	if ans.in.Strategy, err = set.Strategies.Get(strategy); err != nil {
 		return err
+	}
+	if b := ans.in.Budget; b != nil && b.Strategy != "" {
+		if ans.in.Strategy, err = set.Strategies.Get(b.Strategy); err != nil {
+			return err
+		}
 	}
 	if name == "" || name == AutoModel {
 		return nil

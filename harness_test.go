@@ -38,6 +38,11 @@ func (s script) Do(ctx context.Context, ep *model.Endpoint, call *model.Call) (*
 
 func newLab(t *testing.T, sc script, edit ...func(*model.Endpoint)) *lab {
 	t.Helper()
+	return newLabWith(t, sc, func(*cartrita.Config) {}, edit...)
+}
+
+func newLabWith(t *testing.T, sc script, configure func(*cartrita.Config), edit ...func(*model.Endpoint)) *lab {
+	t.Helper()
 	reg := registry.New(registry.Config{Catalogue: func() (*catalogue.Catalogue, error) { return &catalogue.Catalogue{}, nil }})
 	if err := reg.Load(t.Context()); err != nil {
 		t.Fatal(err)
@@ -91,10 +96,12 @@ func newLab(t *testing.T, sc script, edit ...func(*model.Endpoint)) *lab {
 		t.Fatal(err)
 	}
 	l := &lab{t: t, script: sc, health: tracker}
-	l.Service, err = cartrita.New(cartrita.Config{
+	cfg := cartrita.Config{
 		Registry: reg, Events: log, Reader: store, Health: tracker,
 		Settings: cartrita.Settings{Providers: map[string]provider.Client{"lab": sc}, Strategies: strategies},
-	})
+	}
+	configure(&cfg)
+	l.Service, err = cartrita.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

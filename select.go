@@ -62,7 +62,8 @@ func (s *Service) Estimate(ctx context.Context, c Criteria) ([]EndpointEstimate,
 func (s *Service) ask(c *Criteria) (*question, error) {
 	q := &question{
 		id: model.NewCallID(), name: c.Model, criteria: c, task: model.TaskChat, received: s.now(),
-		size: cost.Request{InputTokens: optional(c.InputTokens), OutputTokens: optional(c.OutputTokens)},
+		subject: subjectOf(&model.Caller{}, &c.Context),
+		size:    cost.Request{InputTokens: optional(c.InputTokens), OutputTokens: optional(c.OutputTokens)},
 	}
 	if c.Task != nil {
 		q.task = *c.Task

@@ -15,8 +15,8 @@ import (
 // keepCandidates bounds the candidates and exclusions that a call's record lists.
 const keepCandidates = 8
 
-// Serve carries one call from its arrival to its record: decide, record the
-// intent, attempt until an answer comes or the plan is used up, price, record
+// Serve carries one call from its arrival to its record: decide, hold the money,
+// record the intent, attempt until an answer comes or the plan is used up, price, record
 // the outcome, and only then finish the answer, so that no caller sees an end
 // that a crash could forget.
 //
@@ -32,13 +32,17 @@ func (s *Service) Serve(ctx context.Context, call *model.Call, w Writer) (*model
 	if err := s.decide(&r.question, &r.answer); err != nil {
 		return r.refused(model.AsError(err))
 	}
-	r.rec.Plan = r.plan
-	r.rec.Estimated = r.plan.First().Estimate.Expected
+	r.rec.Plan, r.rec.Degraded = r.plan, r.degraded
+	first, refusal := r.stake()
+	if refusal != nil {
+		return r.refused(refusal)
+	}
 	if err := s.events.Intent(r.rec); err != nil {
+		r.money.hold.Release()
 		return nil, err
 	}
 	defer r.recordPanic()
-	failure := r.attempts(ctx)
+	failure := r.attempts(ctx, first)
 	r.settle(failure)
 	return r.rec, r.deliver(failure)
 }
@@ -50,7 +54,8 @@ type run struct {
 	w    Writer
 	question
 	answer
-	rec *model.Record
+	rec   *model.Record
+	money account
 
 	resp     *provider.Response // of the attempt that succeeded
 	final    int                // index in view of the endpoint tried last
@@ -72,10 +77,11 @@ func newRun(s *Service, call *model.Call, w Writer) *run {
 				InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
 			},
 			text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
+			subject: subjectOf(&call.Caller, &call.Criteria.Context),
 		},
 		rec: &model.Record{
 			ID: call.ID, Received: call.Received, Surface: call.Surface, Task: call.Task, Asked: call.Model,
-			Stream: call.Stream, Context: call.Criteria.Context, State: model.StatePlanned,
+			Stream: call.Stream, Context: call.Criteria.Context, Caller: call.Caller, State: model.StatePlanned,
 		},
 	}
 }
@@ -96,13 +102,13 @@ func (r *run) withDeadline(ctx context.Context) (context.Context, context.Cancel
 	return context.WithDeadline(ctx, r.call.Received.Add(time.Duration(*ms)*time.Millisecond))
 }
 
-// refused records a call that no endpoint may serve. A call that names an
+// refused records a call that no endpoint may serve, or that no budget pays for. A call that names an
 // unknown model or strategy is a mistake in the request, of which no record is kept.
 func (r *run) refused(failure *model.Error) (*model.Record, error) {
 	if failure.Kind == model.KindNotFound || failure.Kind == model.KindInvalid {
 		return nil, failure
 	}
-	r.rec.Plan = r.refusal(failure)
+	r.rec.Plan, r.rec.Degraded = r.refusal(failure), r.degraded
 	r.settle(failure)
 	return r.rec, failure
 }
@@ -123,17 +129,12 @@ func (r *run) refusal(failure *model.Error) *model.Plan {
 	return p
 }
 
-// attempts follows the plan until an attempt succeeds, content has reached the
-// caller, or the router says stop. It returns nil or the last failure.
-func (r *run) attempts(ctx context.Context) *model.Error {
-	next := route.Decision{
-		Action: route.Fall, Candidate: r.plan.Attempts[0].Candidate, Step: r.plan.Attempts[0].Step,
-	}
-	for {
-		failure := r.attempt(ctx, next)
-		if failure == nil || r.started {
-			return failure
-		}
+// attempts follows the plan, whose first attempt is open, until one succeeds,
+// content has reached the caller, or the router says stop. It returns nil or
+// the last failure.
+func (r *run) attempts(ctx context.Context, next route.Decision) *model.Error {
+	failure := r.attempt(ctx, next)
+	for failure != nil && !r.started {
 		if ctx.Err() != nil {
 			return interrupted(ctx, failure)
 		}
@@ -144,7 +145,11 @@ func (r *run) attempts(ctx context.Context) *model.Error {
 		if !sleep(ctx, next.Wait) {
 			return interrupted(ctx, failure)
 		}
+		if failure = r.reopen(next); failure == nil {
+			failure = r.attempt(ctx, next)
+		}
 	}
+	return failure
 }
 
 // blame says, in the failure of an upstream, whose it is.

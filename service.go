@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/health"
@@ -23,6 +24,7 @@ type Config struct {
 	Reader   event.Reader
 	Health   *health.Tracker  // default: a new one
 	Cost     *cost.Estimator  // default: a new one
+	Budgets  *budget.Ledger   // loaded; default: none, nothing is limited
 	Settings Settings         // may be replaced later by Configure
 	Clock    func() time.Time // default time.Now; must carry the monotonic reading
 	Logger   *slog.Logger     // default: discard
@@ -47,6 +49,7 @@ type Service struct {
 	reader   event.Reader
 	health   *health.Tracker
 	cost     *cost.Estimator
+	budgets  *budget.Ledger // nil: none
 	now      func() time.Time
 	log      *slog.Logger
 
@@ -69,7 +72,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		registry: cfg.Registry, events: cfg.Events, reader: cfg.Reader,
-		health: cfg.Health, cost: cfg.Cost, now: cfg.Clock, log: cfg.Logger,
+		health: cfg.Health, cost: cfg.Cost, budgets: cfg.Budgets, now: cfg.Clock, log: cfg.Logger,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -118,6 +121,9 @@ func (s *Service) Registry() *registry.Registry { return s.registry }
 
 // Events returns the log of what happens.
 func (s *Service) Events() *event.Log { return s.events }
+
+// Budgets returns the ledger of budgets; nil when nothing is limited.
+func (s *Service) Budgets() *budget.Ledger { return s.budgets }
 
 // Reader answers questions about what happened; call Events().Flush first to
 // see the calls that just ended.
