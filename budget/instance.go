@@ -210,7 +210,11 @@ func (l *Ledger) lease(in *instance) {
 	if l.cfg.Lessor == nil {
 		return
 	}
-	got := l.cfg.Lessor.Lease(in.id, instant(in.win.start), t.lease.quantities()).amounts()
+	var used amounts
+	for u := range units {
+		used[u] = in.win.used[u].Load()
+	}
+	got := l.cfg.Lessor.Lease(in.id, instant(in.win.start), t.lease.quantities(), used.quantities()).amounts()
 	for u := range units {
 		t.lease[u] = min(t.lease[u], got[u])
 	}

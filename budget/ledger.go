@@ -33,9 +33,9 @@ type Config struct {
 // keep it without asking one another for every call.
 type Lessor interface {
 	// Lease returns how much this process may have spent and held in the
-	// period, at most limit. It is asked with a lock held: it answers from
-	// memory.
-	Lease(id model.BudgetID, period time.Time, limit Quantities) Quantities
+	// period: at most limit, and at least used, which it already has. It is
+	// asked with a lock held: it answers from memory.
+	Lease(id model.BudgetID, period time.Time, limit, used Quantities) Quantities
 	// Extend tries to make the lease at least need. It may take its time and
 	// fail; Lease then says what came of it.
 	Extend(id model.BudgetID, period time.Time, need Quantities)
