@@ -168,11 +168,6 @@ func (b *Budget) Validate() error {
 		if err := b.Ladder[i].validate(at); err != nil {
 			return err
 		}
-		// The other steps would restrict endpoints that such a budget does not pay for.
-		if a := b.Ladder[i].Action; (b.Scope.Model != "" || b.Scope.Provider != "") &&
-			a != Notify && a != PreferCheaper && a != RefuseCalls {
-			return model.Invalidf(op, at+".action", "is %q: a budget of a model or provider takes notify, prefer-cheaper and refuse", a)
-		}
 	}
 	if _, err := quantileOf(b.Reserve); err != nil {
 		return err

@@ -217,8 +217,10 @@ func worded(v View) string {
 		parts = append(parts, fmt.Sprintf("%s %s%s", s.Budget, s.Action, after(" ", s.Detail)))
 	}
 	if v.Limits != nil {
-		for _, c := range v.Limits.Closed {
-			parts = append(parts, fmt.Sprintf("%s closes %s%s", c.Budget, c.Model, c.Provider))
+		for _, r := range v.Limits.Rules {
+			if r.Closed {
+				parts = append(parts, fmt.Sprintf("%s closes %s%s", r.Budget, r.Model, r.Provider))
+			}
 		}
 	}
 	if v.Refusal != nil {
