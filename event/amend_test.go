@@ -35,8 +35,8 @@ func TestAnAmendedIntentIsWhatACrashLeaves(t *testing.T) {
 	if got.State != model.StateFailed || got.Endpoint != "lab/b" || len(got.Attempts) != 2 || got.Attempts[0].Error.Message != "broke" || got.Attempts[1].Error == nil {
 		t.Errorf("the call is recorded as %+v", got)
 	}
-	if len(got.Charges) != 1 || got.Charges[0].Cost != 75 {
-		t.Errorf("the charges are %+v, want those of the amended intent", got.Charges)
+	if len(got.Charges) != 1 || got.Charges[0].Cost != 75 || !got.Charges[0].Assumed {
+		t.Errorf("the charges are %+v, want those of the amended intent, assumed", got.Charges)
 	}
 }
 

@@ -96,10 +96,14 @@ func (l *Log) interrupt(left map[model.CallID]pendingCall) error {
 
 // abandon closes the record of a call whose process died: failed at the
 // endpoint to which it was about to be sent. What that endpoint bills for it
-// nobody knows, so the cost is marked as incomplete.
+// nobody knows, so the cost is marked as incomplete, and budgets are charged
+// what was held for it: a crash must not buy anything.
 func abandon(rec *model.Record) {
 	failure := &model.Failure{Kind: model.KindUnavailable, Message: interrupted}
 	rec.State, rec.Error = model.StateFailed, failure
+	for i := range rec.Charges {
+		rec.Charges[i].Assumed = true
+	}
 	if n := len(rec.Attempts); n > 0 { // amended before a fallback
 		last := &rec.Attempts[n-1]
 		if last.Error == nil {
