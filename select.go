@@ -30,6 +30,9 @@ func (s *Service) Select(ctx context.Context, c Criteria) (*Selection, error) {
 		Context: c.Context, Plan: ans.plan, State: model.StatePlanned,
 		Estimated: ans.plan.First().Estimate.Expected,
 	}
+	if c.Caller != nil {
+		rec.Caller = *c.Caller
+	}
 	if err := s.events.Outcome(rec); err != nil {
 		return nil, err
 	}

@@ -50,6 +50,16 @@ type APIKey struct {
 	Name string `json:"name"`
 	// Where the key is: env:NAME or file:/path. At least 16 characters.
 	Key Ref `json:"key"`
+	// What the holder may do: admin, operator, viewer or caller. [admin]
+	Role string `json:"role,omitempty"`
+	// Who the calls are for; without one, a call may name an end user of its own.
+	User string `json:"user,omitempty"`
+	// Team that the calls are counted for.
+	Team string `json:"team,omitempty"`
+	// Project that the calls are counted for.
+	Project string `json:"project,omitempty"`
+	// Tags that the calls are counted for.
+	Tags []string `json:"tags,omitempty"`
 }
 
 // Provider is one model server, or one account at a vendor.

@@ -99,6 +99,9 @@ func (v *validator) apiKeys() {
 		if k.Key == "" {
 			v.problem(at+".key", "is missing; want env:NAME or file:/path")
 		}
+		if k.Role != "" {
+			v.oneOf(at+".role", k.Role, "admin", "operator", "viewer", "caller")
+		}
 	}
 }
 

@@ -8,13 +8,16 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
 // APIKey is one static key that callers may present.
 type APIKey struct {
-	Name   string // who it belongs to; recorded as the user of calls that name none
-	Secret string // as sent in "Authorization: Bearer <secret>"; at least 16 bytes
+	Name   string       // who it belongs to; recorded as the user of calls that name none
+	Secret string       // as sent in "Authorization: Bearer <secret>"; at least 16 bytes
+	Role   key.Role     // what its holder may do
+	Caller model.Caller // on whose account its calls are
 }
 
 // MinKeyBytes is the least length of an API key's secret.
@@ -24,7 +27,7 @@ const MinKeyBytes = 16
 type keyring []keyDigest
 
 type keyDigest struct {
-	name   string
+	who    *principal
 	digest [sha256.Size]byte
 }
 
@@ -34,21 +37,22 @@ func newKeyring(keys []APIKey) (keyring, error) {
 		if len(k.Secret) < MinKeyBytes {
 			return nil, model.Invalidf("gateway.New", "api_keys", "the key %q has %d bytes; want at least %d", k.Name, len(k.Secret), MinKeyBytes)
 		}
-		ring = append(ring, keyDigest{k.Name, sha256.Sum256([]byte(k.Secret))})
+		who := &principal{name: k.Name, role: k.Role, caller: k.Caller}
+		ring = append(ring, keyDigest{who, sha256.Sum256([]byte(k.Secret))})
 	}
 	return ring, nil
 }
 
 // find compares the token with every key, so that the time taken says nothing
 // about which one was nearly right.
-func (r keyring) find(token string) (name string, ok bool) {
+func (r keyring) find(token string) (who *principal) {
 	digest := sha256.Sum256([]byte(token))
 	for i := range r {
 		if subtle.ConstantTimeCompare(digest[:], r[i].digest[:]) == 1 {
-			name, ok = r[i].name, true
+			who = r[i].who
 		}
 	}
-	return name, ok
+	return who
 }
 
 // bearer reads the token of an Authorization header: the scheme in any case,
@@ -71,25 +75,25 @@ func bearer(header string) (token string, ok bool) {
 // of them. Without, it serves callers on this machine only, and since a web
 // page in a local browser can send requests here too, it wants a loopback Host
 // (against DNS rebinding) and, where the browser names an Origin, a loopback
-// one (against forged cross-site posts). It returns the name of the key.
-func (g *Gateway) authorize(r *http.Request) (user string, refused string, err *model.Error) {
+// one (against forged cross-site posts).
+func (g *Gateway) authorize(r *http.Request) (who *principal, refused string, err *model.Error) {
 	keys := *g.keys.Load()
 	if len(keys) == 0 {
 		refused, err = g.checkLocal(r)
-		return "", refused, err
+		return anybody, refused, err
 	}
 	values := r.Header["Authorization"]
 	if len(values) != 1 {
-		return "", "unauthenticated", errNoKey
+		return nil, "unauthenticated", errNoKey
 	}
 	token, ok := bearer(values[0])
 	if !ok {
-		return "", "unauthenticated", errNoKey
+		return nil, "unauthenticated", errNoKey
 	}
-	if user, ok = keys.find(token); !ok {
-		return "", "unauthenticated", errWrongKey
+	if who = keys.find(token); who == nil {
+		return nil, "unauthenticated", errWrongKey
 	}
-	return user, "", nil
+	return who, "", nil
 }
 
 var (

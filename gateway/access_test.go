@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/cartrita/cartrita/key"
 )
 
 func TestHostOf(t *testing.T) {
@@ -70,7 +72,9 @@ func TestWithoutKeysOnlyLoopbackNamesAreServed(t *testing.T) {
 const testKey = "sk-0123456789abcdef"
 
 func TestWithKeysOneOfThemIsWanted(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.APIKeys = []APIKey{{"other", "sk-fedcba9876543210"}, {"team-a", testKey}} })
+	w := newWorld(t, func(c *Config) {
+		c.APIKeys = []APIKey{{Name: "other", Secret: "sk-fedcba9876543210", Role: key.RoleAdmin}, {Name: "team-a", Secret: testKey, Role: key.RoleAdmin}}
+	})
 	for _, c := range []struct {
 		header []string
 		status int
@@ -109,13 +113,13 @@ func TestKeysAreReplacedAtOnce(t *testing.T) {
 	if got := status("anything"); got != 200 {
 		t.Errorf("without keys: %d", got)
 	}
-	if err := w.SetAPIKeys([]APIKey{{"a", testKey}}); err != nil {
+	if err := w.SetAPIKeys([]APIKey{{Name: "a", Secret: testKey, Role: key.RoleAdmin}}); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := status("anything"), status(testKey); a != 401 || b != 200 {
 		t.Errorf("with a key: %d and %d", a, b)
 	}
-	if err := w.SetAPIKeys([]APIKey{{"a", "short"}}); err == nil || status(testKey) != 200 {
+	if err := w.SetAPIKeys([]APIKey{{Name: "a", Secret: "short"}}); err == nil || status(testKey) != 200 {
 		t.Errorf("a short key: %v; the former key must stay", err)
 	}
 }
@@ -125,7 +129,7 @@ func FuzzAuthorization(f *testing.F) {
 	for _, s := range []string{"Bearer " + testKey, "bearer  " + testKey, "Bearer", "Basic x", "Bearer \x00", ""} {
 		f.Add(s)
 	}
-	ring, err := newKeyring([]APIKey{{"a", testKey}})
+	ring, err := newKeyring([]APIKey{{Name: "a", Secret: testKey, Role: key.RoleAdmin}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func BenchmarkServeStream32Chunks(b *testing.B) {
 }
 
 func BenchmarkAuthorize(b *testing.B) {
-	ring, err := newKeyring([]APIKey{{"a", testKey}, {"b", "sk-fedcba9876543210"}})
+	ring, err := newKeyring([]APIKey{{Name: "a", Secret: testKey}, {Name: "b", Secret: "sk-fedcba9876543210"}})
 	if err != nil {
 		b.Fatal(err)
 	}

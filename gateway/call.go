@@ -38,10 +38,11 @@ func (x *exchange) readCall(parse func([]byte) (*request, *model.Error)) (*model
 	if err != nil {
 		return nil, err
 	}
-	if err := x.g.wishes(q, x.r.Header, x.user); err != nil {
+	if err := x.g.wishes(q, x.r.Header, x.who); err != nil {
 		return nil, err
 	}
 	q.call.ID, q.call.Received = x.id, x.received
+	q.call.Caller, q.call.Criteria.Allow = x.who.caller, x.who.allow
 	return &q.call, nil
 }
 

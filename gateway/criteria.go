@@ -21,8 +21,9 @@ func newCriteriaDecoder() criteriaDecoder { return strict.For[model.Criteria](op
 
 // wishes completes the call's criteria. The "cartrita" member of the body says
 // most and wins; then the X-Cartrita headers; then OpenAI's own user and
-// metadata; last the name of the API key, as the user.
-func (g *Gateway) wishes(q *request, header http.Header, keyName string) *model.Error {
+// metadata; last the name of the API key, as the user. The owner of the key is
+// the user whatever they say.
+func (g *Gateway) wishes(q *request, header http.Header, who *principal) *model.Error {
 	c := &q.call.Criteria
 	if q.extension != nil {
 		tokens := c.InputTokens
@@ -39,9 +40,10 @@ func (g *Gateway) wishes(q *request, header http.Header, keyName string) *model.
 	if err := fromHeaders(c, header); err != nil {
 		return err
 	}
-	if err := q.fromOpenAI(keyName); err != nil {
+	if err := q.fromOpenAI(); err != nil {
 		return err
 	}
+	who.identify(&c.Context)
 	return checkContext(&c.Context)
 }
 
@@ -93,7 +95,7 @@ func fromHeader(c *model.Criteria, key, value string) *model.Error {
 		fill(&ctx.UserID, value)
 	case "Session":
 		fill(&ctx.SessionID, value)
-	case "Workflow-Run":
+	case "Workflow-Run", "Workflow-Run-Id":
 		fill(&ctx.WorkflowRunID, value)
 	case "Stage":
 		fill(&ctx.Stage, value)
@@ -122,6 +124,9 @@ func fromHeader(c *model.Criteria, key, value string) *model.Error {
 	case "Safety-Required":
 		return fillFlag(&c.SafetyRequired, key, value)
 	default:
+		if err := identityHeader(key); err != nil {
+			return err
+		}
 		return model.Invalidf(opHeader, key, "unknown header%s", strict.Hint(key, headerNames))
 	}
 	return nil
@@ -129,7 +134,7 @@ func fromHeader(c *model.Criteria, key, value string) *model.Error {
 
 // headerNames are the request headers of fromHeader, for suggestions.
 var headerNames = []string{
-	"X-Cartrita-Strategy", "X-Cartrita-User", "X-Cartrita-Session", "X-Cartrita-Workflow-Run", "X-Cartrita-Stage",
+	"X-Cartrita-Strategy", "X-Cartrita-User", "X-Cartrita-Session", "X-Cartrita-Workflow-Run", "X-Cartrita-Workflow-Run-Id", "X-Cartrita-Stage",
 	"X-Cartrita-Supervisor", "X-Cartrita-Priority", "X-Cartrita-Deadline-Ms", "X-Cartrita-Tags", "X-Cartrita-Excluded-Tags",
 	"X-Cartrita-Max-Cost-Usd", "X-Cartrita-Max-Cost-Per-1k-Tokens", "X-Cartrita-Max-Latency-Ms", "X-Cartrita-Min-Quality",
 	"X-Cartrita-Max-Risk", "X-Cartrita-Commercial-Use", "X-Cartrita-Safety-Required",
@@ -200,12 +205,12 @@ func parseFloat(s string) (float64, error) {
 }
 
 // fromOpenAI takes the user and, where they are strings, the members of
-// metadata that are named like those of our context.
-func (q *request) fromOpenAI(keyName string) *model.Error {
+// metadata that are named like those of our context, with or without our prefix.
+func (q *request) fromOpenAI() *model.Error {
 	ctx := &q.call.Criteria.Context
 	if q.metadata != nil {
 		err := eachMember(q.metadata, "metadata", func(key string, v []byte) *model.Error {
-			if field := contextField(ctx, key); field != nil && v[0] == '"' && *field == "" {
+			if field := contextField(ctx, strings.TrimPrefix(key, metadataPrefix)); field != nil && v[0] == '"' && *field == "" {
 				s, err := jsonscan.Unquote(v)
 				if err != nil {
 					return model.Invalidf(opParse, "metadata."+key, "is not a valid string: %v", err)
@@ -219,9 +224,11 @@ func (q *request) fromOpenAI(keyName string) *model.Error {
 		}
 	}
 	fill(&ctx.UserID, q.user)
-	fill(&ctx.UserID, keyName)
 	return nil
 }
+
+// metadataPrefix sets our members of metadata apart from the caller's own.
+const metadataPrefix = "cartrita_"
 
 func contextField(ctx *model.Context, name string) *string {
 	switch name {

@@ -21,7 +21,7 @@ func wishesOf(t *testing.T, body, keyName string, header ...string) (*model.Call
 		h.Add(header[i], header[i+1])
 	}
 	g := &Gateway{criteria: newCriteriaDecoder()}
-	return &q.call, g.wishes(q, h, keyName)
+	return &q.call, g.wishes(q, h, &principal{name: keyName})
 }
 
 func withMembers(members string) string {

@@ -23,7 +23,7 @@ type exchange struct {
 	received time.Time
 	id       model.CallID // id of the request, and of the call if it is one
 	asked    string       // X-Request-Id of the response, once it is known
-	user     string       // name of the API key
+	who      *principal   // who sent it; nil on open routes
 
 	status   int       // 0 until the header is written
 	started  bool      // a stream was started

@@ -89,13 +89,18 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !rt.open {
-		user, refused, err := g.authorize(r)
+		who, refused, err := g.authorize(r)
+		if err == nil {
+			x.who = who
+			if err = x.mayServe(); err != nil {
+				refused = "role"
+			}
+		}
 		if err != nil {
 			g.metrics.refused(refused)
 			x.fail(err)
 			return
 		}
-		x.user = user
 	}
 	rt.serve(x)
 }

@@ -204,7 +204,7 @@ func TestConfigIsChecked(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"Service":                func(c *Config) { c.Service = nil },
 		"Endpoints":              func(c *Config) { c.Endpoints = nil },
-		"api_keys":               func(c *Config) { c.APIKeys = []APIKey{{"a", "short"}} },
+		"api_keys":               func(c *Config) { c.APIKeys = []APIKey{{Name: "a", Secret: "short"}} },
 		"limits.max_body_bytes":  func(c *Config) { c.Limits.MaxBodyBytes = -1 },
 		"limits.max_body_memory": func(c *Config) { c.Limits.MaxBodyBytes, c.Limits.MaxBodyMemory = 10, 5 },
 	} {

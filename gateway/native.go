@@ -21,7 +21,8 @@ func (x *exchange) readCriteria() (c model.Criteria, err *model.Error) {
 	if err == nil {
 		err = fromHeaders(&c, x.r.Header)
 	}
-	fill(&c.Context.UserID, x.user)
+	x.who.identify(&c.Context)
+	c.Caller, c.Allow = &x.who.caller, x.who.allow
 	if err == nil {
 		err = checkContext(&c.Context)
 	}

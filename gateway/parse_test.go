@@ -180,7 +180,7 @@ func FuzzParseChat(f *testing.F) {
 		if json.Unmarshal(c.Body.Raw, &loose) == nil && loose.Model != c.Model {
 			t.Errorf("a case-insensitive reader sees the model %q, we see %q", loose.Model, c.Model)
 		}
-		if err := g.wishes(q, nil, ""); err != nil && err.Kind != model.KindInvalid {
+		if err := g.wishes(q, nil, anybody); err != nil && err.Kind != model.KindInvalid {
 			t.Errorf("wishes: %v", err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -13,8 +14,10 @@ type route struct {
 	path    string // for metrics; with a trailing slash it stands for everything below
 	methods map[string]func(*exchange)
 	allow   string
-	open    bool // served without a key and from any host
-	openAI  bool // errors use OpenAI's own codes
+	open    bool      // served without a key and from any host
+	openAI  bool      // errors use OpenAI's own codes
+	reads   key.Right // what GET wants of a key's role
+	writes  key.Right // what POST wants
 	metrics *routeMetrics
 }
 
@@ -32,6 +35,9 @@ func (g *Gateway) routeTable() routes {
 	add := func(path string, methods map[string]func(*exchange)) *route {
 		rt := &route{path: path, methods: methods, allow: allowed(methods), metrics: g.metrics.forRoute(path)}
 		rt.openAI = strings.HasPrefix(path, "/v1/")
+		if rt.reads, rt.writes = key.Read, key.Write; rt.openAI {
+			rt.reads, rt.writes = key.Ask, key.Infer
+		}
 		if strings.HasSuffix(path, "/") && path != "/" {
 			t.below = append(t.below, rt)
 		} else {
@@ -57,8 +63,8 @@ func (g *Gateway) routeTable() routes {
 	add("/v1/models", get(g.listOpenAIModels))
 	add("/v1/models/", get(g.getOpenAIModel))
 
-	add("/api/v1/select", post(g.selectModel))
-	add("/api/v1/estimate", post(g.estimate))
+	add("/api/v1/select", post(g.selectModel)).wants(key.Ask, key.Ask)
+	add("/api/v1/estimate", post(g.estimate)).wants(key.Ask, key.Ask)
 	add("/api/v1/models", both(g.searchModels, g.upsertModels))
 	add("/api/v1/models/import", post(g.importModels))
 	add("/api/v1/models/", both(g.getModel, g.postModel))
@@ -69,14 +75,18 @@ func (g *Gateway) routeTable() routes {
 	add("/api/v1/decisions/", get(g.getDecision))
 	add("/api/v1/costs", get(g.sumCosts))
 	add("/api/v1/schema/", get(g.getSchema))
-	add("/api/v1/version", get(g.getVersion))
+	add("/api/v1/version", get(g.getVersion)).wants(key.Ask, key.Ask)
 
-	add("/", get(g.index))
+	add("/", get(g.index)).wants(key.Ask, key.Ask)
 	add("/metrics", get(g.exposeMetrics))
 	add("/healthz", get(g.healthz)).open = true
 	add("/readyz", get(g.readyz)).open = true
 	return t
 }
+
+// wants sets what GET and POST want of a key's role, where that is not what most
+// paths want: reading and writing, under /v1 asking and calling.
+func (rt *route) wants(reads, writes key.Right) { rt.reads, rt.writes = reads, writes }
 
 func allowed(methods map[string]func(*exchange)) string {
 	var names []string

@@ -72,6 +72,10 @@ type Criteria struct {
 	OutputTokens *int64          `json:"output_tokens,omitempty"` // expected answer size
 
 	Context Context `json:"context,omitzero"`
+
+	// Set by the gateway from the API key; no request can name them.
+	Caller *Caller    `json:"-"` // on whose account a decision without a call is asked for
+	Allow  *Allowance `json:"-"` // what the key may ask for; nil: everything
 }
 
 // Context says on whose behalf a call is made. It is recorded with every event.

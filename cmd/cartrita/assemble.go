@@ -19,6 +19,7 @@ import (
 	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/gateway"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
 	"github.com/cartrita/cartrita/registry/catalogue"
@@ -187,7 +188,15 @@ func apiKey(i int, k config.APIKey, secrets *config.Secrets) (gateway.APIKey, er
 	if err == nil && len(secret) < gateway.MinKeyBytes {
 		err = model.Invalidf("", fmt.Sprintf("api_keys[%d].key", i), "%s holds %d characters; want at least %d", k.Key, len(secret), gateway.MinKeyBytes)
 	}
-	return gateway.APIKey{Name: k.Name, Secret: secret}, err
+	role := key.RoleAdmin
+	if err == nil && k.Role != "" {
+		err = role.UnmarshalText([]byte(k.Role))
+	}
+	tags := slices.Sorted(slices.Values(k.Tags))
+	return gateway.APIKey{
+		Name: k.Name, Secret: secret, Role: role,
+		Caller: model.Caller{User: k.User, Team: k.Team, Project: k.Project, Tags: slices.Compact(tags)},
+	}, err
 }
 
 // apply puts endpoints, clients and strategies in force, at the start and

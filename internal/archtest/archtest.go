@@ -42,6 +42,7 @@ var Rules = []Rule{
 	{"route", []string{"model", "internal/..."}},
 	{"cost", []string{"model", "internal/..."}},
 	{"health", []string{"model", "internal/..."}},
+	{"key", []string{"model"}},
 	{"event", []string{"model", "internal/..."}},
 	{"budget", []string{"model", "internal/..."}},
 	{"key", []string{"model", "internal/..."}},
@@ -51,8 +52,8 @@ var Rules = []Rule{
 	{"mock", []string{"model", "internal/..."}}, // records and prices for a registry; never a provider
 
 	{".", []string{"registry/...", "route/...", "cost/...", "health/...", "event", "budget", "key", "provider", "model", "internal/..."}},
-	{"store", []string{"store/...", "registry/...", "event", "budget", "key", "model", "internal/..."}},
-	{"gateway", []string{".", "registry/...", "event", "budget", "key", "model", "internal/..."}},
+	{"store", []string{"store/...", "registry/...", "event", "key", "budget", "key", "model", "internal/..."}},
+	{"gateway", []string{".", "registry/...", "event", "key", "budget", "key", "model", "internal/..."}},
 
 	{"cmd", []string{"*"}},
 	{"test", []string{"*"}},
