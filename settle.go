@@ -61,7 +61,7 @@ func (r *run) used(cand *model.Candidate, failure *model.Error) (_ model.Usage, 
 	}
 	// A stream that broke off reports, at best, what it had counted at its
 	// start: the text that came since is what was produced.
-	if n := r.cost.TokensOf(r.view.profiles[cand.Index], r.task, outBytes); !u.Output.Known || failure != nil && u.Output.N < n {
+	if n := r.cost.TokensOf(r.view.profiles[cand.Index], outBytes, r.size.Text); !u.Output.Known || failure != nil && u.Output.N < n {
 		u.Output, u.Source = model.Known(n), model.UsageCounted
 	}
 	return u, true

@@ -6,85 +6,157 @@ import (
 	"github.com/cartrita/cartrita/model"
 )
 
-// span is a predicted figure with the ends of its interval, low ≤ mid ≤ high.
-type span struct{ low, mid, high float64 }
+// forecast is the cost of a call before it is made: the parts that are not
+// certain, and what one unit of each costs in nano-USD.
+type forecast struct {
+	f     *figures
+	r     *floatRates
+	exact bool    // the prompt's tokens are known
+	in    float64 // mean tokens of the prompt
+	mid   float64 // median tokens of the prompt
+	sd    float64 // of the logarithm of its tokens
+	out   float64 // mean tokens of an answer
+	known float64 // tokens of an answer as the caller expects them; −1 not given
+	limit float64 // tokens that an answer can have
+	n     float64 // answers
+	pin   float64 // price of a prompt token at the mean share of cached ones
+	saved float64 // what a token is cheaper when read from the cache, if its share is not known
+	pout  float64 // price of an answer's token
+}
 
-// exactly is a figure without doubt.
-func exactly(v float64) span { return span{v, v, v} }
-
-// scale multiplies all three by f ≥ 0.
-func (s span) scale(f float64) span { return span{s.low * f, s.mid * f, s.high * f} }
-
-// input predicts the tokens of a prompt.
-func (f *figures) input(l *law, q *Request) span {
+func (p *Profile) forecast(l *learning, q *Request) (c forecast) {
+	c.f, c.r = p.figures(l, q), &p.float
 	switch {
 	case q.InputTokens.Known:
-		return exactly(float64(max(q.InputTokens.N, 0)))
+		c.exact = true
+		c.in = float64(max(q.InputTokens.N, 0))
+		c.mid = c.in
 	case q.PromptBytes == 0 && q.Images == 0:
-		return l.assumed
+		c.in, c.sd = assumedTokens, assumedSigma
+		c.mid = assumedTokens * assumedMedian
+	default:
+		ratio, base := &p.ratios(l).of[kindOf(q)], baseTokens(q)
+		c.in, c.mid, c.sd = base*ratio.expected, base*ratio.middle, ratio.sd
 	}
-	return f.ratio.scale(baseTokens(q))
+	c.answer(p, q)
+	c.prompt()
+	c.pout = c.r.output
+	if c.r.reasons {
+		c.pout += c.f.reasoning * (c.r.reasoning - c.r.output)
+	}
+	return c
 }
 
-// answer predicts the tokens of an answer to a prompt of in tokens.
-func (f *figures) answer(p *Profile, q *Request, in float64) span {
-	out := f.output
-	if q.OutputTokens.Known {
-		out = exactly(float64(max(q.OutputTokens.N, 0)))
-	}
-	limit := min(p.maxOutput, max(p.context-in, 1))
+// assumedMedian is the median of the assumed prompt relative to its mean.
+var assumedMedian = math.Exp(-assumedSigma * assumedSigma / 2)
+
+// answer works out how long an answer is.
+func (c *forecast) answer(p *Profile, q *Request) {
+	c.n = float64(max(q.Choices, 1))
+	c.limit = min(p.maxOutput, max(p.context-c.in, 1))
 	if q.MaxOutput.Known {
-		limit = min(limit, float64(max(q.MaxOutput.N, 0)))
+		c.limit = min(c.limit, float64(max(q.MaxOutput.N, 0)))
 	}
-	return span{min(out.low, limit), min(out.mid, limit), min(out.high, limit)}
+	c.known = -1
+	switch {
+	case q.OutputTokens.Known:
+		c.known = min(float64(max(q.OutputTokens.N, 0)), c.limit)
+		c.out = c.known
+	case c.limit >= longest:
+		c.out = c.f.mean
+	default:
+		c.out = c.f.lengths.capped(c.limit)
+	}
 }
 
-// prompt returns the price of one prompt token, given the shares that are
-// read from and written to the cache. A large share read is the low end.
-func (r *floatRates) prompt(f *figures) span {
-	if !r.cached || f.read.high == 0 && f.write == 0 {
-		return exactly(r.input)
+// longest is the length from which a limit cuts nothing that a histogram tells apart.
+const longest = 1 << 19
+
+// prompt works out the price of one token of the prompt.
+func (c *forecast) prompt() {
+	c.pin = c.r.input
+	if !c.r.cached || c.f.read[0] == 0 && c.f.read[1] == 0 && c.f.write == 0 {
+		return
 	}
-	base := r.input + f.write*(r.write-r.input)
-	saved := r.input - r.read
-	a, b := base-f.read.high*saved, base-f.read.low*saved
-	return span{max(min(a, b), 0), max(base-f.read.mid*saved, 0), max(a, b, 0)}
+	c.saved = c.r.input - c.r.read
+	c.pin = max(c.r.input+c.f.write*(c.r.write-c.r.input)-c.f.read[0]*c.saved, 0)
 }
 
-// generated returns the price of one answer token, given the share of reasoning.
-func (r *floatRates) generated(f *figures) float64 {
-	if !r.reasons {
-		return r.output
+// token is the price of one token of the prompt at a score: cheap ones, of
+// which much was in the cache, are at the low end.
+func (c *forecast) token(z float64) float64 {
+	if c.saved == 0 || c.f.read[1] == 0 {
+		return c.pin
 	}
-	return r.output + f.reasoning*(r.reasoning-r.output)
+	if c.saved < 0 {
+		z = -z
+	}
+	share := max(0, min(c.f.read[0]-z*c.f.read[1], 1))
+	return max(c.r.input+c.f.write*(c.r.write-c.r.input)-share*c.saved, 0)
 }
 
-func (p *Profile) estimate(l *law, q *Request) model.Estimate {
-	f, r := p.figures(l, q.Task), &p.float
-	in := f.input(l, q)
-	out := f.answer(p, q, in.mid)
+// at is the cost at the score z, with an answer of out tokens there and of
+// middle at the median. Deviations from the median are independent: they add
+// up as the root of the sum of their squares. An answer that reaches its
+// limit deviates no further, however unlikely the rest.
+func (c *forecast) at(z, out, middle float64) float64 {
+	if c.known >= 0 {
+		out, middle = c.known, c.known
+	}
+	capped := z > 0 && out >= c.limit
+	out, middle = min(out, c.limit), min(middle, c.limit)
+	center := c.mid*c.pin + c.n*middle*c.pout + c.r.request
+	prompt, price := 0.0, 0.0
+	if c.sd > 0 {
+		prompt = c.mid * (math.Exp(z*c.sd) - 1) * c.pin
+	}
+	if c.saved != 0 {
+		price = c.mid * (c.token(z) - c.pin)
+	}
+	answer := c.n * (out - middle) * c.pout
+	switch {
+	case z < 0:
+		return max(center-math.Sqrt(prompt*prompt+price*price+answer*answer), c.r.request)
+	case capped:
+		return center + answer + math.Sqrt(prompt*prompt+price*price)
+	}
+	return center + math.Sqrt(prompt*prompt+price*price+answer*answer)
+}
+
+// expected is the mean cost.
+func (c *forecast) expected() float64 { return c.in*c.pin + c.n*c.out*c.pout + c.r.request }
+
+// priced reports whether every class that may be used has a known price.
+func (c *forecast) priced(p *Profile) bool {
+	return (c.r.inputKnown || c.in == 0) && (c.r.outputKnown || c.out == 0) && !p.rates.none
+}
+
+// certain reports that nothing about the cost has to be predicted.
+func (c *forecast) certain() bool {
+	return c.exact && (c.known >= 0 || c.limit == 0 || c.f.span == [3]float64{} && c.out == 0) &&
+		(c.saved == 0 || c.f.read == [2]float64{}) && c.pout == c.r.output && c.pin == c.r.input
+}
+
+func (p *Profile) estimate(l *learning, q *Request) model.Estimate {
+	c := p.forecast(l, q)
 	est := model.Estimate{
-		InputTokens:  int64(in.mid + 0.5),
-		OutputTokens: int64(out.mid + 0.5),
-		Method:       f.method(q),
-		Priced:       (r.inputKnown || in.high == 0) && (r.outputKnown || out.high == 0) && !p.rates.none,
+		InputTokens:  tokens(c.in),
+		OutputTokens: tokens(c.out),
+		Method:       c.f.method(p.ratios(l), q),
+		Priced:       c.priced(p),
 	}
 	if !est.Priced {
 		return est
 	}
-	out = out.scale(float64(max(q.Choices, 1)))
-	pin, pout := r.prompt(f), r.generated(f)
-	if in.low == in.high && out.low == out.high && pin.low == pin.high && pout == r.output {
-		est.Expected = p.exact(in.mid, out.mid)
+	if c.certain() {
+		est.Expected = p.exact(c.in, c.n*c.out)
 		est.Low, est.High = est.Expected, est.Expected
 		return est
 	}
-	mid := in.mid*pin.mid + out.mid*pout + r.request
-	below := norm((in.mid-in.low)*pin.mid, in.mid*(pin.mid-pin.low), (out.mid-out.low)*pout)
-	above := norm((in.high-in.mid)*pin.mid, in.mid*(pin.high-pin.mid), (out.high-out.mid)*pout)
-	est.Expected = nano(mid)
-	est.Low = nano(max(mid-below, r.request))
-	est.High = nano(mid + above)
+	f := c.f
+	est.Expected = nano(c.expected())
+	est.Low = min(model.Money(min(c.at(f.low, f.span[0], f.span[1]), maxMoney/2)), est.Expected)
+	est.High = max(nano(math.Ceil(c.at(f.high, f.span[2], f.span[1]))), est.Expected)
 	return est
 }
 
@@ -101,9 +173,6 @@ func tokens(v float64) int64 {
 	}
 	return int64(v + 0.5)
 }
-
-// norm is the length of (a, b, c): independent deviations added up.
-func norm(a, b, c float64) float64 { return math.Sqrt(a*a + b*b + c*c) }
 
 // nano rounds a predicted amount that is not negative, saturating.
 func nano(v float64) model.Money {

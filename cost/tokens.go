@@ -55,7 +55,7 @@ func encodingOf(name string) encoding {
 
 // CountTokens counts the tokens of text as the endpoint's model would. For
 // models of OpenAI's families it runs their tokenizer and the count is exact;
-// for others it goes by the ratio learned for chat. It counts text alone: a
+// for others it goes by the ratio learned for prose. It counts text alone: a
 // chat request has about 4 tokens more for each message and 3 for the whole.
 //
 // A tokenizer reads a few MB/s. Its vocabulary is built on first use, which
@@ -64,7 +64,7 @@ func (e *Estimator) CountTokens(p *Profile, text string) (n int64, exact bool) {
 	if n, ok := e.tokenizers.count(p.encoding, text); ok {
 		return n, true
 	}
-	return e.TokensOf(p, model.TaskChat, int64(len(text))), false
+	return e.TokensOf(p, int64(len(text)), model.TextProse), false
 }
 
 // SameTokenizer reports whether two models count a text alike, so that it need
@@ -72,11 +72,11 @@ func (e *Estimator) CountTokens(p *Profile, text string) (n int64, exact bool) {
 func SameTokenizer(a, b *Profile) bool { return a.encoding == b.encoding }
 
 // TokensOf predicts the tokens in so many bytes of text, of a prompt or an
-// answer, by the ratio learned for the model and task. It is how usage is
+// answer, by the ratio learned for the model and kind of text. It is how usage is
 // counted that an upstream did not report.
-func (e *Estimator) TokensOf(p *Profile, t model.Task, bytes int64) int64 {
+func (e *Estimator) TokensOf(p *Profile, bytes int64, kind model.TextKind) int64 {
 	if bytes <= 0 {
 		return 0
 	}
-	return max(tokens(p.figures(&e.law, t).ratio.mid*float64(bytes)/bytesPerToken), 1)
+	return max(tokens(p.ratios(&e.learning).of[kind].expected*float64(bytes)/perToken[kind]), 1)
 }

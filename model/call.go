@@ -33,6 +33,7 @@ type Call struct {
 	MaxOutput   Count      // tokens the caller allows, per answer
 	Choices     int64      // answers asked for at once ("n"); 0 is 1
 	PromptBytes int64      // bytes of prompt text as received
+	Text        TextKind   // what its text looks like
 	Images      int        // image parts in the prompt
 	Criteria    Criteria   // wishes and limits of the caller
 	Caller      Caller     // on whose account; from the API key, never from the body
