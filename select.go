@@ -85,7 +85,7 @@ func (s *Service) ask(c *Criteria) (*question, error) {
 		if err != nil {
 			return nil, err
 		}
-		q.size.PromptBytes, q.size.Images, q.needs = size.Bytes, size.Images, size.Needs
+		q.size.PromptBytes, q.size.Text, q.size.Images, q.needs = size.Bytes, size.Text, size.Images, size.Needs
 		q.text = func() string { return messagesText(c.Messages) }
 	}
 	return q, nil

@@ -72,7 +72,7 @@ func newRun(s *Service, call *model.Call, w Writer) *run {
 		question: question{
 			id: call.ID, name: call.Model, criteria: &call.Criteria, task: call.Task, needs: call.Needs,
 			size: cost.Request{
-				Task: call.Task, PromptBytes: call.PromptBytes, Images: call.Images, MaxOutput: call.MaxOutput,
+				Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, MaxOutput: call.MaxOutput,
 				Choices:     call.Choices,
 				InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
 			},

@@ -1,6 +1,7 @@
 package cartrita
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/tidwall/gjson"
@@ -26,7 +27,7 @@ func (r *run) settle(failure *model.Error) {
 			rec.TTFTMS = millis(r.shown.Sub(r.call.Received))
 		}
 		if failure == nil {
-			r.cost.Observe(r.view.profiles[r.final], r.size, last.Usage)
+			r.learn(last)
 		}
 	}
 	total := r.now().Sub(r.call.Received)
@@ -35,6 +36,18 @@ func (r *run) settle(failure *model.Error) {
 	if err := r.events.Outcome(rec); err != nil {
 		r.log.Error("outcome of a call is not durable", "call", rec.ID, "error", err)
 	}
+}
+
+// learn compares what the answer cost with what was expected, where usage and
+// price are known, and learns from it.
+func (r *run) learn(last *model.Attempt) {
+	p, u := r.view.profiles[r.final], last.Usage
+	at := slices.IndexFunc(r.plan.Candidates, func(c model.Candidate) bool { return c.Index == r.final })
+	exact := u.Source == model.UsageUpstream && u.Input.Known && u.Output.Known
+	if bill := p.Price(u); exact && at >= 0 && !bill.Unpriced {
+		r.cost.Settled(p, r.size, r.plan.Candidates[at].Estimate, bill.Total)
+	}
+	r.cost.Observe(p, r.size, u)
 }
 
 // used returns what an attempt used, and whether it is billed:

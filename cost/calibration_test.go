@@ -78,7 +78,9 @@ func draw(rng *rand.Rand, n int, weight func(int) float64) int {
 	return n - 1
 }
 
-func (d logNormal) draw(rng *rand.Rand) float64 { return d.median * math.Exp(d.sigma*rng.NormFloat64()) }
+func (d logNormal) draw(rng *rand.Rand) float64 {
+	return d.median * math.Exp(d.sigma*rng.NormFloat64())
+}
 
 // call makes one call at a point of the month, 0 to 1.
 func (m *simulated) call(rng *rand.Rand, t *traffic, at float64) (Request, model.Usage) {

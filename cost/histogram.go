@@ -25,19 +25,29 @@ type histogram struct {
 	buckets shape
 }
 
+// bucketStarts are the lower ends of the buckets in tokens, with the end of the last.
+var bucketStarts = func() (s [numBuckets + 1]float64) {
+	for i := 1; i <= numBuckets; i++ {
+		s[i] = math.Exp2(float64(i-1) / perOctave)
+	}
+	return s
+}()
+
+// bucketOf finds the bucket of a length by the exponent of its floating-point
+// number: a logarithm would take longer than the rest of an estimate.
 func bucketOf(tokens float64) int {
 	if tokens < 1 {
 		return 0
 	}
-	return min(1+int(perOctave*math.Log2(tokens)), numBuckets-1)
-}
-
-// bucketStart is the lower end of a bucket in tokens.
-func bucketStart(i int) float64 {
-	if i == 0 {
-		return 0
+	octave := int(math.Float64bits(tokens)>>52) - 1023
+	i := 1 + octave*perOctave
+	if i >= numBuckets {
+		return numBuckets - 1
 	}
-	return math.Exp2(float64(i-1) / perOctave)
+	for i < numBuckets-1 && tokens >= bucketStarts[i+1] {
+		i++
+	}
+	return i
 }
 
 // bucketMeans are the mean lengths in the buckets, if lengths lie evenly on
@@ -45,7 +55,7 @@ func bucketStart(i int) float64 {
 var bucketMeans = func() (m shape) {
 	grow := math.Exp2(1.0 / perOctave)
 	for i := 1; i < numBuckets; i++ {
-		m[i] = bucketStart(i) * (grow - 1) / math.Log(grow)
+		m[i] = bucketStarts[i] * (grow - 1) / math.Log(grow)
 	}
 	return m
 }()
@@ -62,7 +72,7 @@ func (d logNormal) shape() (s shape) {
 	for i, from := 0, 0.0; i < numBuckets; i++ {
 		to := 1.0
 		if i < numBuckets-1 {
-			to = below(bucketStart(i + 1))
+			to = below(bucketStarts[i+1])
 		}
 		s[i] = to - from
 		from = to
@@ -184,7 +194,7 @@ func (t *table) quantile(p float64) float64 {
 	}
 	w := t.below[i] - t.below[i-1]
 	if w <= 0 {
-		return bucketStart(i)
+		return bucketStarts[i]
 	}
 	return math.Exp2((float64(i-1) + float64((want-t.below[i-1])/w)) / perOctave)
 }
@@ -192,15 +202,9 @@ func (t *table) quantile(p float64) float64 {
 // split returns the bucket that holds a length, and the share of that bucket
 // that lies below it.
 func split(tokens float64) (bucket int, share float64) {
-	if tokens < 1 {
-		return 0, 0
-	}
-	at := perOctave * math.Log2(tokens)
-	bucket = 1 + int(at)
-	if bucket >= numBuckets {
-		return numBuckets - 1, 1
-	}
-	return bucket, at - math.Floor(at)
+	bucket = bucketOf(tokens)
+	from, to := bucketStarts[bucket], bucketStarts[bucket+1]
+	return bucket, min((tokens-from)/(to-from), 1)
 }
 
 // capped returns the mean length when every answer is cut at limit tokens.
@@ -214,7 +218,7 @@ func (t *table) capped(limit float64) float64 {
 	}
 	in := float64(t.below[i] - t.below[i-1])
 	below := float64(t.below[i-1]) + in*share
-	whole := float64(t.tokens[i-1]) + in*share*(bucketStart(i)+limit)/2
+	whole := float64(t.tokens[i-1]) + in*share*(bucketStarts[i]+limit)/2
 	return min(whole+(1-below)*limit, limit)
 }
 

@@ -77,6 +77,7 @@ func (q *request) messages(v []byte) *model.Error {
 	}
 	q.given = true
 	q.call.PromptBytes += size.Bytes
+	q.call.Text = size.Text
 	q.call.Images = size.Images
 	q.call.Needs |= size.Needs
 	return nil

@@ -56,6 +56,7 @@ func (q *request) text(param string, v []byte) *model.Error {
 	}
 	size, tokens := prompt.Text(v)
 	q.call.PromptBytes += size.Bytes
+	q.call.Text = size.Text
 	q.tokens = tokens
 	q.given = true
 	return nil

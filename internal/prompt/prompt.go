@@ -10,9 +10,10 @@ import (
 	"github.com/cartrita/cartrita/model"
 )
 
-// Size is what a prompt holds. Add sizes to join prompts.
+// Size is what a prompt holds.
 type Size struct {
 	Bytes  int64            // of text
+	Text   model.TextKind   // what the text looks like, at a glance
 	Images int              // image parts
 	Needs  model.FeatureSet // that the parts ask for
 }
@@ -24,7 +25,7 @@ func Messages(raw []byte) (Size, error) {
 	if len(raw) == 0 || raw[0] != '[' {
 		return Size{}, model.Invalidf("prompt", "messages", "want an array of messages")
 	}
-	var s Size
+	var s scan
 	var err error
 	n := 0
 	jsonscan.Each(raw, func(_, msg []byte) bool {
@@ -32,13 +33,20 @@ func Messages(raw []byte) (Size, error) {
 		n++
 		return err == nil
 	})
+	s.Text = s.kind()
 	if err == nil && n == 0 {
 		err = model.Invalidf("prompt", "messages", "want at least one message")
 	}
-	return s, err
+	return s.Size, err
 }
 
-func (s *Size) message(n int, msg []byte) (err error) {
+// scan is a prompt being measured.
+type scan struct {
+	Size
+	sample
+}
+
+func (s *scan) message(n int, msg []byte) (err error) {
 	if msg[0] != '{' {
 		return model.Invalidf("prompt", index("messages", n), "want an object with role and content")
 	}
@@ -50,7 +58,7 @@ func (s *Size) message(n int, msg []byte) (err error) {
 		case "content":
 			err = s.content(n, value)
 		case "tool_calls", "name", "refusal", "function_call", "reasoning_content":
-			s.Bytes += textBytes(value)
+			s.text(value)
 		}
 		return err == nil
 	})
@@ -61,12 +69,12 @@ func (s *Size) message(n int, msg []byte) (err error) {
 }
 
 // content measures a message's content: null, a string, or an array of parts.
-func (s *Size) content(message int, raw []byte) (err error) {
+func (s *scan) content(message int, raw []byte) (err error) {
 	path := func() string { return index("messages", message) + ".content" }
 	switch raw[0] {
 	case 'n':
 	case '"':
-		s.Bytes += int64(len(raw) - 2)
+		s.text(raw)
 	case '[':
 		n := 0
 		jsonscan.Each(raw, func(_, part []byte) bool {
@@ -84,11 +92,11 @@ func (s *Size) content(message int, raw []byte) (err error) {
 	return err
 }
 
-func (s *Size) part(raw []byte) {
+func (s *scan) part(raw []byte) {
 	jsonscan.Each(raw, func(key, value []byte) bool {
 		switch jsonscan.Key(key) {
 		case "text", "refusal":
-			s.Bytes += textBytes(value)
+			s.text(value)
 		case "image_url", "image":
 			s.Images++
 			s.Needs |= model.Features(model.FeatureVision)
@@ -104,15 +112,16 @@ func (s *Size) part(raw []byte) {
 // Text measures the value of "prompt" or "input": a string, an array of
 // strings, an array of token ids, or an array of those. tokens is the number
 // of token ids in it.
-func Text(raw []byte) (s Size, tokens int64) {
+func Text(raw []byte) (_ Size, tokens int64) {
+	var s scan
 	switch raw[0] {
 	case '"':
-		s.Bytes = int64(len(raw) - 2)
+		s.text(raw)
 	case '[':
 		jsonscan.Each(raw, func(_, v []byte) bool {
 			switch v[0] {
 			case '"':
-				s.Bytes += int64(len(v) - 2)
+				s.text(v)
 			case '[':
 				_, n := Text(v)
 				tokens += n
@@ -122,15 +131,17 @@ func Text(raw []byte) (s Size, tokens int64) {
 			return true
 		})
 	}
-	return s, tokens
+	s.Size.Text = s.kind()
+	return s.Size, tokens
 }
 
-// textBytes is the length of a string without quotes, or of any other value.
-func textBytes(raw []byte) int64 {
+// text measures a string without its quotes, or any other value.
+func (s *scan) text(raw []byte) {
 	if raw[0] == '"' {
-		return int64(len(raw) - 2)
+		raw = raw[1 : len(raw)-1]
 	}
-	return int64(len(raw))
+	s.Bytes += int64(len(raw))
+	s.look(raw)
 }
 
 func index(path string, n int) string {

@@ -94,3 +94,41 @@ func BenchmarkMessages(b *testing.B) {
 		}
 	}
 }
+
+func TestTextKind(t *testing.T) {
+	prose := `"The river bends because the outer bank erodes faster, as Einstein noted in 1926; see (Leopold, 1966)."`
+	code := `"for i := 0; i < len(xs); i++ {\n\tif xs[i] == nil {\n\t\treturn fmt.Errorf(\"no x: %d\", i)\n\t}\n}"`
+	for in, want := range map[string]model.TextKind{
+		prose: model.TextProse,
+		code:  model.TextCode,
+		`"<ul><li class=\"a\">one</li><li class=\"b\">two</li></ul>"`: model.TextCode,
+		`"Die Straße führt über die Brücke, an der Mühle vorbei."`:    model.TextProse,
+		`"Почему реки изгибаются на равнинах?"`:                       model.TextScript,
+		`"河はなぜ曲がるのか"`:                                                 model.TextScript,
+		`"\u6cb3\u306f\u306a\u305c\u66f2\u304c\u308b\u306e\u304b"`:    model.TextEscaped,
+		`"caf\u00e9 is one of few words here with such an escape"`:    model.TextProse,
+		`""`:      model.TextProse,
+		`[1,2,3]`: model.TextProse,
+	} {
+		if s, _ := Text([]byte(in)); s.Text != want {
+			t.Errorf("Text(%s) looks like %s, want %s", in, s.Text, want)
+		}
+		if in[0] == '[' {
+			continue
+		}
+		if s, err := Messages([]byte(`[{"role":"user","content":` + in + `}]`)); err != nil || s.Text != want {
+			t.Errorf("Messages(%s) looks like %s (%v), want %s", in, s.Text, err, want)
+		}
+	}
+}
+
+func TestKindOfALongTextLooksPastItsBeginning(t *testing.T) {
+	text := []byte(`[{"role":"user","content":"Please review: `)
+	for range 400 {
+		text = append(text, `if (a[i] != b) { return f(x); }\n`...)
+	}
+	text = append(text, `"}]`...)
+	if s, err := Messages(text); err != nil || s.Text != model.TextCode {
+		t.Errorf("looks like %s (%v), want code", s.Text, err)
+	}
+}
