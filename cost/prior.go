@@ -22,10 +22,11 @@ var perToken = [model.TextKinds]float64{
 }
 
 // The prompt of a request that says nothing about it: its mean in tokens and
-// the standard deviation of its logarithm.
+// the standard deviation of its logarithm; and the most that is held for it.
 const (
 	assumedTokens = 500
 	assumedSigma  = 1.25
+	assumedMost   = 4000
 )
 
 // Weights of what stands behind a distribution that is learned, in

@@ -56,7 +56,7 @@ func (p *Profile) mostInput(q *Request) float64 {
 	case q.InputTokens.Known:
 		return float64(max(q.InputTokens.N, 0))
 	case q.PromptBytes == 0 && q.Images == 0:
-		return min(assumedPrompt.high, p.context)
+		return min(assumedMost, p.context)
 	}
 	bytes := float64(max(q.PromptBytes, 0)) + templateBytes + mostImageTokens*float64(max(q.Images, 0))
 	return min(bytes, p.context)
