@@ -142,6 +142,9 @@ func (b *Budget) Validate() error {
 	if b.Name == "" || len(b.Name) > 64 || strings.ContainsAny(b.Name, "/%*?# \t\r\n") {
 		return model.Invalidf(op, "name", "is %q: want 1 to 64 characters without spaces and without / %% * ? #", b.Name)
 	}
+	if b.Name == "audit" {
+		return model.Invalidf(op, "name", "is %q, which the API has another use for", b.Name)
+	}
 	if _, err := newCalendar(b.Period, b.Rolling, b.TimeZone); err != nil {
 		return err
 	}

@@ -45,6 +45,10 @@ type Config struct {
 	// GET /v1/models show. Default: none.
 	Strategies func() []Strategy
 
+	// Budgets are what limits spending, for the paths under /api/v1/budgets.
+	// Default: none, and no such paths.
+	Budgets Budgets
+
 	// APIKeys are the keys that callers may present. Without any, the gateway
 	// serves loopback names only; it must then listen on loopback only.
 	APIKeys []APIKey

@@ -83,6 +83,9 @@ func newMetrics(g *Gateway) *metrics {
 	}
 	reg.MustRegister(m.requests, m.refusals, m.durations, m.ttfts, m.tokens, m.costs, m.unpriced, m.attempts, m.overhead,
 		stateCollector{g})
+	if g.cfg.Budgets != nil {
+		reg.MustRegister(budgetCollector{g})
+	}
 	m.handler = promhttp.HandlerFor(reg, promhttp.HandlerOpts{DisableCompression: true})
 	return m
 }

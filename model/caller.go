@@ -80,5 +80,5 @@ type BudgetStep struct {
 	Budget BudgetID `json:"budget"`
 	Action string   `json:"action"`           // prefer-cheaper, max-price, require-tag, self-hosted-only, cap-tokens, refuse
 	Detail string   `json:"detail,omitempty"` // the price, tag or number of tokens
-	Used   float64  `json:"used"`             // share of the limit that was used, held included
+	Used   float64  `json:"used"`             // share of the limit that was spent
 }

@@ -49,6 +49,7 @@ type Store struct {
 	byID      map[model.CallID]int64    // Seq, also of calls no longer kept
 	rollups   map[rollupKey]event.Tally //
 	positions map[string]event.Position //
+	budgets   budgets
 }
 
 // rollupKey tells rollup rows apart.

@@ -1,5 +1,6 @@
 // Package storetest is the conformance suite of stores: what any
-// implementation of registry.Store, event.Sink and event.Reader must do.
+// implementation of registry.Store, event.Sink, event.Reader and budget.Store
+// must do.
 // Whoever writes a store runs it from a test of theirs:
 //
 //	func TestStore(t *testing.T) {
@@ -13,6 +14,7 @@ package storetest
 import (
 	"testing"
 
+	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/registry"
 )
@@ -22,6 +24,7 @@ type Store interface {
 	registry.Store
 	event.Sink
 	event.Reader
+	budget.Store
 }
 
 // Run runs the suite.
@@ -46,6 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"position", position},
 		{"costs/add up", costsAddUp},
 		{"costs/refused questions", costsRefused},
+		{"budgets/come back whole", budgetsWhole},
+		{"budgets/overrides", budgetOverrides},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,161 @@
+package budget
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// Store keeps what must outlive the process. Implementations are safe for
+// concurrent use. Errors: KindUnavailable when the store cannot be reached.
+type Store interface {
+	// Budgets returns the budgets that were saved, by name.
+	Budgets(ctx context.Context) ([]Budget, error)
+	// SaveBudget adds a budget or replaces the one of the same name.
+	SaveBudget(ctx context.Context, b Budget) error
+	// Overrides returns the latest override of each id, expired ones included.
+	Overrides(ctx context.Context) ([]SavedOverride, error)
+	// SaveOverride adds an override; earlier ones of the id stay on record.
+	SaveOverride(ctx context.Context, o SavedOverride) error
+}
+
+// SavedOverride is an override with what it is for and when it was made.
+type SavedOverride struct {
+	Budget model.BudgetID `json:"budget"`
+	At     time.Time      `json:"at"`
+	Override
+}
+
+// Book keeps the budgets of a ledger: those of the configuration, and those
+// that were created while the gateway ran, which a Store keeps. Safe for
+// concurrent use.
+type Book struct {
+	ledger *Ledger
+	store  Store
+
+	mu         sync.Mutex
+	configured []Budget // as given, with the policy of the configuration
+	created    []Budget // by name
+}
+
+// NewBook makes a book without budgets.
+func NewBook(l *Ledger, s Store) *Book { return &Book{ledger: l, store: s} }
+
+// Ledger returns the ledger that the budgets are in.
+func (b *Book) Ledger() *Ledger { return b.ledger }
+
+// Load takes over what the store has and spent, the sums of the charges of all
+// calls that ended: once, before calls are served.
+func (b *Book) Load(ctx context.Context, spent []Spent) error {
+	created, err := b.store.Budgets(ctx)
+	if err != nil {
+		return err
+	}
+	overrides, err := b.store.Overrides(ctx)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	// Spent comes first: no budget is in force before what it has spent is known.
+	b.ledger.Load(spent)
+	b.created = created
+	if err := b.ledger.Configure(b.all()); err != nil {
+		return err
+	}
+	b.ledger.restore(overrides)
+	return nil
+}
+
+// Configure replaces the budgets of the configuration. On an error what was in
+// force stays. One that was created under the same name gives way. Errors:
+// KindInvalid with the field, "[2].limit_usd".
+func (b *Book) Configure(configured []Budget) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	former := b.configured
+	b.configured = slices.Clone(configured)
+	if err := b.ledger.Configure(b.all()); err != nil {
+		b.configured = former
+		return err
+	}
+	return nil
+}
+
+func (b *Book) all() []Budget {
+	all := slices.Clone(b.configured)
+	for _, c := range b.created {
+		if find(b.configured, c.Name) < 0 {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// Create adds a budget, or replaces one that was created before; it is in
+// force when Create returns. Errors: KindInvalid with the field, KindConflict for
+// the name of a configured budget, KindUnavailable when it cannot be saved.
+func (b *Book) Create(ctx context.Context, n Budget) error {
+	checked := n.WithDefaults(b.ledger.cfg.UnknownPrice)
+	if err := checked.Validate(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if find(b.configured, n.Name) >= 0 {
+		return model.Errorf("budget.Create", model.KindConflict, "the budget %q is in the configuration; change it there", n.Name)
+	}
+	if err := b.store.SaveBudget(ctx, n); err != nil {
+		return err
+	}
+	created := slices.DeleteFunc(slices.Clone(b.created), func(o Budget) bool { return o.Name == n.Name })
+	b.created = append(created, n)
+	slices.SortFunc(b.created, func(x, y Budget) int { return cmp.Compare(x.Name, y.Name) })
+	return b.ledger.Configure(b.all())
+}
+
+// Override puts an override in force and on record. Errors as Ledger.Override,
+// and KindUnavailable when it cannot be saved: it then ends with the process.
+func (b *Book) Override(ctx context.Context, id model.BudgetID, o Override) error {
+	if err := b.ledger.Override(id, o); err != nil {
+		return err
+	}
+	return b.store.SaveOverride(ctx, SavedOverride{Budget: id, At: b.ledger.cfg.Clock(), Override: o})
+}
+
+// List returns the budgets as they were given, configured ones first.
+func (b *Book) List() []Budget {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all()
+}
+
+func find(budgets []Budget, name string) int {
+	return slices.IndexFunc(budgets, func(b Budget) bool { return b.Name == name })
+}
+
+// restore takes over overrides that have not expired, also of counters that
+// are not there yet.
+func (l *Ledger) restore(saved []SavedOverride) {
+	now := l.cfg.Clock()
+	var changed []*instance
+	l.mu.Lock()
+	for _, o := range saved {
+		if !o.Until.After(now) {
+			continue
+		}
+		l.overrides[o.Budget] = o.Override
+		ins, _ := l.under(o.Budget)
+		for _, in := range ins {
+			l.refresh(in, now.UnixNano())
+		}
+		changed = append(changed, ins...)
+	}
+	settleLevels(changed)
+	l.mu.Unlock()
+	l.relevel(changed)
+}

@@ -1,0 +1,265 @@
+package gateway
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/gateway/internal/strict"
+	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/model"
+)
+
+// Budgets is the part of *budget.Book that the gateway speaks to.
+type Budgets interface {
+	// List returns the budgets as they were given.
+	List() []budget.Budget
+	// Create: KindInvalid, KindConflict, KindUnavailable.
+	Create(ctx context.Context, b budget.Budget) error
+	// Override: KindInvalid, KindNotFound, KindUnavailable.
+	Override(ctx context.Context, id model.BudgetID, o budget.Override) error
+	Ledger() *budget.Ledger
+}
+
+var (
+	decodeBudget   = strict.For[budget.Budget]("gateway.createBudget")
+	decodeOverride = strict.For[budget.Override]("gateway.overrideBudget")
+)
+
+// budgetState is a budget with its counters, as the API shows it.
+type budgetState struct {
+	Budget   budget.Budget   `json:"budget"`
+	Counters []budget.Status `json:"counters"` // one, or one per value of "*" that was seen
+}
+
+// verbOverride is the last segment of the path that overrides a budget.
+const verbOverride = "override"
+
+func (g *Gateway) budgetStates() []budgetState {
+	status := g.cfg.Budgets.Ledger().Status()
+	out := []budgetState{}
+	for _, b := range g.cfg.Budgets.List() {
+		s := budgetState{Budget: b, Counters: []budget.Status{}}
+		for _, c := range status {
+			if c.Name == b.Name {
+				s.Counters = append(s.Counters, c)
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// listBudgets serves GET /api/v1/budgets.
+func (g *Gateway) listBudgets(x *exchange) {
+	if err := x.query().done(); err != nil {
+		x.fail(err)
+		return
+	}
+	x.writeJSON(map[string]any{"budgets": g.budgetStates()})
+}
+
+// createBudget serves POST /api/v1/budgets.
+func (g *Gateway) createBudget(x *exchange) {
+	var b budget.Budget
+	if err := readBody(x, decodeBudget, &b); err != nil {
+		x.fail(err)
+		return
+	}
+	if err := g.cfg.Budgets.Create(x.r.Context(), b); err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	g.writeBudget(x, model.BudgetID(b.Name))
+}
+
+// readBody decodes the body of a request that takes no parameters.
+func readBody[T any](x *exchange, d strict.Decoder[T], v *T) *model.Error {
+	defer x.releaseBody()
+	if err := x.query().done(); err != nil {
+		return err
+	}
+	body, err := x.readBody()
+	if err != nil {
+		return err
+	}
+	return d.Decode(body, v)
+}
+
+// getBudget serves GET /api/v1/budgets/{name} and, for a counter of a budget
+// with "*", …/{name}/{value}.
+func (g *Gateway) getBudget(x *exchange) {
+	if err := x.query().done(); err != nil {
+		x.fail(err)
+		return
+	}
+	id, err := url.PathUnescape(strings.TrimPrefix(x.r.URL.EscapedPath(), x.route.path))
+	if err != nil {
+		x.fail(errNoPath)
+		return
+	}
+	g.writeBudget(x, model.BudgetID(id))
+}
+
+// writeBudget answers with a budget, or with the one counter of it that has the id.
+func (g *Gateway) writeBudget(x *exchange, id model.BudgetID) {
+	for _, s := range g.budgetStates() {
+		if s.Budget.Name == string(id) {
+			x.writeJSON(s)
+			return
+		}
+		for _, c := range s.Counters {
+			if c.ID == id {
+				x.writeJSON(budgetState{Budget: s.Budget, Counters: []budget.Status{c}})
+				return
+			}
+		}
+	}
+	x.fail(model.Errorf("gateway.getBudget", model.KindNotFound, "there is no budget %.80q; see GET /api/v1/budgets", id))
+}
+
+// postBudget serves POST /api/v1/budgets/{id}/override.
+func (g *Gateway) postBudget(x *exchange) {
+	rest, found := strings.CutSuffix(strings.TrimPrefix(x.r.URL.EscapedPath(), x.route.path), "/"+verbOverride)
+	id, err := url.PathUnescape(rest)
+	if !found || err != nil {
+		x.fail(methodNotAllowed("GET, HEAD"))
+		return
+	}
+	var o budget.Override
+	if err := readBody(x, decodeOverride, &o); err != nil {
+		x.fail(err)
+		return
+	}
+	if o.Actor == "" {
+		o.Actor = x.actor()
+	}
+	if err := g.cfg.Budgets.Override(x.r.Context(), model.BudgetID(id), o); err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	g.writeBudget(x, model.BudgetID(id))
+}
+
+// auditBudgets serves GET /api/v1/budgets/audit: the charges in the records of
+// calls, added up and compared with the counters.
+func (g *Gateway) auditBudgets(x *exchange) {
+	q := x.query()
+	since := q.moment("since")
+	if err := q.done(); err != nil {
+		x.fail(err)
+		return
+	}
+	ledger := g.cfg.Budgets.Ledger()
+	if since.IsZero() {
+		since = earliest(ledger.Status())
+	}
+	if err := g.flushEvents(x.r.Context()); err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	var failed error
+	report := ledger.Audit(g.charges(x.r.Context(), since, &failed))
+	if failed != nil {
+		x.fail(model.AsError(failed))
+		return
+	}
+	x.writeJSON(map[string]any{"since": since, "records": report, "counters": ledger.Check()})
+}
+
+// earliest is the start of the oldest period that a counter shows.
+func earliest(status []budget.Status) time.Time {
+	var first time.Time
+	for i := range status {
+		if at := status[i].PeriodStart; i == 0 || at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// charges reads the charges of all calls that ended since then.
+func (g *Gateway) charges(ctx context.Context, since time.Time, failed *error) iter.Seq[model.Charge] {
+	return func(yield func(model.Charge) bool) {
+		f := event.Filter{Since: since, Limit: event.MaxLimit}
+		for {
+			page, err := g.cfg.Reader.Calls(ctx, f)
+			if err != nil {
+				*failed = err
+				return
+			}
+			for i := range page.Calls {
+				for _, c := range page.Calls[i].Record.Charges {
+					if !yield(c) {
+						return
+					}
+				}
+			}
+			if f.Cursor = page.Next; f.Cursor == "" {
+				return
+			}
+		}
+	}
+}
+
+// maxBudgetSeries bounds the counters that /metrics shows one by one.
+const maxBudgetSeries = 1000
+
+// budgetCollector exposes the state of the ledger.
+type budgetCollector struct{ g *Gateway }
+
+var (
+	budgetImbalance = prometheus.NewDesc("cartrita_budget_imbalance_usd", "What counters and entries of the budgets disagree by; 0 when sound.", nil, nil)
+	budgetHolds     = prometheus.NewDesc("cartrita_budget_holds", "Attempts under way that hold money.", nil, nil)
+	budgetLeaks     = prometheus.NewDesc("cartrita_budget_leaked_holds", "Holds older than any call can be.", nil, nil)
+	budgetUsed      = prometheus.NewDesc("cartrita_budget_used_ratio", "Share of the limit that is spent.", []string{"budget"}, nil)
+	budgetOver      = prometheus.NewDesc("cartrita_budget_overshoot_usd_total", "What calls cost more than was held for them.", []string{"budget"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c budgetCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{budgetImbalance, budgetHolds, budgetLeaks, budgetUsed, budgetOver} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c budgetCollector) Collect(ch chan<- prometheus.Metric) {
+	l := c.g.cfg.Budgets.Ledger()
+	im := l.Check()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(budgetImbalance, im.USD.USD())
+	gauge(budgetHolds, float64(im.Holds))
+	gauge(budgetLeaks, float64(im.Leaks))
+	for i, s := range l.Status() {
+		if i == maxBudgetSeries {
+			return
+		}
+		gauge(budgetUsed, s.Used, string(s.ID))
+		ch <- prometheus.MustNewConstMetric(budgetOver, prometheus.CounterValue, s.Overshoot.USD.USD(), string(s.ID))
+	}
+}
+
+// addBudgetRoutes adds the paths of budgets where there are any to speak of.
+func (g *Gateway) addBudgetRoutes(add func(string, map[string]func(*exchange)) *route) {
+	if g.cfg.Budgets == nil {
+		return
+	}
+	read := func(f func(*exchange)) map[string]func(*exchange) {
+		return map[string]func(*exchange){http.MethodGet: f, http.MethodHead: f}
+	}
+	list, one := read(g.listBudgets), read(g.getBudget)
+	list[http.MethodPost], one[http.MethodPost] = g.createBudget, g.postBudget
+	add("/api/v1/budgets", list).wants(key.Read, key.Manage)
+	add("/api/v1/budgets/audit", read(g.auditBudgets))
+	add("/api/v1/budgets/", one) // an override changes no budget for good: writing will do
+}

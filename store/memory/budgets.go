@@ -1,0 +1,58 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/cartrita/cartrita/budget"
+)
+
+var _ budget.Store = (*Store)(nil)
+
+// budgets are what the store keeps of budgets, besides what calls are charged.
+type budgets struct {
+	created   []budget.Budget // by name
+	overrides []budget.SavedOverride
+}
+
+// Budgets implements budget.Store.
+func (s *Store) Budgets(context.Context) ([]budget.Budget, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.budgets.created), nil
+}
+
+// SaveBudget implements budget.Store.
+func (s *Store) SaveBudget(_ context.Context, b budget.Budget) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, known := slices.BinarySearchFunc(s.budgets.created, b, func(x, y budget.Budget) int { return cmp.Compare(x.Name, y.Name) })
+	if !known {
+		s.budgets.created = slices.Insert(s.budgets.created, i, b)
+	}
+	s.budgets.created[i] = b
+	return nil
+}
+
+// Overrides implements budget.Store.
+func (s *Store) Overrides(context.Context) ([]budget.SavedOverride, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var latest []budget.SavedOverride
+	for _, o := range slices.Backward(s.budgets.overrides) {
+		if !slices.ContainsFunc(latest, func(l budget.SavedOverride) bool { return l.Budget == o.Budget }) {
+			latest = append(latest, o)
+		}
+	}
+	slices.SortFunc(latest, func(x, y budget.SavedOverride) int { return cmp.Compare(x.Budget, y.Budget) })
+	return latest, nil
+}
+
+// SaveOverride implements budget.Store.
+func (s *Store) SaveOverride(_ context.Context, o budget.SavedOverride) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.budgets.overrides = append(s.budgets.overrides, o)
+	return nil
+}

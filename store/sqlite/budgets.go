@@ -1,0 +1,93 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/cartrita/cartrita/budget"
+)
+
+var _ budget.Store = (*Store)(nil)
+
+// Budgets implements budget.Store.
+func (s *Store) Budgets(ctx context.Context) ([]budget.Budget, error) {
+	const op = "sqlite.Budgets"
+	rows, err := s.read.QueryContext(ctx, `SELECT doc FROM budgets ORDER BY name`)
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	defer rows.Close()
+	var out []budget.Budget
+	for rows.Next() {
+		var doc []byte
+		var b budget.Budget
+		if err := rows.Scan(&doc); err != nil {
+			return nil, failure(op, err)
+		}
+		if err := json.Unmarshal(doc, &b); err != nil {
+			return nil, unavailable(op, "a stored budget cannot be read", err)
+		}
+		out = append(out, b)
+	}
+	return out, failure(op, rows.Err())
+}
+
+// SaveBudget implements budget.Store.
+func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
+	doc, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "sqlite.SaveBudget",
+		`INSERT INTO budgets (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc))
+}
+
+// Overrides implements budget.Store.
+func (s *Store) Overrides(ctx context.Context) ([]budget.SavedOverride, error) {
+	const op = "sqlite.Overrides"
+	rows, err := s.read.QueryContext(ctx, `SELECT budget, at, doc FROM budget_overrides
+		WHERE seq IN (SELECT max(seq) FROM budget_overrides GROUP BY budget) ORDER BY budget`)
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	defer rows.Close()
+	var out []budget.SavedOverride
+	for rows.Next() {
+		var o budget.SavedOverride
+		var at int64
+		var doc []byte
+		if err := rows.Scan((*string)(&o.Budget), &at, &doc); err != nil {
+			return nil, failure(op, err)
+		}
+		if err := json.Unmarshal(doc, &o.Override); err != nil {
+			return nil, unavailable(op, "a stored override cannot be read", err)
+		}
+		o.At = time.UnixMicro(at).UTC()
+		out = append(out, o)
+	}
+	return out, failure(op, rows.Err())
+}
+
+// SaveOverride implements budget.Store.
+func (s *Store) SaveOverride(ctx context.Context, o budget.SavedOverride) error {
+	doc, err := json.Marshal(o.Override)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "sqlite.SaveOverride",
+		`INSERT INTO budget_overrides (budget, at, doc) VALUES (?, ?, ?)`, string(o.Budget), o.At.UnixMicro(), string(doc))
+}
+
+// exec runs one statement that writes, behind other writers.
+func (s *Store) exec(ctx context.Context, op, query string, args ...any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return unavailable(op, "the change was given up", err)
+	}
+	return failure(op, s.write.do(func(ctx context.Context) error {
+		_, err := s.write.conn.ExecContext(ctx, query, args...)
+		return err
+	}))
+}
