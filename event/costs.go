@@ -3,6 +3,7 @@ package event
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -21,26 +22,58 @@ const (
 	ByUser     Dimension = "user"
 	ByWorkflow Dimension = "workflow" // workflow run id
 	ByStage    Dimension = "stage"
+	BySuper    Dimension = "supervisor"
+	ByKey      Dimension = "key"
+	ByTeam     Dimension = "team"
+	ByProject  Dimension = "project"
+	ByTag      Dimension = "tag"  // a call counts for every tag of its key
 	ByDay      Dimension = "day"  // UTC: "2026-11-23"
 	ByHour     Dimension = "hour" // UTC: "2026-11-23T18:00Z"
 )
 
 // Dimensions lists them all, in the order in which to offer them.
 func Dimensions() []Dimension {
-	return []Dimension{ByModel, ByEndpoint, ByProvider, ByTask, ByStrategy, ByUser, ByWorkflow, ByStage, ByDay, ByHour}
+	return []Dimension{
+		ByModel, ByEndpoint, ByProvider, ByTask, ByStrategy, ByKey, ByUser, ByTeam, ByProject, ByTag,
+		ByWorkflow, ByStage, BySuper, ByDay, ByHour,
+	}
 }
 
 // OfContext reports whether calls may lack a value in the dimension and
 // rollups keep it apart, because it can take any number of values.
-func (d Dimension) OfContext() bool { return d == ByUser || d == ByWorkflow || d == ByStage }
+func (d Dimension) OfContext() bool { return slices.Contains(contextDimensions[:], d) }
+
+var contextDimensions = [...]Dimension{ByUser, ByWorkflow, ByStage, BySuper, ByKey, ByTeam, ByProject, ByTag}
+
+// Value is a call's value in a dimension.
+type Value struct {
+	Dimension
+	Value string
+}
+
+// Values calls f for every context dimension in which the call has a value; a
+// call whose key has several tags has several values of ByTag.
+func (s *Summary) Values(f func(Value)) {
+	for _, v := range [...]Value{
+		{ByUser, s.User}, {ByWorkflow, s.Workflow}, {ByStage, s.Stage}, {BySuper, s.Supervisor},
+		{ByKey, string(s.Key)}, {ByTeam, s.Team}, {ByProject, s.Project},
+	} {
+		if v.Value != "" {
+			f(v)
+		}
+	}
+	for _, tag := range s.Tags {
+		f(Value{ByTag, tag})
+	}
+}
 
 // CostQuery asks for costs by one dimension. Rollups are hourly: Since is
 // rounded down and Until up to the whole hour.
 type CostQuery struct {
 	Since, Until time.Time // of the end of the call; zero: open
 	By           Dimension // "": the total alone
-	// Restrictions; at most one of User, Workflow and Stage, and then By is
-	// none of the other two.
+	// Restrictions; at most one of those from User on, and then By is no other
+	// of them.
 	Model    model.ModelID
 	Endpoint model.EndpointID
 	Provider string
@@ -49,6 +82,11 @@ type CostQuery struct {
 	User     string
 	Workflow string
 	Stage    string
+	Super    string // supervisor
+	Key      model.KeyID
+	Team     string
+	Project  string
+	Tag      string
 }
 
 // Check returns the query with its times rounded, or a KindInvalid error for
@@ -56,16 +94,16 @@ type CostQuery struct {
 func (q CostQuery) Check() (CostQuery, error) {
 	const op = "event.Costs"
 	if q.By != "" && !slices.Contains(Dimensions(), q.By) {
-		return q, model.Invalidf(op, "by", "is %q, want one of model, endpoint, provider, task, strategy, user, workflow, stage, day, hour", q.By)
+		return q, model.Invalidf(op, "by", "is %q, want one of %s", q.By, names(Dimensions()))
 	}
 	set := 0
-	for _, v := range []string{q.User, q.Workflow, q.Stage} {
-		if v != "" {
+	for _, r := range q.restrictions() {
+		if r.Value != "" {
 			set++
 		}
 	}
 	if d, _ := q.Restriction(); set > 1 || set == 1 && q.By.OfContext() && q.By != d {
-		return q, model.Invalidf(op, "by", "rollups hold users, workflow runs and stages apart from each other: ask for one of them at a time")
+		return q, model.Invalidf(op, "by", "rollups hold %s apart from each other: ask for one of them at a time", names(contextDimensions[:]))
 	}
 	q.Since = q.Since.UTC().Truncate(time.Hour)
 	if up := q.Until.UTC().Truncate(time.Hour); q.Until.After(up) {
@@ -80,15 +118,27 @@ func (q CostQuery) Check() (CostQuery, error) {
 // Restriction returns the context dimension that the query is restricted to,
 // and its value; "" for none.
 func (q *CostQuery) Restriction() (Dimension, string) {
-	switch {
-	case q.User != "":
-		return ByUser, q.User
-	case q.Workflow != "":
-		return ByWorkflow, q.Workflow
-	case q.Stage != "":
-		return ByStage, q.Stage
+	for _, r := range q.restrictions() {
+		if r.Value != "" {
+			return r.Dimension, r.Value
+		}
 	}
 	return "", ""
+}
+
+func (q *CostQuery) restrictions() [len(contextDimensions)]Value {
+	return [...]Value{
+		{ByUser, q.User}, {ByWorkflow, q.Workflow}, {ByStage, q.Stage}, {BySuper, q.Super},
+		{ByKey, string(q.Key)}, {ByTeam, q.Team}, {ByProject, q.Project}, {ByTag, q.Tag},
+	}
+}
+
+func names(ds []Dimension) string {
+	words := make([]string, len(ds))
+	for i, d := range ds {
+		words[i] = string(d)
+	}
+	return strings.Join(words, ", ")
 }
 
 // CostReport is the answer to a CostQuery.
@@ -175,10 +225,11 @@ func mean(sum float64, n int64) float64 {
 
 // NewCostReport makes the report of a checked query: the total and the groups
 // by key. With a context dimension that the query is not restricted to, what
-// the groups lack to the total is the line of calls without a value.
+// the groups lack to the total is the line of calls without a value; not by
+// tag, where a call counts in several groups.
 func NewCostReport(q CostQuery, total Tally, groups map[string]Tally) CostReport {
 	r := CostReport{By: q.By, Since: q.Since, Until: q.Until, Total: total.Sum(), Groups: []CostLine{}}
-	if d, _ := q.Restriction(); q.By.OfContext() && d != q.By {
+	if d, _ := q.Restriction(); q.By.OfContext() && d != q.By && q.By != ByTag {
 		rest := total
 		for _, g := range groups {
 			rest.Merge(g, -1)

@@ -23,7 +23,9 @@ func (f *Filter) MatchCall(c *Call) bool {
 func (f *Filter) match(s *Summary) bool {
 	return want(f.State, s.State) && want(f.Model, s.Model) && want(f.Endpoint, s.Endpoint) && want(f.Provider, s.Provider) &&
 		(f.Task == nil || *f.Task == s.Task) && want(f.Strategy, s.Strategy) && want(f.User, s.User) &&
-		want(f.Workflow, s.Workflow) && want(f.Stage, s.Stage) && want(f.Session, s.Session)
+		want(f.Workflow, s.Workflow) && want(f.Stage, s.Stage) && want(f.Session, s.Session) &&
+		want(f.Key, s.Key) && want(f.Team, s.Team) && want(f.Project, s.Project) && want(f.Supervisor, s.Supervisor) &&
+		(f.Tag == "" || slices.Contains(s.Tags, f.Tag))
 }
 
 func want[S ~string](wanted, have S) bool { return wanted == "" || wanted == have }

@@ -65,6 +65,37 @@ type Reader interface {
 	Costs(ctx context.Context, q CostQuery) (CostReport, error)
 }
 
+// SpendReader is what a ledger of budgets is filled from when a process starts.
+type SpendReader interface {
+	// BudgetSpend returns what calls that ended were charged to budgets, added
+	// up by budget and period, of periods that begin at since or later, sorted
+	// by both. Errors: KindUnavailable.
+	BudgetSpend(ctx context.Context, since time.Time) ([]BudgetSpend, error)
+}
+
+// BudgetSpend is the sum of the charges to one budget in one period, or bucket
+// of a rolling one.
+type BudgetSpend struct {
+	Budget   model.BudgetID `json:"budget"`
+	Period   time.Time      `json:"period"`
+	Calls    int64          `json:"calls"`
+	Cost     model.Money    `json:"cost_usd"`
+	Assumed  model.Money    `json:"assumed_usd"` // the part of Cost that is not known but was held
+	Tokens   int64          `json:"tokens"`
+	Requests int64          `json:"requests"`
+}
+
+// Add counts a charge.
+func (b *BudgetSpend) Add(c *model.Charge) {
+	b.Calls++
+	b.Cost += c.Cost
+	b.Tokens += c.Tokens
+	b.Requests += c.Requests
+	if c.Assumed {
+		b.Assumed += c.Cost
+	}
+}
+
 // Filter says which calls or events are wanted; the zero Filter wants all.
 // Fields that are set must all match.
 type Filter struct {
@@ -80,6 +111,11 @@ type Filter struct {
 	Workflow     string // workflow run id
 	Stage        string
 	Session      string
+	Key          model.KeyID // virtual key
+	Team         string
+	Project      string
+	Supervisor   string
+	Tag          string // of the key
 
 	Limit  int    // calls in a page; 0: DefaultLimit; at most MaxLimit. Not used by Subscribe
 	Cursor string // Page.Next of the page before; not used by Subscribe

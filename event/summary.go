@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math"
+	"time"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -23,6 +24,13 @@ type Summary struct {
 	Stage    string
 	Session  string
 
+	Key        model.KeyID
+	Team       string
+	Project    string
+	Supervisor string
+	Tags       []string // of the key
+	Charges    []model.Charge
+
 	Unpriced   bool
 	Cost       model.Money
 	Estimated  model.Money
@@ -39,6 +47,8 @@ type Summary struct {
 func Summarize(r *model.Record) Summary {
 	s := Summary{
 		ID: r.ID, State: r.State, Task: r.Task, Model: r.Model, Endpoint: r.Endpoint, Provider: r.Provider,
+		Key: r.Caller.Key, Team: r.Caller.Team, Project: r.Caller.Project, Tags: r.Caller.Tags,
+		Supervisor: r.Context.Supervisor, Charges: r.Charges,
 		User: r.Context.UserID, Workflow: r.Context.WorkflowRunID, Stage: r.Context.Stage, Session: r.Context.SessionID,
 		Unpriced: r.Cost.Unpriced, Cost: r.Cost.Total, Estimated: r.Estimated,
 		Input: r.Usage.Input.Or(0), CachedRead: r.Usage.CachedRead.Or(0), CacheWrite: r.Usage.CacheWrite.Or(0),
@@ -59,7 +69,10 @@ func finite(f float64) float64 {
 }
 
 // The frame holds the strings behind their length, then the numbers as
-// varints, then the milliseconds as eight bytes each. The id is in the header.
+// varints, then the milliseconds as eight bytes each; then, if anything is
+// known of it, who paid: strings, tags and charges behind their number. The id
+// is in the header. A summary that ends before the last part was written by a
+// version that did not know it.
 
 func (s *Summary) append(b []byte) []byte {
 	for _, t := range [...]string{string(s.State), s.Task.String(), s.Strategy, string(s.Model), string(s.Endpoint), s.Provider, s.User, s.Workflow, s.Stage, s.Session} {
@@ -70,7 +83,31 @@ func (s *Summary) append(b []byte) []byte {
 		b = binary.AppendVarint(b, n)
 	}
 	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s.LatencyMS))
-	return binary.LittleEndian.AppendUint64(b, math.Float64bits(s.TTFTMS))
+	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s.TTFTMS))
+	if s.Key == "" && s.Team == "" && s.Project == "" && s.Supervisor == "" && len(s.Tags)+len(s.Charges) == 0 {
+		return b
+	}
+	return s.appendPayer(b)
+}
+
+func (s *Summary) appendPayer(b []byte) []byte {
+	str := func(t string) { b = append(binary.AppendUvarint(b, uint64(len(t))), t...) }
+	for _, t := range [...]string{string(s.Key), s.Team, s.Project, s.Supervisor} {
+		str(t)
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Tags)))
+	for _, t := range s.Tags {
+		str(t)
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Charges)))
+	for i := range s.Charges {
+		c := &s.Charges[i]
+		str(string(c.Budget))
+		for _, n := range [...]int64{c.Period.UnixMicro(), int64(c.Cost), c.Tokens, c.Requests, bit(c.Assumed, 0)} {
+			b = binary.AppendVarint(b, n)
+		}
+	}
+	return b
 }
 
 // read is the inverse of append; it reports whether b was one.
@@ -99,12 +136,53 @@ func (s *Summary) read(b []byte) bool {
 		}
 		n[i], b = v, b[k:]
 	}
-	if len(b) != 16 {
+	if len(b) < 16 {
 		return false
 	}
 	s.Unpriced, s.Cost, s.Estimated = n[0] != 0, model.Money(n[1]), model.Money(n[2])
 	s.Input, s.CachedRead, s.CacheWrite, s.Output, s.Reasoning = n[3], n[4], n[5], n[6], n[7]
 	s.LatencyMS = finite(math.Float64frombits(binary.LittleEndian.Uint64(b)))
 	s.TTFTMS = finite(math.Float64frombits(binary.LittleEndian.Uint64(b[8:])))
-	return true
+	b = b[16:]
+	return len(b) == 0 || s.readPayer(b)
+}
+
+// readPayer is the inverse of appendPayer.
+func (s *Summary) readPayer(b []byte) bool {
+	ok := true
+	str := func() string {
+		head, rest, whole := prefixed(b)
+		if ok = ok && whole; !ok {
+			return ""
+		}
+		b = rest
+		return string(head)
+	}
+	num := func() int64 {
+		v, k := binary.Varint(b)
+		if ok = ok && k > 0; !ok {
+			return 0
+		}
+		b = b[k:]
+		return v
+	}
+	many := func() int { // no more than bytes are left
+		n, k := binary.Uvarint(b)
+		if ok = ok && k > 0 && n <= uint64(len(b)); !ok {
+			return 0
+		}
+		b = b[k:]
+		return int(n)
+	}
+	s.Key, s.Team, s.Project, s.Supervisor = model.KeyID(str()), str(), str(), str()
+	for range many() {
+		s.Tags = append(s.Tags, str())
+	}
+	for range many() {
+		s.Charges = append(s.Charges, model.Charge{
+			Budget: model.BudgetID(str()), Period: time.UnixMicro(num()).UTC(),
+			Cost: model.Money(num()), Tokens: num(), Requests: num(), Assumed: num() != 0,
+		})
+	}
+	return ok && len(b) == 0
 }

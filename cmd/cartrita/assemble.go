@@ -34,6 +34,7 @@ type store interface {
 	registry.Store
 	event.Sink
 	event.Reader
+	event.SpendReader
 	Close() error
 }
 

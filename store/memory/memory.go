@@ -11,6 +11,7 @@ package memory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -50,6 +51,13 @@ type Store struct {
 	rollups   map[rollupKey]event.Tally //
 	positions map[string]event.Position //
 	budgets   budgets
+	spend     map[spendKey]event.BudgetSpend
+}
+
+// spendKey is a budget and the start of a period, in seconds since the epoch.
+type spendKey struct {
+	budget model.BudgetID
+	period int64
 }
 
 // rollupKey tells rollup rows apart.
@@ -75,6 +83,7 @@ func New(c Config) (*Store, error) {
 	return &Store{
 		keep: c.Calls, versions: map[model.ModelID][]registry.Version{}, byID: map[model.CallID]int64{},
 		rollups: map[rollupKey]event.Tally{}, positions: map[string]event.Position{},
+		spend: map[spendKey]event.BudgetSpend{},
 	}, nil
 }
 
@@ -171,18 +180,38 @@ func (s *Store) count(c *event.Call) {
 		return
 	}
 	k := rollupKey{hour: c.Ended.UTC().Truncate(time.Hour), model: c.Model, endpoint: c.Endpoint, provider: c.Provider, task: c.Task, strategy: c.Strategy}
-	for _, d := range [...]struct {
-		event.Dimension
-		value string
-	}{{"", ""}, {event.ByUser, c.User}, {event.ByWorkflow, c.Workflow}, {event.ByStage, c.Stage}} {
-		if d.value == "" && d.Dimension != "" {
-			continue
-		}
-		k.dimension, k.value = d.Dimension, d.value
+	add := func(v event.Value) {
+		k.dimension, k.value = v.Dimension, v.Value
 		t := s.rollups[k]
 		t.Add(&c.Summary)
 		s.rollups[k] = t
 	}
+	add(event.Value{})
+	c.Values(add)
+	for i := range c.Charges {
+		charge := &c.Charges[i]
+		k := spendKey{charge.Budget, charge.Period.Unix()}
+		sum := s.spend[k]
+		sum.Budget, sum.Period = charge.Budget, charge.Period
+		sum.Add(charge)
+		s.spend[k] = sum
+	}
+}
+
+// BudgetSpend implements event.SpendReader.
+func (s *Store) BudgetSpend(_ context.Context, since time.Time) ([]event.BudgetSpend, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []event.BudgetSpend
+	for _, sum := range s.spend {
+		if !sum.Period.Before(since) {
+			out = append(out, sum)
+		}
+	}
+	slices.SortFunc(out, func(a, b event.BudgetSpend) int {
+		return cmp.Or(cmp.Compare(a.Budget, b.Budget), a.Period.Compare(b.Period))
+	})
+	return out, nil
 }
 
 // Position implements event.Sink.
@@ -289,10 +318,11 @@ func (k *rollupKey) key(by event.Dimension) string {
 		return k.task.String()
 	case event.ByStrategy:
 		return k.strategy
-	case event.ByUser, event.ByWorkflow, event.ByStage:
-		return k.value
 	case event.ByDay, event.ByHour:
 		return event.TimeKey(by, k.hour)
+	}
+	if by.OfContext() {
+		return k.value
 	}
 	return ""
 }

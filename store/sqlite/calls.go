@@ -147,7 +147,7 @@ func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*callQuery, er
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	if len(ids) > maxTargets || f.User != "" || f.Workflow != "" || f.Session != "" {
+	if len(ids) > maxTargets || f.User != "" || f.Workflow != "" || f.Session != "" || f.Key != "" || f.Team != "" || f.Project != "" {
 		q.text.WriteString(columns + where + ` AND +target IN (` + strings.Join(ids, ",") + `) ORDER BY seq DESC LIMIT ` + limit)
 		q.args = args
 		return q, nil
@@ -195,10 +195,14 @@ func callConditions(f event.Filter) (string, []any, error) {
 	}
 	for _, c := range [...]struct{ column, value string }{
 		{`strategy`, f.Strategy}, {`user_id`, f.User}, {`workflow_id`, f.Workflow}, {`stage`, f.Stage}, {`session_id`, f.Session},
+		{`key_id`, string(f.Key)}, {`team`, f.Team}, {`project`, f.Project}, {`supervisor`, f.Supervisor},
 	} {
 		if c.value != "" {
 			add(c.column+` = ?`, c.value)
 		}
+	}
+	if f.Tag != "" {
+		add(`EXISTS (SELECT 1 FROM json_each(tags) WHERE json_each.value = ?)`, f.Tag)
 	}
 	return b.String(), args, nil
 }

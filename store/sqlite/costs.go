@@ -12,7 +12,6 @@ import (
 var groupColumns = map[event.Dimension]string{
 	event.ByModel: `t.model`, event.ByEndpoint: `t.endpoint`, event.ByProvider: `t.provider`,
 	event.ByTask: `r.task`, event.ByStrategy: `r.strategy`,
-	event.ByUser: `r.value`, event.ByWorkflow: `r.value`, event.ByStage: `r.value`,
 	event.ByDay: `r.hour / 24 * 24`, event.ByHour: `r.hour`,
 }
 
@@ -39,10 +38,11 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (event.CostReport,
 	}
 	var groups map[string]event.Tally
 	if q.By != "" {
+		column := groupColumns[q.By]
 		if q.By.OfContext() {
-			dimension = q.By
+			dimension, column = q.By, `r.value`
 		}
-		if groups, err = sumGroups(ctx, tx, q, dimension, groupColumns[q.By]); err != nil {
+		if groups, err = sumGroups(ctx, tx, q, dimension, column); err != nil {
 			return event.CostReport{}, failure(op, err)
 		}
 	}

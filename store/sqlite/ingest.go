@@ -22,7 +22,7 @@ func (s *Store) Ingest(ctx context.Context, b event.Batch) error {
 		calls[i] = &b.Calls[i]
 	}
 	err := s.ingest(b, calls)
-	if isConstraint(err) {
+	for try := 0; isConstraint(err) && try < maxWriters; try++ {
 		// Some call is stored already, or another process has written. Both are
 		// rare: look, and store the rest.
 		if calls, err = s.unknown(ctx, calls); err == nil {
@@ -34,12 +34,15 @@ func (s *Store) Ingest(ctx context.Context, b event.Batch) error {
 	return failure(op, err)
 }
 
+// maxWriters is how often another process may come first with the same number.
+const maxWriters = 10
+
 func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 	last := s.last
 	added := map[target]int64{}
 	err := s.write.do(func(ctx context.Context) error {
 		rows := make([]row, len(calls))
-		sums := rollups{}
+		sums, spend := rollups{}, spending{}
 		w := s.write
 		w.calls.args, w.rollups.args = w.calls.args[:0], w.rollups.args[:0]
 		for i, c := range calls {
@@ -50,6 +53,7 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 				return err
 			}
 			sums.add(c, id)
+			spend.add(c)
 			if err := w.call(ctx, rows[i], id); err != nil {
 				return err
 			}
@@ -61,6 +65,9 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 			return err
 		}
 		if err := sums.write(ctx, &w.rollups); err != nil {
+			return err
+		}
+		if err := spend.write(ctx, w.spend); err != nil {
 			return err
 		}
 		if b.Position == (event.Position{}) {

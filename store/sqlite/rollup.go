@@ -40,18 +40,12 @@ func (r rollups) add(c *event.Call, target int64) {
 		return
 	}
 	k := rollupKey{hour: hourOf(c.Ended), target: target, task: c.Task, strategy: c.Strategy}
-	r.at(k).Add(&c.Summary)
-	for _, d := range [...]struct {
-		dimension event.Dimension
-		value     string
-	}{
-		{event.ByUser, c.User}, {event.ByWorkflow, c.Workflow}, {event.ByStage, c.Stage},
-	} {
-		if d.value != "" {
-			k.dimension, k.value = d.dimension, d.value
-			r.at(k).Add(&c.Summary)
-		}
+	add := func(v event.Value) {
+		k.dimension, k.value = v.Dimension, v.Value
+		r.at(k).Add(&c.Summary)
 	}
+	add(event.Value{})
+	c.Values(add)
 }
 
 func (r rollups) at(k rollupKey) *event.Tally {

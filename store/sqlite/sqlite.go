@@ -84,12 +84,30 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Readers < 0 || c.CacheBytes < 0 {
 		return nil, model.Invalidf(op, "readers", "must not be negative, nor cache_bytes")
 	}
+	for deadline := time.Now().Add(busyTimeout); ; {
+		s, err := openOnce(ctx, c)
+		if !isBusy(err) || time.Now().After(deadline) {
+			return s, failure(op, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, failure(op, err)
+		case <-time.After(busyPause):
+		}
+	}
+}
+
+// busyPause is between two attempts to open a file that another process is
+// just switching to its write-ahead log or back: SQLite does not wait for that.
+const busyPause = 10 * time.Millisecond
+
+func openOnce(ctx context.Context, c Config) (*Store, error) {
 	if err := create(ctx, c); err != nil {
-		return nil, failure(op, err)
+		return nil, err
 	}
 	s := &Store{targets: map[target]int64{}}
 	if err := s.open(ctx, c); err != nil {
-		return nil, failure(op, errors.Join(err, s.Close()))
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"strings"
 
@@ -18,6 +19,7 @@ type writer struct {
 	rollups   bulk
 	block     *sql.Stmt
 	position  *sql.Stmt
+	spend     *sql.Stmt
 	addTarget *sql.Stmt
 	known     *sql.Stmt
 	pack      packer
@@ -28,8 +30,8 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, calls: bulk{columns: 11}, rollups: bulk{columns: 19}}
-	const insert = `INSERT INTO calls (seq, id, started, target, state, task, strategy, user_id, workflow_id, stage, session_id) VALUES `
+	w := &writer{conn: conn, calls: bulk{columns: 16}, rollups: bulk{columns: 19}}
+	const insert = `INSERT INTO calls (seq, id, started, target, state, task, strategy, user_id, workflow_id, stage, session_id, key_id, team, project, supervisor, tags) VALUES `
 	for _, p := range []struct {
 		stmt **sql.Stmt
 		text string
@@ -41,6 +43,9 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 		{&w.block, `INSERT INTO call_blocks (seq, records, plans) VALUES (?, ?, ?)`},
 		{&w.position, `INSERT INTO spool_position VALUES (?, ?, ?)
 			ON CONFLICT (spool) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset"`},
+		{&w.spend, `INSERT INTO budget_spend (budget, period, calls, cost, assumed, tokens, requests) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, cost = cost + excluded.cost, assumed = assumed + excluded.assumed,
+			tokens = tokens + excluded.tokens, requests = requests + excluded.requests`},
 		{&w.addTarget, `INSERT INTO targets (endpoint, model, provider) VALUES (?, ?, ?)
 			ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint RETURNING id`},
 		{&w.known, `SELECT 1 FROM calls WHERE id = ?`},
@@ -54,7 +59,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 
 func (w *writer) close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{w.calls.many, w.calls.one, w.rollups.many, w.rollups.one, w.block, w.position, w.addTarget, w.known} {
+	for _, s := range []*sql.Stmt{w.calls.many, w.calls.one, w.rollups.many, w.rollups.one, w.block, w.position, w.spend, w.addTarget, w.known} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
@@ -88,7 +93,20 @@ func (w *writer) call(ctx context.Context, r row, target int64) error {
 		started = c.Started.UnixMicro()
 	}
 	return w.calls.row(ctx, r.seq, c.ID[:], started, target, string(c.State), c.Task.String(), orNull(c.Strategy),
-		orNull(c.User), orNull(c.Workflow), orNull(c.Stage), orNull(c.Session))
+		orNull(c.User), orNull(c.Workflow), orNull(c.Stage), orNull(c.Session),
+		orNull(string(c.Key)), orNull(c.Team), orNull(c.Project), orNull(c.Supervisor), tagsOrNull(c.Tags))
+}
+
+// tagsOrNull writes tags as a JSON array.
+func tagsOrNull(tags []string) any {
+	if len(tags) == 0 {
+		return nil
+	}
+	doc, err := json.Marshal(tags)
+	if err != nil {
+		panic("sqlite: strings cannot be written as JSON: " + err.Error()) // they always can
+	}
+	return string(doc)
 }
 
 func orNull(s string) any {
@@ -147,9 +165,16 @@ func (b *bulk) end(ctx context.Context) error {
 	return nil
 }
 
+// isBusy reports whether another process stands in the way.
+func isBusy(err error) bool {
+	const busy = 5 // primary code; extended codes carry it in the low byte
+	var e *moderncsqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == busy
+}
+
 // isConstraint reports whether the values, not the circumstances, are at fault.
 func isConstraint(err error) bool {
-	const constraint = 19 // primary code; extended codes carry it in the low byte
+	const constraint = 19 // likewise
 	var e *moderncsqlite.Error
 	return errors.As(err, &e) && e.Code()&0xff == constraint
 }

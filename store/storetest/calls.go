@@ -120,6 +120,12 @@ func callsFilters(t *testing.T, s Store) {
 		"session":         {Session: "session-2"},
 		"user and model":  {User: "user-1", Model: "model-1"},
 		"failed at model": {State: model.StateFailed, Model: "model-0"},
+		"key":             {Key: "key-1"},
+		"team":            {Team: "team-1", Model: "model-1"},
+		"project":         {Project: "project-2"},
+		"supervisor":      {Supervisor: "boss-0"},
+		"tag":             {Tag: "eu", Provider: "p1"},
+		"quoted tag":      {Tag: `"eu"`},
 		"quote":           {User: `' OR 1=1 --`},
 	} {
 		for _, limit := range []int{7, 1000} {

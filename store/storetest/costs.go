@@ -20,7 +20,7 @@ func costsAddUp(t *testing.T, s Store) {
 	nextHour := base.Truncate(time.Hour).Add(time.Hour)
 	queries := []event.CostQuery{
 		{}, {Since: nextHour}, {Until: nextHour}, {Since: nextHour.Add(time.Minute)}, {Until: nextHour.Add(time.Minute)}, {Since: nextHour.Add(time.Hour)},
-		{Model: "model-1"}, {Endpoint: "p0/model-2"}, {Provider: "p1"}, {Task: &task}, {Strategy: "balanced"}, {User: "user-2"}, {Workflow: "run-4"}, {Stage: "draft"},
+		{Model: "model-1"}, {Endpoint: "p0/model-2"}, {Provider: "p1"}, {Task: &task}, {Strategy: "balanced"}, {User: "user-2"}, {Workflow: "run-4"}, {Stage: "draft"}, {Super: "boss-1"}, {Key: "key-1"}, {Team: "team-0"}, {Project: "project-1"}, {Tag: "eu"},
 		{User: "user-1", Provider: "p1", Task: &task}, {User: "nobody"},
 	}
 	for _, q := range queries {
@@ -55,7 +55,8 @@ func expected(q event.CostQuery, calls []event.Call) (event.CostReport, error) {
 		return event.CostReport{}, err
 	}
 	f := event.Filter{Since: q.Since, Until: q.Until, Model: q.Model, Endpoint: q.Endpoint, Provider: q.Provider, Task: q.Task,
-		Strategy: q.Strategy, User: q.User, Workflow: q.Workflow, Stage: q.Stage}
+		Strategy: q.Strategy, User: q.User, Workflow: q.Workflow, Stage: q.Stage,
+		Supervisor: q.Super, Key: q.Key, Team: q.Team, Project: q.Project, Tag: q.Tag}
 	var total event.Tally
 	groups := map[string]event.Tally{}
 	for _, c := range calls {
@@ -63,13 +64,18 @@ func expected(q event.CostQuery, calls []event.Call) (event.CostReport, error) {
 			continue
 		}
 		total.Add(&c.Summary)
-		key := keyOf(q.By, &c)
-		if q.By == "" || key == "" && q.By.OfContext() {
-			continue
+		keys := []string{keyOf(q.By, &c)}
+		if q.By == event.ByTag {
+			keys = c.Record.Caller.Tags
 		}
-		g := groups[key]
-		g.Add(&c.Summary)
-		groups[key] = g
+		for _, key := range keys {
+			if q.By == "" || key == "" && q.By.OfContext() || q.By == event.ByTag && q.Tag != "" && key != q.Tag {
+				continue
+			}
+			g := groups[key]
+			g.Add(&c.Summary)
+			groups[key] = g
+		}
 	}
 	return event.NewCostReport(q, total, groups), nil
 }
@@ -93,6 +99,16 @@ func keyOf(by event.Dimension, c *event.Call) string {
 		return r.Context.WorkflowRunID
 	case event.ByStage:
 		return r.Context.Stage
+	case event.BySuper:
+		return r.Context.Supervisor
+	case event.ByKey:
+		return string(r.Caller.Key)
+	case event.ByTeam:
+		return r.Caller.Team
+	case event.ByProject:
+		return r.Caller.Project
+	case event.ByTag:
+		return "" // has several
 	case event.ByDay, event.ByHour:
 		return event.TimeKey(by, c.Ended.Truncate(time.Hour))
 	case "":

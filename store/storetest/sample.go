@@ -41,6 +41,17 @@ func Sample(n int) event.Call {
 	if n%4 == 0 {
 		r.Context.WorkflowRunID, r.Context.Stage, r.Context.SessionID = fmt.Sprintf("run-%d", n%8), "draft", fmt.Sprintf("session-%d", n%5)
 	}
+	if n%5 > 0 {
+		r.Caller = model.Caller{
+			Key: model.KeyID(fmt.Sprintf("key-%d", n%5)), Team: fmt.Sprintf("team-%d", n%2), Project: fmt.Sprintf("project-%d", n%3),
+			Tags: [][]string{nil, {"eu"}, {"batch", "eu"}}[n%3],
+		}
+		r.Context.Supervisor = fmt.Sprintf("boss-%d", n%2)
+		r.Charges = []model.Charge{
+			{Budget: "all", Period: base.Truncate(24 * time.Hour), Cost: r.Cost.Total, Tokens: 10, Requests: 1, Assumed: n%7 == 3},
+			{Budget: model.BudgetID(fmt.Sprintf("teams/team-%d", n%2)), Period: ended.Truncate(time.Hour), Cost: r.Cost.Total, Tokens: 10, Requests: 1},
+		}
+	}
 	if n%7 == 3 {
 		r.State, r.Error = model.StateFailed, &model.Failure{Kind: model.KindTimeout, Message: "too late"}
 	}

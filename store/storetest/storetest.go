@@ -1,6 +1,6 @@
 // Package storetest is the conformance suite of stores: what any
-// implementation of registry.Store, event.Sink, event.Reader and budget.Store
-// must do.
+// implementation of registry.Store, event.Sink, event.Reader, event.SpendReader
+// and budget.Store must do.
 // Whoever writes a store runs it from a test of theirs:
 //
 //	func TestStore(t *testing.T) {
@@ -24,6 +24,7 @@ type Store interface {
 	registry.Store
 	event.Sink
 	event.Reader
+	event.SpendReader
 	budget.Store
 }
 
@@ -48,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"calls/read while written", callsConcurrent},
 		{"position", position},
 		{"costs/add up", costsAddUp},
+		{"costs/budgets", budgetSpend},
 		{"costs/refused questions", costsRefused},
 		{"budgets/come back whole", budgetsWhole},
 		{"budgets/overrides", budgetOverrides},

@@ -1,0 +1,64 @@
+package sqlite
+
+import (
+	"database/sql"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// A database of the first version, with calls and rollups in it, is brought
+// forward without losing any.
+func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cartrita.db")
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := apply(t.Context(), db, 0, "migrations/0001_init.sql"); err != nil {
+		t.Fatal(err)
+	}
+	ended := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	for _, stmt := range []string{
+		`INSERT INTO targets VALUES (1, 'p/m', 'm', 'p')`,
+		`INSERT INTO calls (seq, id, target, state, task) VALUES (1, x'00112233445566778899aabbccddeeff', 1, 'completed', 'chat-completions')`,
+		`INSERT INTO cost_rollup VALUES ('', ` + strconv.FormatInt(hourOf(ended), 10) + `, '', 1, 'chat-completions', 'balanced', 2, 1, 0, 5000000000, 7, 100, 10, 0, 20, 0, 3.5, 1.5, 1)`,
+		`INSERT INTO cost_rollup VALUES ('user', ` + strconv.FormatInt(hourOf(ended), 10) + `, 'u', 1, 'chat-completions', 'balanced', 1, 0, 0, 3000000000, 7, 100, 10, 0, 20, 0, 3.5, 1.5, 1)`,
+	} {
+		if _, err := db.ExecContext(t.Context(), stmt); err != nil {
+			t.Fatalf("%s: %v", stmt, err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s, err := Open(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	report, err := s.Costs(t.Context(), event.CostQuery{By: event.ByUser})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Total.Cost != 5*model.USD || report.Total.Calls != 2 || len(report.Groups) != 2 || report.Groups[0].Key != "u" {
+		t.Errorf("the costs became %+v", report)
+	}
+	var day string
+	var usd float64
+	if err := s.read.QueryRowContext(t.Context(), `SELECT day, cost_usd FROM model_daily_costs WHERE model_id = 'm'`).Scan(&day, &usd); err != nil {
+		t.Fatal(err)
+	}
+	if day != "2026-11-24" || usd != 5 {
+		t.Errorf("model_daily_costs says %v on %s, want 5 on 2026-11-24", usd, day)
+	}
+	var n int
+	if err := s.read.QueryRowContext(t.Context(), `SELECT count(*) FROM calls`).Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d calls, %v", n, err)
+	}
+}

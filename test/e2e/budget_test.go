@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cartrita/cartrita/mock"
+	"github.com/cartrita/cartrita/model"
+)
+
+// A call at lab costs exactly a dollar, whatever it says.
+const dollarConfig = `
+models:
+  - {model_id: sound, provider: lab, task_types: [chat-completions], status: active}
+limits: {concurrency: 1000, queue: 1000}
+providers:
+  - name: lab
+    kind: openai
+    base_url: %s/v1
+    endpoints:
+      - {model: sound, upstream: sound, pricing: {request_usd: 1}}
+budgets:
+  - {name: all, period: total, limit_usd: %d}
+`
+
+// budgetStatus is a line of GET /api/v1/budgets as far as these tests need it.
+type budgetStatus struct {
+	Name  string      `json:"name"`
+	Spent model.Money `json:"spent_usd"`
+	Held  model.Money `json:"held_usd"`
+}
+
+func (p *process) budget(name string) budgetStatus {
+	p.t.Helper()
+	var list struct {
+		Budgets []budgetStatus `json:"budgets"`
+	}
+	p.get("/api/v1/budgets", &list)
+	for _, b := range list.Budgets {
+		if b.Name == name {
+			return b
+		}
+	}
+	p.t.Fatalf("there is no budget %q in %+v", name, list)
+	return budgetStatus{}
+}
+
+// settled waits until nothing is held: what a cancelled call held is settled
+// behind the caller's back.
+func (p *process) settled(name string) budgetStatus {
+	p.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		b := p.budget(name)
+		if b.Held == 0 || time.Now().After(deadline) {
+			return b
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// costTotal is what the cost rollups say was spent.
+func (p *process) costTotal() model.Money {
+	p.t.Helper()
+	var costs struct {
+		Total struct {
+			Cost model.Money `json:"cost_usd"`
+		} `json:"total"`
+	}
+	p.get("/api/v1/costs?since=24h", &costs)
+	return costs.Total.Cost
+}
+
+// TestBudgetPaysForExactly37 is litellm#34732 at scale: check-then-increment
+// lets concurrent calls pass a budget that pays for fewer.
+func TestBudgetPaysForExactly37(t *testing.T) {
+	lab := upstream(t, mock.Profile{Name: "sound", TTFT: 50 * time.Millisecond, AnswerTokens: 5})
+	p := start(t, t.TempDir(), "--config", writeFile(t, "dollar.yaml", fmt.Sprintf(dollarConfig, lab, 37)))
+	const calls, pays = 500, 37
+	var admitted, refused atomic.Int64
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range calls {
+		wg.Go(func() {
+			<-begin
+			r := p.chat("hello", i%2 == 0)
+			switch {
+			case r.whole:
+				admitted.Add(1)
+			case strings.HasPrefix(r.reason, "402 ") && strings.Contains(r.reason, `"code":"budget_exceeded"`):
+				refused.Add(1)
+			default:
+				t.Errorf("call %d: %s", i, r.reason)
+			}
+		})
+	}
+	close(begin)
+	wg.Wait()
+	if admitted.Load() != pays || refused.Load() != calls-pays {
+		t.Errorf("%d calls were admitted and %d refused, want %d and %d", admitted.Load(), refused.Load(), pays, calls-pays)
+	}
+	b := p.settled("all")
+	if spent := p.costTotal(); b.Spent != spent || spent != pays*model.USD || b.Held != 0 {
+		t.Errorf("the budget says %s spent and %s held, the costs say %s; want $%d, nothing, $%d", b.Spent, b.Held, spent, pays, pays)
+	}
+}
+
+// TestBudgetHoldsUnderFire streams and asks without end, cancels at random,
+// lets upstreams fail so that calls fall back, and kills the gateway with
+// kill -9 again and again (litellm#27639, #30522, #36926): the upstream never
+// works for more than the budget pays, nothing stays held, and what is left
+// can still be spent.
+func TestBudgetHoldsUnderFire(t *testing.T) {
+	const limit, rounds, workers = 400, 5, 16
+	// Every request that reaches the upstream counts as billed, also those that
+	// fail or are cut: the budget must hold against the worst reading.
+	lab := upstream(t,
+		mock.Profile{Name: "flaky", ErrorRate: 0.3, CutRate: 0.2, TTFT: 3 * time.Millisecond, AnswerTokens: 20, TokensPerSecond: 2000},
+		mock.Profile{Name: "sound", TTFT: 3 * time.Millisecond, AnswerTokens: 20, TokensPerSecond: 2000},
+	)
+	config := writeFile(t, "fire.yaml", fmt.Sprintf(`
+models:
+  - {model_id: flaky, provider: lab, task_types: [chat-completions], status: active, quality_metrics: {composite: {value: 0.95, source: test}}}
+  - {model_id: sound, provider: lab, task_types: [chat-completions], status: active, quality_metrics: {composite: {value: 0.60, source: test}}}
+router: {default_strategy: quality-first}
+providers:
+  - name: lab
+    kind: openai
+    base_url: %s/v1
+    endpoints:
+      - {model: flaky, upstream: flaky, pricing: {request_usd: 1}}
+      - {model: sound, upstream: sound, pricing: {request_usd: 1}}
+budgets:
+  - {name: all, period: total, limit_usd: %d}
+`, lab, limit))
+	data := t.TempDir()
+	for round := range rounds {
+		p := start(t, data, "--config", config)
+		if b := p.budget("all"); b.Held != 0 {
+			t.Errorf("round %d begins with %s held", round, b.Held)
+		}
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for w := range workers {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+						p.hasty(i%2 == w%2)
+					}
+				}
+			})
+		}
+		time.Sleep(50*time.Millisecond + rand.N(50*time.Millisecond)) // some load before the blow
+		p.kill()
+		close(stop)
+		wg.Wait()
+	}
+
+	p := start(t, data, "--config", config)
+	before := p.settled("all")
+	if before.Held != 0 {
+		t.Errorf("%s are held although no call is under way", before.Held)
+	}
+	if before.Spent >= limit*model.USD {
+		t.Skipf("the budget was used up by %s before the end: nothing is left to show", before.Spent)
+	}
+	// No phantom refusals: what is left buys exactly as many calls.
+	left := int64((limit*model.USD - before.Spent) / model.USD)
+	var admitted int64
+	for {
+		r := p.chat("the rest", false)
+		if strings.HasPrefix(r.reason, "402 ") {
+			break
+		}
+		if admitted++; admitted > left {
+			break
+		}
+	}
+	after := p.settled("all")
+	if after.Spent > limit*model.USD {
+		t.Errorf("%s were spent of $%d", after.Spent, limit)
+	}
+	if after.Spent < (limit-1)*model.USD {
+		t.Errorf("calls were refused at %s of $%d", after.Spent, limit)
+	}
+	var report struct {
+		Balanced bool `json:"balanced"`
+	}
+	p.get("/api/v1/budgets/audit", &report)
+	if !report.Balanced {
+		t.Error("the audit does not add up")
+	}
+	t.Logf("%s spent and assumed over %d kills, %d calls bought from the rest", before.Spent, rounds, admitted)
+}
+
+// hasty asks, and in half of the cases leaves before the end.
+func (p *process) hasty(stream bool) {
+	ctx := context.Background()
+	if rand.IntN(2) == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, rand.N(20*time.Millisecond))
+		defer cancel()
+	}
+	body, _ := json.Marshal(map[string]any{
+		"model": "auto", "stream": stream, "messages": []map[string]string{{"role": "user", "content": "hello"}},
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/v1/chat/completions", strings.NewReader(string(body)))
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			time.Sleep(time.Millisecond) // the gateway was killed: do not spin
+		}
+		return
+	}
+	_, _ = io.Copy(io.Discard, resp.Body) // it may be cut: that is the point
+	resp.Body.Close()
+}
