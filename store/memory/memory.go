@@ -1,7 +1,7 @@
 // Package memory keeps what Cartrita must remember in the memory of the
 // process: for use as a library without a disk, and for tests.
 //
-// It implements registry.Store, event.Sink and event.Reader and passes the
+// It implements registry.Store, key.Store, event.Sink and event.Reader and passes the
 // same suite as the stores on disk (store/storetest). Model versions and cost
 // rollups are kept for good; of calls, the latest Config.Calls. Everything is
 // gone with the process.
@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
 )
@@ -46,6 +47,8 @@ type Store struct {
 	mu        sync.RWMutex
 	versions  map[model.ModelID][]registry.Version
 	saved     uint64
+	keys      map[model.KeyID]key.Stored
+	keySaves  uint64
 	calls     []event.Call              // rising in Seq, which is their place since the start
 	byID      map[model.CallID]int64    // Seq, also of calls no longer kept
 	rollups   map[rollupKey]event.Tally //

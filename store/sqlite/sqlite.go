@@ -2,7 +2,7 @@
 // changed model records with their versions, every call with its documents,
 // the cost rollups, and how far the event spool has been read.
 //
-// It implements registry.Store, event.Sink and event.Reader. Writing has one
+// It implements registry.Store, key.Store, event.Sink and event.Reader. Writing has one
 // connection and one writer at a time; reading has a small pool of its own, and
 // neither waits for the other (write-ahead log). A call costs one narrow row;
 // its documents are compressed together with those of its neighbours, because

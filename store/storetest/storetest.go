@@ -1,6 +1,6 @@
 // Package storetest is the conformance suite of stores: what any
-// implementation of registry.Store, event.Sink, event.Reader, event.SpendReader
-// and budget.Store must do.
+// implementation of registry.Store, key.Store, event.Sink, event.Reader,
+// event.SpendReader and budget.Store must do.
 // Whoever writes a store runs it from a test of theirs:
 //
 //	func TestStore(t *testing.T) {
@@ -16,12 +16,14 @@ import (
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/registry"
 )
 
 // Store is everything that a store does.
 type Store interface {
 	registry.Store
+	key.Store
 	event.Sink
 	event.Reader
 	event.SpendReader
@@ -39,6 +41,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"models/all or nothing", modelsAllOrNothing},
 		{"models/version changes", modelsVersion},
 		{"models/one writer wins", modelsRace},
+		{"keys/come back whole", keysWhole},
+		{"keys/one writer wins", keysRace},
+		{"keys/last used", keysLastUsed},
 		{"calls/come back whole", callsWhole},
 		{"calls/unknown id", callUnknown},
 		{"calls/stored once", callsOnce},
