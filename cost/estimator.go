@@ -36,6 +36,7 @@ type Estimator struct {
 	learning
 	maxCells int64
 	cells    atomic.Int64 // made so far
+	learned  atomic.Int64 // observations
 
 	mu     sync.Mutex
 	models map[string]*knowledge // by canonical id

@@ -150,6 +150,7 @@ func (e *Estimator) Observe(p *Profile, q Request, u model.Usage) {
 	if u.Source == model.UsageCounted || !u.Input.Known && !u.Output.Known {
 		return
 	}
+	e.learned.Add(1)
 	k := p.known
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -249,7 +250,7 @@ func (k *knowledge) publish(l *learning, t *task, i, at int) {
 	k.calls++
 	t.observed++
 	if k.calls%modelEvery == 0 {
-		for j := range k.tasks {
+		for j := range numTasks {
 			k.refresh(l, k.task(l, j), j)
 		}
 		return

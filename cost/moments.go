@@ -30,7 +30,11 @@ func (m *moments) observeShare(n model.Count, whole, decay float64) {
 
 // add adds the observations of o.
 func (m *moments) add(o moments) {
-	if o.Weight == 0 {
+	switch {
+	case o.Weight == 0:
+		return
+	case m.Weight == 0:
+		*m = o // to the last bit
 		return
 	}
 	w, d := m.Weight+o.Weight, o.Mean-m.Mean

@@ -52,6 +52,9 @@ type logNormal struct{ median, sigma float64 }
 // taskSlots is the number of task types with room to spare; a power of two.
 const taskSlots = 16
 
+// numTasks is the number of task types.
+const numTasks = int(model.TaskAudioGeneration) + 1
+
 // outputPriors are the assumed answer lengths by task. They are wide on
 // purpose: σ = 1 says that one in twenty answers is over five times the median.
 var outputPriors = [taskSlots]logNormal{
