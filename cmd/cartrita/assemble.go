@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/gateway"
 	"github.com/cartrita/cartrita/key"
@@ -47,7 +49,11 @@ type node struct {
 	registry *registry.Registry
 	events   *event.Log
 	service  *cartrita.Service
-	gateway  *gateway.Gateway
+
+	estimator *cost.Estimator
+	learned   cost.Store // keeps what the estimator learns; nil in memory
+
+	gateway *gateway.Gateway
 
 	mu       sync.Mutex // held while endpoints change; guards what follows
 	config   *config.Loaded
@@ -93,7 +99,12 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.events, err = event.Open(eventConfig(&l.Config, n.store, o.Log)); err != nil {
 		return nil, err
 	}
-	n.service, err = cartrita.New(cartrita.Config{Registry: n.registry, Events: n.events, Reader: n.store, Logger: o.Log})
+	if n.estimator, n.learned, err = learner(a.ctx, &l.Config, o.Log); err != nil {
+		return nil, err
+	}
+	n.service, err = cartrita.New(cartrita.Config{
+		Registry: n.registry, Events: n.events, Reader: n.store, Cost: n.estimator, Logger: o.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -365,6 +376,13 @@ func newStrategies(r *config.Router) (*route.Strategies, error) {
 func (n *node) start() {
 	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })
+	if n.learned != nil {
+		n.background.Go(func() {
+			t := time.NewTicker(saveEvery)
+			defer t.Stop()
+			n.keepLearned(n.ctx, t.C)
+		})
+	}
 }
 
 func (n *node) logged(what string, err error) {
