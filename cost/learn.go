@@ -24,8 +24,8 @@ type figures struct {
 
 // ratios are the corrections of baseTokens for one model, by kind of text.
 type ratios struct {
-	of    [model.TextKinds]struct{ mean, sd, middle, expected float64 } // of the logarithm; the factors at the median and the mean
-	count float64                                                       // decayed number of prompts learned from
+	of    [model.TextKinds]struct{ mean, sd, doubt, middle, expected float64 } // of the logarithm, with the doubt about its mean; the factors at median and mean
+	count float64                                                              // decayed number of prompts learned from
 }
 
 // enough is the number of observations from which an estimate counts as learned.
@@ -334,7 +334,7 @@ func newRatios(prompts *[model.TextKinds]moments) *ratios {
 		m.add(moments{Weight: priorRatioWeight, M2: priorRatioWeight * ratioSigma * ratioSigma})
 		sd := m.predictive()
 		o := &r.of[i]
-		o.mean, o.sd = m.Mean, sd
+		o.mean, o.sd, o.doubt = m.Mean, sd, math.Sqrt(m.M2)/m.Weight
 		o.middle, o.expected = math.Exp(m.Mean), math.Exp(m.Mean+sd*sd/2)
 	}
 	return r

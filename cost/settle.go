@@ -83,10 +83,7 @@ func (e *Estimator) Calibration() []Calibration {
 			}
 			c := Calibration{
 				Model: k.canonical, Task: model.Task(i), Calls: t.calls, Covered: t.covered,
-				Share: float64(t.covered) / float64(t.calls), Level: e.level,
-			}
-			if w := t.scores.Side[0].Weight; w > 0 {
-				c.Recent = 1 - (t.scores.Side[0].Sum+t.scores.Side[1].Sum)/w
+				Share: float64(t.covered) / float64(t.calls), Recent: t.recent(), Level: e.level,
 			}
 			if c.Calls < fewCalls {
 				c.Note = "fewer than 50 calls: the share may be chance"
