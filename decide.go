@@ -31,6 +31,8 @@ type question struct {
 	received time.Time
 	keep     int
 	subject  budget.Subject
+
+	prompt, prefix uint64 // fingerprints; 0 none
 }
 
 // answer is a decision together with what it rests on, which a fallback reads again.
@@ -40,8 +42,9 @@ type answer struct {
 	view *view
 	mem  *scratch
 
-	limits   *model.BudgetLimits // what budgets ask; nil: nothing
-	degraded []model.BudgetStep  // the steps of their ladders behind it
+	limits       *model.BudgetLimits // what budgets ask; nil: nothing
+	degraded     []model.BudgetStep  // the steps of their ladders behind it
+	refusedTrace []byte              // of a refusal; else the plan has its trace
 }
 
 // decide takes the snapshots, estimates every endpoint and asks the router.
@@ -72,6 +75,7 @@ func (s *Service) decide(q *question, ans *answer) error {
 	s.countNearLimits(q, ans)
 	var err error
 	ans.plan, err = route.Decide(&ans.in)
+	s.trace(q, ans, err)
 	return err
 }
 

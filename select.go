@@ -132,6 +132,16 @@ func promptText(call *model.Call) string {
 	return ""
 }
 
+// promptRaw returns the prompt as it was received.
+func promptRaw(call *model.Call) []byte {
+	for _, key := range [...]string{"messages", "prompt", "input"} {
+		if raw, ok := call.Body.Get(key); ok {
+			return raw
+		}
+	}
+	return nil
+}
+
 // messagesText joins the texts of a messages array: contents that are strings,
 // and the text parts of the others.
 func messagesText(raw []byte) string {

@@ -25,6 +25,7 @@ const keepCandidates = 8
 // in w.End. Kinds: those of route.Decide, registry.Resolve and provider.Client.
 func (s *Service) Serve(ctx context.Context, call *model.Call, w Writer) (*model.Record, error) {
 	r := newRun(s, call, w)
+	r.prompt, r.prefix = fingerprint(s.promptSeed, promptRaw(call))
 	defer s.release(&r.answer)
 	ctx, cancel := r.withDeadline(ctx)
 	defer cancel()
@@ -123,6 +124,7 @@ func (r *run) refusal(failure *model.Error) *model.Plan {
 		Strategy: r.in.Strategy.Name, Weights: r.in.Strategy.Weights, Seed: r.in.Seed, Snapshot: r.in.Snapshot,
 		Considered: none.Considered, Candidates: []model.Candidate{}, Attempts: []model.PlannedAttempt{},
 	}
+	p.Trace = r.refusedTrace
 	for _, e := range none.Excluded {
 		p.Excluded = append(p.Excluded, e.Exclusion)
 	}

@@ -22,12 +22,16 @@ type Config struct {
 	Registry *registry.Registry // loaded
 	Events   *event.Log         // open; the Service does not close it
 	Reader   event.Reader
-	Health   *health.Tracker  // default: a new one
-	Cost     *cost.Estimator  // default: a new one
-	Budgets  *budget.Ledger   // loaded; default: none, nothing is limited
-	Settings Settings         // may be replaced later by Configure
-	Clock    func() time.Time // default time.Now; must carry the monotonic reading
-	Logger   *slog.Logger     // default: discard
+	History  event.History   // default: Reader, if it is one; without one nothing can be replayed
+	Health   *health.Tracker // default: a new one
+	Cost     *cost.Estimator // default: a new one
+	Budgets  *budget.Ledger  // loaded; default: none, nothing is limited
+	Settings Settings        // may be replaced later by Configure
+	// PromptSeed makes the fingerprints by which equal prompts are recognised
+	// those of this installation. They are not secrets.
+	PromptSeed uint64
+	Clock      func() time.Time // default time.Now; must carry the monotonic reading
+	Logger     *slog.Logger     // default: discard
 }
 
 // Settings are what a reload of the configuration may change. Immutable once given.
@@ -44,14 +48,16 @@ const DefaultMaxQueue = 100
 // Service is the orchestrator: the one place where a request meets every
 // domain. Use New; safe for concurrent use.
 type Service struct {
-	registry *registry.Registry
-	events   *event.Log
-	reader   event.Reader
-	health   *health.Tracker
-	cost     *cost.Estimator
-	budgets  *budget.Ledger // nil: none
-	now      func() time.Time
-	log      *slog.Logger
+	registry   *registry.Registry
+	events     *event.Log
+	reader     event.Reader
+	history    event.History // nil: none
+	promptSeed uint64
+	health     *health.Tracker
+	cost       *cost.Estimator
+	budgets    *budget.Ledger // nil: none
+	now        func() time.Time
+	log        *slog.Logger
 
 	settings atomic.Pointer[Settings]
 	views    atomic.Pointer[view]
@@ -72,7 +78,10 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		registry: cfg.Registry, events: cfg.Events, reader: cfg.Reader,
-		health: cfg.Health, cost: cfg.Cost, budgets: cfg.Budgets, now: cfg.Clock, log: cfg.Logger,
+		health: cfg.Health, cost: cfg.Cost, budgets: cfg.Budgets, promptSeed: cfg.PromptSeed, now: cfg.Clock, log: cfg.Logger,
+	}
+	if s.history = cfg.History; s.history == nil {
+		s.history, _ = cfg.Reader.(event.History)
 	}
 	if s.now == nil {
 		s.now = time.Now

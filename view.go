@@ -22,7 +22,8 @@ type view struct {
 	trusts     []*trust
 	table      *route.Table
 	chainOf    func(served int) [][]int32
-	minContext int64 // smallest known context length
+	fleet      *fleet // nil: nothing keeps a history
+	minContext int64  // smallest known context length
 }
 
 // scratch is the memory that one decision needs per endpoint; pooled, and
@@ -32,6 +33,7 @@ type scratch struct {
 	health    []model.Health
 	estimates []model.Estimate
 	route     route.Scratch
+	trace     []byte
 }
 
 func (sc *scratch) size(n int) {
@@ -56,6 +58,16 @@ func (s *Service) current() *view {
 		return old
 	}
 	v := s.build(snap, old)
+	if s.history != nil {
+		var err error
+		if v.fleet, err = newFleet(snap); err != nil {
+			s.log.Error("the registry snapshot cannot be written down; calls decided on it cannot be replayed", "err", err)
+		} else if old != nil && old.fleet != nil && old.fleet.id == v.fleet.id {
+			v.fleet = old.fleet
+		} else {
+			s.keepFleet(v.fleet)
+		}
+	}
 	s.views.Store(v)
 	return v
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/cartrita/cartrita/model"
@@ -16,7 +17,8 @@ import (
 //     absent model column repeats the endpoint column.
 //
 // Scores are kept to six decimals, other figures to six significant digits at
-// least. ParsePlan reads it back.
+// least. Behind the JSON and a zero byte, which JSON never holds, stands the
+// decision's trace, if there is one. ParsePlan reads it back.
 func AppendPlan(b []byte, p *model.Plan) []byte {
 	b = append(b, `{"strategy":`...)
 	b = appendString(b, p.Strategy)
@@ -44,7 +46,26 @@ func AppendPlan(b []byte, p *model.Plan) []byte {
 		b = column(b, `,"step":[`, n, func(b []byte, i int) []byte { return appendString(b, p.Attempts[i].Step) })
 		b = append(b, '}')
 	}
-	return append(b, '}')
+	b = append(b, '}')
+	if len(p.Trace) > 0 {
+		b = append(append(b, 0), p.Trace...)
+	}
+	return b
+}
+
+// PlanTrace returns the decision's trace in a plan document without reading
+// the rest of it; nil when there is none.
+func PlanTrace(doc []byte) []byte {
+	_, trace := splitPlan(doc)
+	return trace
+}
+
+func splitPlan(doc []byte) (plan, trace []byte) {
+	plan, trace, _ = bytes.Cut(doc, []byte{0})
+	if len(trace) == 0 {
+		trace = nil
+	}
+	return plan, trace
 }
 
 func appendCandidates(b []byte, cs []model.Candidate) []byte {

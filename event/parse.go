@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -65,6 +66,7 @@ type planDoc struct {
 // ParsePlan reads a plan document written by AppendPlan.
 func ParsePlan(doc []byte) (*model.Plan, error) {
 	var d planDoc
+	doc, trace := splitPlan(doc)
 	if err := json.Unmarshal(doc, &d); err != nil {
 		return nil, planError(err)
 	}
@@ -73,7 +75,7 @@ func ParsePlan(doc []byte) (*model.Plan, error) {
 	}
 	p := &model.Plan{
 		Strategy: d.Strategy, Seed: d.Seed, Snapshot: d.Snapshot, Considered: d.Considered, Eligible: d.Eligible,
-		Spread: d.Spread, Confidence: d.Confidence,
+		Spread: d.Spread, Confidence: d.Confidence, Trace: bytes.Clone(trace),
 		Weights:    model.Weights{Quality: d.Weights[0], Cost: d.Weights[1], Latency: d.Weights[2], Safety: d.Weights[3], Availability: d.Weights[4]},
 		Candidates: make([]model.Candidate, len(d.Candidates.Endpoint)),
 		Excluded:   make([]model.Exclusion, len(d.Excluded.Endpoint)),

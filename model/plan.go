@@ -250,6 +250,7 @@ type Plan struct {
 	Attempts   []PlannedAttempt `json:"attempts"`
 	Spread     bool             `json:"spread,omitempty"` // the first attempt was moved ahead of a near equal for its lower load
 	Confidence float64          `json:"confidence"`       // [0,1]; see package route
+	Trace      []byte           `json:"-"`                // what the decision was made from, for a replay; see route.Trace
 }
 
 // First returns the candidate of the first attempt. A plan from route.Decide

@@ -37,6 +37,8 @@ type Scratch struct {
 	eligible []scored
 	listed   []scored
 	next     []scored
+	picks    [2]int32 // the near equals that were picked to be compared; -1 none
+	basis    basis
 }
 
 // mark is the verdict on one endpoint. The zero mark is an endpoint that was
@@ -84,7 +86,7 @@ func Decide(in *Input) (*model.Plan, error) {
 	}
 	d.marks = slices.Grow(mem.marks[:0], len(in.Served))[:len(in.Served)]
 	clear(d.marks)
-	d.eligible = mem.eligible[:0]
+	d.eligible, mem.picks = mem.eligible[:0], [2]int32{-1, -1}
 	if d.anyModel {
 		d.eligible = slices.Grow(d.eligible, len(in.Served))
 		d.lookAtAll()
@@ -145,6 +147,12 @@ func (d *decision) prepare() (err error) {
 }
 
 func (d *decision) lookAtAll() {
+	if d.in.Only != nil {
+		for _, i := range d.in.Only {
+			d.look(i, groupFirst, false)
+		}
+		return
+	}
 	for i := range d.served {
 		d.look(int32(i), groupFirst, false)
 	}
@@ -155,7 +163,7 @@ func (d *decision) lookAtAll() {
 func (d *decision) lookAtNamed() {
 	safest := model.RiskUnknown
 	for _, at := range d.in.Named {
-		d.look(at, groupFirst, true)
+		d.lookNamed(at, groupFirst, true)
 		safest = stricter(safest, d.facts[at].risk)
 	}
 	if d.strategy.Fallback.scope() == ScopeAny {
@@ -164,10 +172,19 @@ func (d *decision) lookAtNamed() {
 		}
 		for p, name := range d.in.Chain {
 			for _, at := range name {
-				d.look(at, uint8(min(groupFirst+1+p, groupMax)), false)
+				d.lookNamed(at, uint8(min(groupFirst+1+p, groupMax)), false)
 			}
 		}
 	}
+}
+
+func (d *decision) lookNamed(at int32, group uint8, named bool) {
+	if d.in.Only != nil {
+		if _, known := slices.BinarySearch(d.in.Only, at); !known {
+			return
+		}
+	}
+	d.look(at, group, named)
 }
 
 // look judges one endpoint, once.

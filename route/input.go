@@ -43,6 +43,10 @@ type Input struct {
 	// a plain look-up: the same position gives the same chain.
 	ChainOf func(served int) [][]int32
 
+	// Only are the positions in Served, rising, that the decision is about, the
+	// rest being as if absent; nil is all. A replay knows the figures of these alone.
+	Only []int32
+
 	Seed     uint64    // picks the two that are compared when load is spread
 	Snapshot uint64    // registry version, copied to the plan
 	Now      time.Time // compared with Health.RetryAt

@@ -100,6 +100,11 @@ func (d *decision) twoChoices(lead int) int {
 			b, hashB = k, h
 		}
 	}
+	for i, k := range [2]int{a, b} {
+		if k >= 0 {
+			d.mem.picks[i] = d.eligible[k].at
+		}
+	}
 	return d.lighter(a, b)
 }
 

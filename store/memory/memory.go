@@ -54,6 +54,7 @@ type Store struct {
 	rollups   map[rollupKey]event.Tally //
 	positions map[string]event.Position //
 	budgets   budgets
+	fleets    map[uint64][]byte // registry snapshots, by the fingerprint of their content
 	spend     map[spendKey]event.BudgetSpend
 }
 

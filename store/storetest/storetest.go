@@ -1,6 +1,6 @@
 // Package storetest is the conformance suite of stores: what any
 // implementation of registry.Store, key.Store, event.Sink, event.Reader,
-// event.SpendReader and budget.Store must do.
+// event.SpendReader, event.History and budget.Store must do.
 // Whoever writes a store runs it from a test of theirs:
 //
 //	func TestStore(t *testing.T) {
@@ -28,6 +28,7 @@ type Store interface {
 	event.Reader
 	event.SpendReader
 	budget.Store
+	event.History
 }
 
 // Run runs the suite.
@@ -53,6 +54,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"calls/cursor", callsCursor},
 		{"calls/read while written", callsConcurrent},
 		{"position", position},
+		{"history/walk", historyWalk},
+		{"history/fleets", historyFleets},
 		{"costs/add up", costsAddUp},
 		{"costs/budgets", budgetSpend},
 		{"costs/refused questions", costsRefused},

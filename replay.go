@@ -1,0 +1,213 @@
+package cartrita
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/route"
+)
+
+// ReplayQuery asks what stored calls would have done. Without a Change the
+// decisions are only made again, which proves that they can be.
+type ReplayQuery struct {
+	Since   time.Time `json:"since,omitzero"` // of calls that ended; zero: from the first
+	Until   time.Time `json:"until,omitzero"`
+	User    string    `json:"user,omitempty"` // by the caller's key or, without one, the request's context
+	Team    string    `json:"team,omitempty"`
+	Project string    `json:"project,omitempty"`
+	Change  Change    `json:"change,omitzero"`
+	By      ReplayBy  `json:"by,omitempty"`      // groups; "" none
+	Changes int       `json:"changes,omitempty"` // calls that change, listed at most; those that save or cost most first
+}
+
+// Change is another configuration. The zero value changes nothing. What a
+// caller asked of its own call, a strategy by name included, is a wish of that
+// call; the change overrides the strategy and nothing else of it.
+type Change struct {
+	Strategy      string                    `json:"strategy,omitempty"` // by name, as configured now
+	Own           *route.Strategy           `json:"own_strategy,omitempty"`
+	Prices        map[string]*model.Pricing `json:"prices,omitempty"` // by endpoint id or model id; the endpoint's comes first
+	ExcludeModels []model.ModelID           `json:"exclude_models,omitempty"`
+	OnlyModels    []model.ModelID           `json:"only_models,omitempty"`
+}
+
+// none reports a change that changes nothing.
+func (c *Change) none() bool {
+	return c.Strategy == "" && c.Own == nil && len(c.Prices) == 0 && len(c.ExcludeModels) == 0 && len(c.OnlyModels) == 0
+}
+
+// ReplayBy is what a replay's groups are by.
+type ReplayBy string
+
+// What groups may be by.
+const (
+	ReplayByModel    ReplayBy = "model" // that served, or was tried last
+	ReplayByEndpoint ReplayBy = "endpoint"
+	ReplayByTask     ReplayBy = "task"
+	ReplayByStrategy ReplayBy = "strategy"
+	ReplayByUser     ReplayBy = "user"
+	ReplayByTeam     ReplayBy = "team"
+	ReplayByProject  ReplayBy = "project"
+	ReplayByStage    ReplayBy = "stage"
+)
+
+// Replay makes the decisions of stored calls again from their traces, and
+// again under the change of the query. Errors: KindInvalid with the field,
+// KindUnavailable when nothing keeps a history.
+func (s *Service) Replay(ctx context.Context, q ReplayQuery) (*ReplayReport, error) {
+	change, err := s.newChange(&q)
+	if err != nil {
+		return nil, err
+	}
+	total := newTotals(&q)
+	err = s.eachTrace(ctx, &q, func() visitor { return newReplayer(change, newTotals(&q)) }, func(v visitor) {
+		total.merge(v.(*replayer).totals)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return total.report(&q), nil
+}
+
+// visitor looks at stored calls, some at a time. Each worker has its own.
+type visitor interface{ visit(c *stored) error }
+
+// stored is one stored call with its trace, valid during visit.
+type stored struct {
+	call  *event.Call
+	rec   *model.Record // without its plan
+	trace *route.Trace  // nil: the call has none
+	fleet *route.Fleet  // nil: it is not stored any more, or never was
+}
+
+// eachTrace shows the calls of a query to as many visitors as there are
+// processors, and afterwards each visitor to merge.
+func (s *Service) eachTrace(ctx context.Context, q *ReplayQuery, make1 func() visitor, merge func(visitor)) error {
+	if s.history == nil {
+		return model.Errorf("cartrita.Replay", model.KindUnavailable, "nothing keeps a history of calls here")
+	}
+	if err := s.events.Flush(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	fleets := &fleetCache{service: s}
+	work := make(chan []event.Call, runtime.GOMAXPROCS(0))
+	var workers sync.WaitGroup
+	visitors := make([]visitor, runtime.GOMAXPROCS(0))
+	for i := range visitors {
+		visitors[i] = make1()
+		workers.Go(func() {
+			l := looker{query: q, fleets: fleets, visitor: visitors[i]}
+			for calls := range work {
+				if ctx.Err() != nil {
+					continue // the walk is over; empty the channel
+				}
+				if err := l.look(ctx, calls); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	err := s.history.Walk(ctx, q.Since, q.Until, func(calls []event.Call) error {
+		select {
+		case work <- calls:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	close(work)
+	workers.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
+	for _, v := range visitors {
+		merge(v)
+	}
+	return nil
+}
+
+// looker reads calls for one visitor.
+type looker struct {
+	query   *ReplayQuery
+	fleets  *fleetCache
+	visitor visitor
+	trace   route.Trace
+}
+
+func (l *looker) look(ctx context.Context, calls []event.Call) error {
+	for i := range calls {
+		c := stored{call: &calls[i]}
+		var err error
+		if c.rec, err = event.ParseRecord(calls[i].RecordJSON, nil); err != nil {
+			return err
+		}
+		if !l.wanted(c.rec) {
+			continue
+		}
+		if raw := event.PlanTrace(calls[i].PlanJSON); raw != nil {
+			err := route.ReadTrace(&l.trace, raw)
+			if model.KindOf(err) == model.KindInvalid {
+				return err // a damaged history proves nothing
+			}
+			if err == nil { // another version's is as good as none
+				c.trace = &l.trace
+				if c.fleet, err = l.fleets.get(ctx, l.trace.Fleet); err != nil {
+					return err
+				}
+			}
+		}
+		if err := l.visitor.visit(&c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *looker) wanted(r *model.Record) bool {
+	q := l.query
+	return (q.User == "" || userOf(r) == q.User) && (q.Team == "" || r.Caller.Team == q.Team) &&
+		(q.Project == "" || r.Caller.Project == q.Project)
+}
+
+// userOf is on whose account a call was: of the key or, without one, as the
+// request says.
+func userOf(r *model.Record) string {
+	if r.Caller.User != "" {
+		return r.Caller.User
+	}
+	return r.Context.UserID
+}
+
+// fleetCache holds the fleets of one replay.
+type fleetCache struct {
+	service *Service
+	mu      sync.Mutex
+	byID    map[uint64]*route.Fleet // nil: it is not stored
+}
+
+func (c *fleetCache) get(ctx context.Context, id uint64) (*route.Fleet, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f, known := c.byID[id]
+	if known {
+		return f, nil
+	}
+	f, err := c.service.loadFleet(ctx, id)
+	if err != nil && model.KindOf(err) != model.KindNotFound {
+		return nil, err
+	}
+	if c.byID == nil {
+		c.byID = map[uint64]*route.Fleet{}
+	}
+	c.byID[id] = f
+	return f, nil
+}

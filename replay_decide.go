@@ -1,0 +1,172 @@
+package cartrita
+
+import (
+	"slices"
+
+	"github.com/cartrita/cartrita/cost"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/route"
+)
+
+// change is a Change with its names resolved.
+type change struct {
+	*Change
+	strategy *route.Strategy // nil: that of each call
+}
+
+func (s *Service) newChange(q *ReplayQuery) (*change, error) {
+	const op = "cartrita.Replay"
+	c := &change{Change: &q.Change}
+	switch {
+	case q.Change.Own != nil && q.Change.Strategy != "":
+		return nil, model.Invalidf(op, "change.own_strategy", "stands beside a strategy by name; want one of the two")
+	case q.Change.Own != nil:
+		if err := q.Change.Own.Validate(); err != nil {
+			return nil, err
+		}
+		c.strategy = q.Change.Own
+	case q.Change.Strategy != "":
+		var err error
+		if c.strategy, err = s.Strategies().Get(q.Change.Strategy); err != nil {
+			return nil, err
+		}
+	}
+	for name, p := range q.Change.Prices {
+		if p == nil {
+			return nil, model.Invalidf(op, "change.prices."+name, "is null: want a cost profile")
+		}
+		if err := cost.Validate(p); err != nil {
+			e := *model.AsError(err)
+			e.Param = "change.prices." + name + "." + e.Param
+			return nil, &e
+		}
+	}
+	if q.Changes < 0 || q.Changes > maxChanges {
+		return nil, model.Invalidf(op, "changes", "is %d: want a number from 0 to %d", q.Changes, maxChanges)
+	}
+	if !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		return nil, model.Invalidf(op, "until", "is not after since")
+	}
+	switch q.By {
+	case "", ReplayByModel, ReplayByEndpoint, ReplayByTask, ReplayByStrategy, ReplayByUser, ReplayByTeam, ReplayByProject, ReplayByStage:
+		return c, nil
+	}
+	return nil, model.Invalidf(op, "by", "unknown %q: want one of model, endpoint, task, strategy, user, team, project, stage", string(q.By))
+}
+
+// replayer decides again, for one worker.
+type replayer struct {
+	change *change
+	totals *totals
+	again  route.Again
+	only   []int32
+}
+
+func newReplayer(c *change, t *totals) *replayer { return &replayer{change: c, totals: t} }
+
+// visit implements visitor.
+func (r *replayer) visit(c *stored) error {
+	r.totals.Calls++
+	if c.trace == nil || c.fleet == nil {
+		r.totals.Untraced++
+		return nil
+	}
+	in, err := r.again.Input(c.trace, c.fleet)
+	if err != nil {
+		return err
+	}
+	same, _ := route.Decide(in) // a refusal is a decision too
+	if c.trace.Partial {
+		r.totals.Partial++
+	}
+	if !c.trace.Same(same) {
+		r.totals.differs(c, same)
+		return nil
+	}
+	r.totals.Identical++
+	if r.change.none() {
+		return nil
+	}
+	other, err := r.decide(in, c)
+	if err != nil && model.KindOf(err) == model.KindInvalid {
+		return err
+	}
+	r.totals.add(r.compare(c, same, other))
+	return nil
+}
+
+// decide asks what would have been chosen under the change.
+func (r *replayer) decide(in *route.Input, c *stored) (*model.Plan, error) {
+	if r.change.strategy != nil {
+		in.Strategy = r.change.strategy
+	}
+	r.only = r.only[:0]
+	for i := range c.trace.Endpoints {
+		f := &c.trace.Endpoints[i]
+		s := &c.fleet.Served[f.At]
+		if !r.change.allows(s) {
+			continue
+		}
+		r.only = append(r.only, f.At)
+		if p := r.change.pricing(s); p != s.Pricing {
+			in.Estimates[f.At] = repriced(f.Estimate, s, p, &c.trace.Request)
+		}
+	}
+	in.Only = r.only
+	return route.Decide(in)
+}
+
+func (c *change) allows(s *model.Served) bool {
+	id, canonical := s.Endpoint.Model, model.ModelID(s.Model.Canonical)
+	named := func(list []model.ModelID) bool {
+		return slices.Contains(list, id) || canonical != "" && slices.Contains(list, canonical)
+	}
+	return !named(c.ExcludeModels) && (len(c.OnlyModels) == 0 || named(c.OnlyModels))
+}
+
+// pricing is the price of an endpoint under the change.
+func (c *change) pricing(s *model.Served) *model.Pricing {
+	if p, ok := c.Prices[string(s.ID)]; ok {
+		return p
+	}
+	if p, ok := c.Prices[string(s.Endpoint.Model)]; ok {
+		return p
+	}
+	return s.Pricing
+}
+
+// repriced is an estimate at another price: scaled by what the expected tokens
+// cost at the two prices or, where they had no price, exactly what they cost.
+func repriced(e model.Estimate, s *model.Served, p *model.Pricing, r *route.Request) model.Estimate {
+	u := model.Usage{Input: model.Known(e.InputTokens), Output: model.Known(e.OutputTokens * max(r.Choices, 1))}
+	now := cost.Price(withThroughput(p, s), u)
+	before := cost.Price(withThroughput(s.Pricing, s), u)
+	out := e
+	out.Priced = !now.Unpriced
+	switch {
+	case now.Unpriced:
+		out.Expected, out.Low, out.High = 0, 0, 0
+	case !e.Priced || before.Unpriced || before.Total == 0:
+		out.Expected, out.Low, out.High = now.Total, now.Total, now.Total
+	default:
+		f := float64(now.Total) / float64(before.Total)
+		scale := func(m model.Money) model.Money { return model.Money(float64(m)*f + 0.5) }
+		out.Expected, out.Low, out.High = scale(e.Expected), scale(e.Low), scale(e.High)
+	}
+	return out
+}
+
+// withThroughput completes a price by the hour with what is known of the
+// model's speed on the endpoint's hardware.
+func withThroughput(p *model.Pricing, s *model.Served) *model.Pricing {
+	if p == nil || p.Hourly == nil || p.TokensPerSecond != nil {
+		return p
+	}
+	f, ok := s.Model.Throughput[s.Hardware]
+	if !ok {
+		return p
+	}
+	own := *p
+	own.TokensPerSecond = &f.Value
+	return &own
+}
