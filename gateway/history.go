@@ -64,6 +64,7 @@ func eventFilter(q *query) event.Filter {
 		Model: model.ModelID(q.text("model")), Endpoint: model.EndpointID(q.text("endpoint")), Provider: q.text("provider"),
 		Task: q.task("task_type"), Strategy: q.text("strategy"),
 		User: q.text("user"), Workflow: q.text("workflow"), Stage: q.text("stage"), Session: q.text("session"),
+		Supervisor: q.text("supervisor"), Key: model.KeyID(q.text("key")), Team: q.text("team"), Project: q.text("project"), Tag: q.text("tag"),
 	}
 	known := []event.Kind{event.CallPlanned, event.CallStarted, event.CallCompleted, event.CallFailed, event.CostAccumulated}
 	for _, k := range q.list("kind") {
@@ -155,31 +156,4 @@ func (g *Gateway) getDecision(x *exchange) {
 		return
 	}
 	x.writeJSON(d)
-}
-
-// sumCosts serves GET /api/v1/costs.
-func (g *Gateway) sumCosts(x *exchange) {
-	q := x.query()
-	c := event.CostQuery{
-		Since: q.moment("since"), Until: q.moment("until"),
-		By: oneOf(q, "by", event.ByModel, event.ByEndpoint, event.ByProvider, event.ByTask, event.ByStrategy,
-			event.ByUser, event.ByWorkflow, event.ByStage, event.ByDay, event.ByHour),
-		Model: model.ModelID(q.text("model")), Endpoint: model.EndpointID(q.text("endpoint")), Provider: q.text("provider"),
-		Task: q.task("task_type"), Strategy: q.text("strategy"),
-		User: q.text("user"), Workflow: q.text("workflow"), Stage: q.text("stage"),
-	}
-	if err := q.done(); err != nil {
-		x.fail(err)
-		return
-	}
-	if err := g.flushEvents(x.r.Context()); err != nil {
-		x.fail(model.AsError(err))
-		return
-	}
-	report, err := g.cfg.Reader.Costs(x.r.Context(), c)
-	if err != nil {
-		x.fail(model.AsError(err))
-		return
-	}
-	x.writeJSON(report)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 
@@ -9,36 +11,47 @@ import (
 )
 
 type costsCmd struct {
-	By    string `default:"model" help:"Group by model, endpoint, provider, task, strategy, user, workflow, stage, day or hour." placeholder:"WHAT"`
-	Since string `default:"24h" help:"Since then: a time, a date, or how long ago such as 24h or 30d." placeholder:"WHEN"`
-	Until string `help:"Until then." placeholder:"WHEN"`
+	Show costsShowCmd `cmd:"" default:"withargs" help:"Add up costs."`
+}
 
-	Model    string `short:"m" help:"Only this model." placeholder:"ID"`
-	Endpoint string `help:"Only this endpoint." placeholder:"ID"`
-	Provider string `help:"Only this provider." placeholder:"NAME"`
-	Task     string `short:"t" help:"Only this task type." placeholder:"TYPE"`
-	Strategy string `short:"s" help:"Only this strategy." placeholder:"NAME"`
-	User     string `help:"Only this user." placeholder:"ID"`
-	Workflow string `help:"Only this workflow run." placeholder:"ID"`
-	Stage    string `help:"Only this workflow stage." placeholder:"NAME"`
+type costsShowCmd struct {
+	By     string `help:"Group by model, endpoint, provider, task, strategy, key, user, team, project, tag, workflow, stage, supervisor, day or hour. Default: model." placeholder:"WHAT"`
+	Since  string `default:"24h" help:"Since then: a time, a date, or how long ago such as 24h or 30d." placeholder:"WHEN"`
+	Until  string `help:"Until then." placeholder:"WHEN"`
+	Format string `enum:"table,json,csv,focus" default:"table" help:"table, json, csv, or focus: the columns of the FinOps specification FOCUS, by provider, model and day." placeholder:"WHAT"`
+	callScope
 }
 
 // Run adds up costs.
-func (cmd *costsCmd) Run(a *app, g *globals, p *printer) error {
+func (cmd *costsShowCmd) Run(a *app, g *globals, p *printer) error {
 	c, err := a.connect(g)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	q := url.Values{"by": {cmd.By}}
+	q := url.Values{}
+	if cmd.By == "" && cmd.Format != "focus" {
+		cmd.By = "model"
+	}
+	setQuery(q, "by", cmd.By)
 	setQuery(q, "since", cmd.Since)
 	setQuery(q, "until", cmd.Until)
-	restrict(q, cmd.Model, cmd.Endpoint, cmd.Provider, cmd.Task, cmd.Strategy, cmd.User, cmd.Workflow, cmd.Stage)
+	cmd.restrict(q)
+	if cmd.Format == "csv" || cmd.Format == "focus" {
+		q.Set("format", cmd.Format)
+		resp, err := c.do(a.ctx, http.MethodGet, "/api/v1/costs", q, "", nil)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		_, err = io.Copy(p.out, resp.Body)
+		return err
+	}
 	raw, err := c.get(a.ctx, "/api/v1/costs", q)
 	if err != nil {
 		return err
 	}
-	if p.json {
+	if p.json || cmd.Format == "json" {
 		return p.raw(raw)
 	}
 	report, err := decode[event.CostReport](raw)

@@ -23,15 +23,25 @@ type eventsCmd struct {
 type eventFilter struct {
 	Kind     []string `help:"Kind, such as model_call.failed; may be repeated." placeholder:"KIND"`
 	State    string   `help:"State of the call: planned, completed or failed." placeholder:"STATE"`
-	Model    string   `short:"m" help:"Model id." placeholder:"ID"`
-	Endpoint string   `help:"Endpoint id." placeholder:"ID"`
-	Provider string   `help:"Provider." placeholder:"NAME"`
-	Task     string   `short:"t" help:"Task type." placeholder:"TYPE"`
-	Strategy string   `short:"s" help:"Routing strategy." placeholder:"NAME"`
-	User     string   `help:"User id." placeholder:"ID"`
-	Workflow string   `help:"Workflow run id." placeholder:"ID"`
-	Stage    string   `help:"Workflow stage." placeholder:"NAME"`
 	Session  string   `help:"Session id." placeholder:"ID"`
+	callScope
+}
+
+// callScope restricts calls, as flags that events and costs share.
+type callScope struct {
+	Model      string `short:"m" help:"Only this model." placeholder:"ID"`
+	Endpoint   string `help:"Only this endpoint." placeholder:"ID"`
+	Provider   string `help:"Only this provider." placeholder:"NAME"`
+	Task       string `short:"t" help:"Only this task type." placeholder:"TYPE"`
+	Strategy   string `short:"s" help:"Only this routing strategy." placeholder:"NAME"`
+	User       string `help:"Only this user." placeholder:"ID"`
+	Key        string `help:"Only this virtual key." placeholder:"ID"`
+	Team       string `help:"Only this team." placeholder:"NAME"`
+	Project    string `help:"Only this project." placeholder:"NAME"`
+	Tag        string `help:"Only keys with this tag." placeholder:"NAME"`
+	Workflow   string `help:"Only this workflow run." placeholder:"ID"`
+	Stage      string `help:"Only this workflow stage." placeholder:"NAME"`
+	Supervisor string `help:"Only this supervisor." placeholder:"NAME"`
 }
 
 func (f *eventFilter) query() url.Values {
@@ -41,20 +51,19 @@ func (f *eventFilter) query() url.Values {
 	}
 	setQuery(q, "state", f.State)
 	setQuery(q, "session", f.Session)
-	restrict(q, f.Model, f.Endpoint, f.Provider, f.Task, f.Strategy, f.User, f.Workflow, f.Stage)
+	f.restrict(q)
 	return q
 }
 
-// restrict sets the parameters that events and costs share.
-func restrict(q url.Values, name, endpoint, provider, task, strategy, user, workflow, stage string) {
-	setQuery(q, "model", name)
-	setQuery(q, "endpoint", endpoint)
-	setQuery(q, "provider", provider)
-	setQuery(q, "task_type", task)
-	setQuery(q, "strategy", strategy)
-	setQuery(q, "user", user)
-	setQuery(q, "workflow", workflow)
-	setQuery(q, "stage", stage)
+// restrict sets the parameters.
+func (c *callScope) restrict(q url.Values) {
+	for _, p := range [...]struct{ name, value string }{
+		{"model", c.Model}, {"endpoint", c.Endpoint}, {"provider", c.Provider}, {"task_type", c.Task}, {"strategy", c.Strategy},
+		{"user", c.User}, {"key", c.Key}, {"team", c.Team}, {"project", c.Project}, {"tag", c.Tag},
+		{"workflow", c.Workflow}, {"stage", c.Stage}, {"supervisor", c.Supervisor},
+	} {
+		setQuery(q, p.name, p.value)
+	}
 }
 
 func setQuery(q url.Values, name, value string) {

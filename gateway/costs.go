@@ -1,0 +1,192 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// The formats in which costs are given.
+const (
+	formatJSON  = "json"
+	formatCSV   = "csv"
+	formatFOCUS = "focus" // FinOps Open Cost and Usage Specification 1.2, as CSV
+)
+
+var contentCSV = []string{"text/csv; charset=utf-8"}
+
+// sumCosts serves GET /api/v1/costs.
+func (g *Gateway) sumCosts(x *exchange) {
+	q := x.query()
+	c := event.CostQuery{
+		Since: q.moment("since"), Until: q.moment("until"), By: oneOf(q, "by", event.Dimensions()...),
+		Model: model.ModelID(q.text("model")), Endpoint: model.EndpointID(q.text("endpoint")), Provider: q.text("provider"),
+		Task: q.task("task_type"), Strategy: q.text("strategy"),
+		User: q.text("user"), Workflow: q.text("workflow"), Stage: q.text("stage"), Super: q.text("supervisor"),
+		Key: model.KeyID(q.text("key")), Team: q.text("team"), Project: q.text("project"), Tag: q.text("tag"),
+	}
+	format := oneOf(q, "format", formatJSON, formatCSV, formatFOCUS)
+	if format == formatFOCUS && c.By != "" {
+		q.fail("by", "cannot be chosen for format=focus: its rows are providers, models and days")
+	}
+	if err := q.done(); err != nil {
+		x.fail(err)
+		return
+	}
+	if err := g.flushEvents(x.r.Context()); err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	if format == formatFOCUS {
+		g.writeFOCUS(x, c)
+		return
+	}
+	report, err := g.cfg.Reader.Costs(x.r.Context(), c)
+	if err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	if format == formatCSV {
+		x.writeBody(http.StatusOK, contentCSV, costsCSV(&report))
+		return
+	}
+	x.writeJSON(report)
+}
+
+// costsCSV writes a report as a table: a line for each group, or the total alone.
+func costsCSV(r *event.CostReport) []byte {
+	key := string(r.By)
+	lines := r.Groups
+	if key == "" {
+		key, lines = "total", []event.CostLine{{Key: "total", CostSum: r.Total}}
+	}
+	rows := [][]string{{
+		key, "calls", "failed", "cost_usd", "estimated_usd", "unpriced_calls", "input_tokens", "cached_read_tokens",
+		"cache_write_tokens", "output_tokens", "reasoning_tokens", "mean_latency_ms", "mean_ttft_ms",
+	}}
+	for i := range lines {
+		l := &lines[i]
+		rows = append(rows, []string{
+			inert(l.Key), whole(l.Calls), whole(l.Failed), decimal(l.Cost), decimal(l.Estimated), whole(l.Unpriced),
+			whole(l.Input), whole(l.CachedRead), whole(l.CacheWrite), whole(l.Output), whole(l.Reasoning),
+			strconv.FormatFloat(l.LatencyMS, 'f', 3, 64), strconv.FormatFloat(l.TTFTMS, 'f', 3, 64),
+		})
+	}
+	return writeCSV(rows)
+}
+
+func writeCSV(rows [][]string) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	_ = w.WriteAll(rows) // a buffer takes everything
+	return b.Bytes()
+}
+
+func whole(n int64) string { return strconv.FormatInt(n, 10) }
+
+func decimal(m model.Money) string { return string(m.AppendDecimal(nil)) }
+
+// inert keeps a spreadsheet from taking a name that somebody chose for a formula.
+func inert(s string) string {
+	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
+		return "'" + s
+	}
+	return s
+}
+
+// focusColumns are FOCUS's mandatory columns and the conditional ones that
+// apply here, in its order, and four of our own. A row is what one model of one
+// provider cost in one day, in UTC; rollups do not hold costs by token class,
+// so that quantities are tokens of every class.
+var focusColumns = []string{
+	"BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
+	"ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd", "ChargePeriodStart",
+	"ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost", "InvoiceIssuerName", "ListCost",
+	"PricingCategory", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "ResourceId", "ResourceName",
+	"ResourceType", "ServiceCategory", "ServiceName", "ServiceSubcategory", "SkuId", "Tags",
+	"x_Calls", "x_InputTokens", "x_OutputTokens", "x_UnpricedCalls",
+}
+
+func (g *Gateway) writeFOCUS(x *exchange, q event.CostQuery) {
+	rows := [][]string{focusColumns}
+	err := g.eachDay(x.r.Context(), q, func(provider, name string, day time.Time, sum *event.CostSum) {
+		rows = append(rows, focusRow(provider, name, day, sum, focusTags(&q)))
+	})
+	if err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	x.writeBody(http.StatusOK, contentCSV, writeCSV(rows))
+}
+
+// eachDay calls f for what each model of each provider cost each day.
+func (g *Gateway) eachDay(ctx context.Context, q event.CostQuery, f func(provider, name string, day time.Time, sum *event.CostSum)) error {
+	q.By = event.ByProvider
+	providers, err := g.cfg.Reader.Costs(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, p := range providers.Groups {
+		if p.Key == "" {
+			continue // calls that reached nobody cost nothing
+		}
+		byModel := q
+		byModel.Provider, byModel.By = p.Key, event.ByModel
+		models, err := g.cfg.Reader.Costs(ctx, byModel)
+		if err != nil {
+			return err
+		}
+		for _, m := range models.Groups {
+			byDay := byModel
+			byDay.Model, byDay.By = model.ModelID(m.Key), event.ByDay
+			days, err := g.cfg.Reader.Costs(ctx, byDay)
+			if err != nil {
+				return err
+			}
+			for i := range days.Groups {
+				day, err := time.Parse(time.DateOnly, days.Groups[i].Key)
+				if err != nil {
+					return model.Errorf("gateway.eachDay", model.KindInternal, "")
+				}
+				f(p.Key, m.Key, day, &days.Groups[i].CostSum)
+			}
+		}
+	}
+	return nil
+}
+
+func focusRow(provider, name string, day time.Time, sum *event.CostSum, tags string) []string {
+	cost, tokens := decimal(sum.Cost), whole(sum.Input+sum.Output)
+	month := time.Date(day.Year(), day.Month(), 1, 0, 0, 0, 0, time.UTC)
+	stamp := func(t time.Time) string { return t.Format("2006-01-02T15:04:05Z") }
+	provider, name = inert(provider), inert(name)
+	return []string{
+		cost, provider, provider, "USD", stamp(month.AddDate(0, 1, 0)), stamp(month),
+		"Usage", "", "Inference by " + name + " at " + provider, "Usage-Based", stamp(day.AddDate(0, 0, 1)), stamp(day),
+		tokens, "Tokens", cost, cost, provider, cost,
+		"Standard", tokens, "Tokens", provider, provider, name, name,
+		"Model", "AI and Machine Learning", "LLM inference", "Generative AI", name, tags,
+		whole(sum.Calls), whole(sum.Input), whole(sum.Output), whole(sum.Unpriced),
+	}
+}
+
+// focusTags is what the export is restricted to, as FOCUS writes tags.
+func focusTags(q *event.CostQuery) string {
+	tags := map[string]string{}
+	if d, v := q.Restriction(); v != "" {
+		tags[string(d)] = v
+	}
+	doc, err := json.Marshal(tags)
+	if err != nil {
+		return "{}" // strings can always be written
+	}
+	return string(doc)
+}

@@ -1,0 +1,58 @@
+package gateway
+
+import (
+	"encoding/csv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// A name that somebody chose must not become a formula in a spreadsheet, nor
+// break a line.
+func TestCSVIsInert(t *testing.T) {
+	r := event.CostReport{By: event.ByUser, Groups: []event.CostLine{
+		{Key: `=HYPERLINK("http://x","y")`, CostSum: event.CostSum{Calls: 1, Cost: 1_500_000_000}},
+		{Key: "a,\"b\"\nc"}, {Key: "+1"}, {Key: "-1"}, {Key: "@x"}, {Key: "plain"},
+	}}
+	rows, err := csv.NewReader(strings.NewReader(string(costsCSV(&r)))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, row := range rows[1:] {
+		keys = append(keys, row[0])
+	}
+	want := []string{`'=HYPERLINK("http://x","y")`, "a,\"b\"\nc", "'+1", "'-1", "'@x", "plain"}
+	for i := range want {
+		if keys[i] != want[i] {
+			t.Errorf("key %d is %q, want %q", i, keys[i], want[i])
+		}
+	}
+	if rows[0][0] != "user" || rows[0][3] != "cost_usd" || rows[1][3] != "1.5" {
+		t.Errorf("the first lines are %v and %v", rows[0], rows[1])
+	}
+}
+
+func TestAFOCUSRowHasAValueForEveryColumn(t *testing.T) {
+	day := time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)
+	row := focusRow("openai", "gpt-4o", day, &event.CostSum{Calls: 3, Cost: 2 * model.USD, Input: 10, Output: 5, Unpriced: 1}, "{}")
+	if len(row) != len(focusColumns) {
+		t.Fatalf("%d values for %d columns", len(row), len(focusColumns))
+	}
+	got := map[string]string{}
+	for i, c := range focusColumns {
+		got[c] = row[i]
+	}
+	for column, want := range map[string]string{
+		"BilledCost": "2", "BillingCurrency": "USD", "BillingPeriodStart": "2026-12-01T00:00:00Z", "BillingPeriodEnd": "2027-01-01T00:00:00Z",
+		"ChargePeriodStart": "2026-12-31T00:00:00Z", "ChargePeriodEnd": "2027-01-01T00:00:00Z", "ChargeCategory": "Usage",
+		"ConsumedQuantity": "15", "ConsumedUnit": "Tokens", "ProviderName": "openai", "SkuId": "gpt-4o", "x_Calls": "3", "x_UnpricedCalls": "1",
+	} {
+		if got[column] != want {
+			t.Errorf("%s is %q, want %q", column, got[column], want)
+		}
+	}
+}
