@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/event"
@@ -37,6 +38,7 @@ type store interface {
 	event.Sink
 	event.Reader
 	event.SpendReader
+	budget.Store
 	Close() error
 }
 
@@ -48,6 +50,7 @@ type node struct {
 	store    store
 	registry *registry.Registry
 	events   *event.Log
+	budgets  *budget.Book
 	service  *cartrita.Service
 
 	estimator *cost.Estimator
@@ -102,8 +105,11 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.estimator, n.learned, err = learner(a.ctx, &l.Config, o.Log); err != nil {
 		return nil, err
 	}
+	if n.budgets, err = newBook(n.store, o.Log); err != nil {
+		return nil, err
+	}
 	n.service, err = cartrita.New(cartrita.Config{
-		Registry: n.registry, Events: n.events, Reader: n.store, Cost: n.estimator, Logger: o.Log,
+		Registry: n.registry, Events: n.events, Reader: n.store, Cost: n.estimator, Budgets: n.budgets.Ledger(), Logger: o.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -167,7 +173,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 		return gateway.Config{}, err
 	}
 	c, lim := gateway.FromService(n.service), &l.Limits
-	c.APIKeys, c.AllowedHosts = keys, l.AllowedHosts
+	c.APIKeys, c.AllowedHosts, c.Budgets = keys, l.AllowedHosts, n.budgets
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
 	c.Limits = gateway.Limits{
 		MaxBodyBytes: int64(lim.Body), MaxBodyMemory: int64(lim.BodyMemory), MaxHeaderBytes: int(lim.Header),
@@ -221,6 +227,9 @@ func (n *node) apply(l *config.Loaded) error {
 
 func (n *node) applyLocked(l *config.Loaded) error {
 	strategies, err := newStrategies(&l.Router)
+	if err == nil {
+		err = checkBudgets(l)
+	}
 	if err != nil {
 		return err
 	}
@@ -253,6 +262,9 @@ func (n *node) applyLocked(l *config.Loaded) error {
 	}
 	now := settings(next)
 	if err := n.service.Configure(now); err != nil {
+		return err
+	}
+	if err := n.budgets.Configure(budgetsOf(&l.Config)); err != nil {
 		return err
 	}
 	n.config, n.clients, n.settings, n.warnings = l, next, &now, l.Locate(toProblems(f.warnings))
@@ -372,8 +384,9 @@ func newStrategies(r *config.Router) (*route.Strategies, error) {
 	return route.NewStrategies(r.DefaultStrategy, own...)
 }
 
-// start begins the background work: storing events, noticing other writers.
-func (n *node) start() {
+// start begins the background work: storing events, noticing other writers. It
+// returns when the budgets know what was spent before.
+func (n *node) start() error {
 	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })
 	if n.learned != nil {
@@ -383,6 +396,7 @@ func (n *node) start() {
 			n.keepLearned(n.ctx, t.C)
 		})
 	}
+	return n.loadBudgets()
 }
 
 func (n *node) logged(what string, err error) {
@@ -410,6 +424,9 @@ func (n *node) close() {
 // adds to l's warnings.
 func (a *app) check(l *config.Loaded) error {
 	if _, err := newStrategies(&l.Router); err != nil {
+		return err
+	}
+	if err := checkBudgets(l); err != nil {
 		return err
 	}
 	cfg := registry.Config{}

@@ -21,6 +21,7 @@ type cli struct {
 	Chat       chatCmd       `cmd:"" group:"Ask" help:"Talk to a model."`
 	Events     eventsCmd     `cmd:"" group:"Look back" help:"Show what happened, or follow it live."`
 	Explain    explainCmd    `cmd:"" group:"Look back" help:"Explain why a call went where it went."`
+	Budget     budgetCmd     `cmd:"" group:"Look back" help:"Create, list, override and audit budgets."`
 	Costs      costsCmd      `cmd:"" group:"Look back" help:"Add up costs."`
 	Config     configCmd     `cmd:"" group:"Set up" help:"Check or show the configuration."`
 	Schema     schemaCmd     `cmd:"" group:"Set up" help:"Print a JSON Schema."`

@@ -168,7 +168,10 @@ func (a *app) local(g *globals, l *config.Loaded) (*client, error) {
 		return nil, err
 	}
 	n.refreshOllama(a.ctx)
-	n.start()
+	if err := n.start(); err != nil {
+		n.close()
+		return nil, err
+	}
 	return &client{
 		base: "http://localhost", user: a.user(), where: "the gateway in this process",
 		http: &http.Client{Timeout: g.Timeout, Transport: handlerTransport{n.gateway}},

@@ -91,7 +91,9 @@ func (s *server) run(mode demoMode) error {
 		return err
 	}
 	defer stopDemo()
-	s.node.start()
+	if err := s.node.start(); err != nil {
+		return err
+	}
 	return s.serve()
 }
 

@@ -33,26 +33,25 @@ budgets:
   - {name: all, period: total, limit_usd: %d}
 `
 
-// budgetStatus is a line of GET /api/v1/budgets as far as these tests need it.
-type budgetStatus struct {
-	Name  string      `json:"name"`
-	Spent model.Money `json:"spent_usd"`
-	Held  model.Money `json:"held_usd"`
-}
+// budgetStatus is a counter in GET /api/v1/budgets as far as these tests need it.
+type budgetStatus struct{ Spent, Held model.Money }
 
 func (p *process) budget(name string) budgetStatus {
 	p.t.Helper()
-	var list struct {
-		Budgets []budgetStatus `json:"budgets"`
+	type amount struct {
+		USD model.Money `json:"usd"`
 	}
-	p.get("/api/v1/budgets", &list)
-	for _, b := range list.Budgets {
-		if b.Name == name {
-			return b
-		}
+	var b struct {
+		Counters []struct {
+			Spent amount `json:"spent"`
+			Held  amount `json:"held"`
+		} `json:"counters"`
 	}
-	p.t.Fatalf("there is no budget %q in %+v", name, list)
-	return budgetStatus{}
+	p.get("/api/v1/budgets/"+name, &b)
+	if len(b.Counters) != 1 {
+		p.t.Fatalf("the budget %q has %d counters", name, len(b.Counters))
+	}
+	return budgetStatus{b.Counters[0].Spent.USD, b.Counters[0].Held.USD}
 }
 
 // settled waits until nothing is held: what a cancelled call held is settled

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/model"
+)
+
+func TestBudgetCommands(t *testing.T) {
+	b := newBench(t, "budgets:\n- {name: all, period: daily, limit_usd: 100}\n")
+	b.ok("budget", "create", "teams", "--team", "*", "--period", "weekly", "--limit-usd", "2.5", "--limit-requests", "9",
+		"--step", "0.5:prefer-cheaper", "--step", "0.8:max-price=0.002", "--reserve", "p95")
+	var list struct {
+		Budgets []budgetState `json:"budgets"`
+	}
+	b.json(&list, "budget", "list")
+	if len(list.Budgets) != 2 || list.Budgets[0].Budget.Name != "all" {
+		t.Fatalf("%+v", list)
+	}
+	got := list.Budgets[1].Budget
+	if got.Scope.Team != "*" || *got.LimitUSD != 2_500_000_000 || *got.LimitRequests != 9 || got.Reserve != "p95" ||
+		len(got.Ladder) != 2 || got.Ladder[1] != (budget.Step{At: 0.8, Action: budget.MaxPrice, Value: "0.002"}) {
+		t.Errorf("created %+v", got)
+	}
+	if out := b.ok("budget", "list"); !strings.Contains(out, "all\teverything\tdaily\t$100\t$0\t$0\t$100\t0%") {
+		t.Errorf("list:\n%s", out)
+	}
+	b.ok("budget", "override", "all", "--for", "2h", "--reason", "demo", "--limit-usd", "150")
+	// Each command is a process of its own: the override was kept.
+	if out := b.ok("budget", "show", "all"); !strings.Contains(out, "$150") || !strings.Contains(out, "demo") {
+		t.Errorf("show:\n%s", out)
+	}
+	if r := b.run("budget", "audit"); r.code != exitOK || !strings.Contains(r.err, "off by $0") {
+		t.Errorf("audit: %d %s%s", r.code, r.out, r.err)
+	}
+	for _, args := range [][]string{
+		{"create", "x", "--limit-usd", "1", "--step", "0.5"},
+		{"create", "x", "--limit-usd", "1", "--period", "fortnightly"},
+		{"create", "x"},
+	} {
+		if r := b.run(append([]string{"budget"}, args...)...); r.code != exitInvalid {
+			t.Errorf("%v: exit code %d: %s", args, r.code, r.err)
+		}
+	}
+	if r := b.run("budget", "show", "nothing"); r.code != exitNotFound {
+		t.Errorf("unknown: exit code %d: %s", r.code, r.err)
+	}
+}
+
+// A mistake in a budget is shown with its line, and a reload with one changes nothing.
+func TestBudgetMistakesHaveLines(t *testing.T) {
+	b := newBench(t, "budgets:\n- {name: all, period: daily, limit_usd: 100}\n- {name: day, period: daily, limit_usd: 5, reserve: p0}\n")
+	r := b.run("config", "check")
+	if r.code != exitInvalid || !strings.Contains(r.err, "budgets[1].reserve") || !strings.Contains(r.err, ":5:") {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
+
+// TestBudgetStopsCalls runs a gateway with a budget of one request, and again.
+func TestBudgetStopsCalls(t *testing.T) {
+	b := newBench(t, mockSection(t)+"budgets:\n- {name: few, period: total, limit_requests: 1}\n")
+	chat := func(url string) int {
+		resp, err := http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(`{"model":"auto","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	s := b.serve()
+	if got := chat(s.url); got != http.StatusOK {
+		t.Fatalf("first call: %d\n%s", got, s.err)
+	}
+	if got := chat(s.url); got != model.KindBudget.Status() {
+		t.Errorf("second call: %d", got)
+	}
+	if r := b.run("budget", "audit"); r.code != exitOK || !strings.Contains(r.out, "yes") {
+		t.Errorf("audit: %d %s%s", r.code, r.out, r.err)
+	}
+	s.stop()
+	// What was spent is known after a restart (bifrost#5925).
+	s = b.serve()
+	if got := chat(s.url); got != model.KindBudget.Status() {
+		t.Errorf("after a restart: %d", got)
+	}
+	if out := b.ok("budget", "show", "few"); !strings.Contains(out, "1 request (100.0%)") {
+		t.Errorf("show:\n%s", out)
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/model"
+)
+
+// newBook makes the book of budgets, without any. Crossings are told to the log.
+func newBook(store budget.Store, log *slog.Logger) (*budget.Book, error) {
+	l, err := budget.New(budget.Config{Logger: log, OnCross: func(c budget.Crossing) {
+		log.Warn("budget: a threshold was crossed", "budget", string(c.Budget), "threshold", c.Threshold, "action", string(c.Action),
+			"at", c.At, "used", c.Used, "spent", c.Spent.USD.String(), "period", c.Period)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return budget.NewBook(l, store), nil
+}
+
+// budgetsOf returns the budgets of a configuration, with its policy for
+// unknown prices where they name none.
+func budgetsOf(c *config.Config) []budget.Budget {
+	out := make([]budget.Budget, len(c.Budgets))
+	for i := range c.Budgets {
+		b := &c.Budgets[i]
+		out[i] = budget.Budget{
+			Name: b.Name, Scope: budget.Scope(b.Scope), Period: budget.Every(b.Period), Rolling: b.Rolling, TimeZone: b.TimeZone,
+			LimitUSD: b.LimitUSD, LimitTokens: b.LimitTokens, LimitRequests: b.LimitRequests,
+			Thresholds: budget.Thresholds(b.Thresholds), Reserve: b.Reserve,
+			UnknownPrice: budget.UnknownPrice(orDefault(b.UnknownPrice, c.UnknownPrice)),
+		}
+		for _, s := range b.Ladder {
+			out[i].Ladder = append(out[i].Ladder, budget.Step{At: s.At, Action: budget.Action(s.Action), Value: budget.Value(s.Value)})
+		}
+	}
+	return out
+}
+
+// checkBudgets finds out whether the budgets of a configuration make sense.
+func checkBudgets(l *config.Loaded) error {
+	ledger, err := budget.New(budget.Config{})
+	if err == nil {
+		err = ledger.Configure(budgetsOf(&l.Config))
+	}
+	if err == nil {
+		return nil
+	}
+	e := model.AsError(err)
+	return l.Refuse([]config.Problem{{Path: "budgets" + e.Param, Message: e.Message}})
+}
+
+// loadBudgets tells the budgets what was spent. The calls of a former process
+// must be in the store first: those in the spool are moved there, and those that
+// it left under way were closed when the spool was opened.
+func (n *node) loadBudgets() error {
+	ctx, cancel := context.WithTimeout(n.ctx, loadTimeout)
+	defer cancel()
+	if err := n.events.Flush(ctx); err != nil {
+		return err
+	}
+	stored, err := n.store.BudgetSpend(ctx, time.Time{})
+	if err != nil {
+		return err
+	}
+	spent := make([]budget.Spent, len(stored))
+	for i, s := range stored {
+		spent[i] = budget.Spent{Budget: s.Budget, Period: s.Period, Quantities: budget.Quantities{USD: s.Cost, Tokens: s.Tokens, Requests: s.Requests}}
+	}
+	return n.budgets.Load(ctx, spent)
+}
+
+// loadTimeout bounds how long a start waits for the store.
+const loadTimeout = time.Minute

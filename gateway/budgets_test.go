@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/memory"
+)
+
+// withBudgets gives a world a ledger with a budget of a dollar per team.
+func withBudgets(t testing.TB) func(*Config) {
+	t.Helper()
+	ledger, err := budget.New(budget.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := budget.NewBook(ledger, store)
+	limit := model.USD
+	if err := book.Configure([]budget.Budget{{Name: "teams", Scope: budget.Scope{Team: budget.Any}, Period: budget.Total, LimitUSD: &limit}}); err != nil {
+		t.Fatal(err)
+	}
+	return func(c *Config) { c.Budgets = book }
+}
+
+// charge lets a call of team a spend, and returns what it was charged.
+func charge(t testing.TB, w *world, cost model.Money) []model.Charge {
+	t.Helper()
+	l := w.cfg.Budgets.Ledger()
+	h, err := l.Reserve(&budget.Subject{Team: "a"}, budget.Target{}, budget.Amounts{Worst: cost, Known: true, Requests: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Settle(nil, budget.Spend{Cost: cost, Known: true, Requests: 1})
+}
+
+func TestBudgetsAreShown(t *testing.T) {
+	w := newWorld(t, withBudgets(t))
+	if got := text(t, w.do("GET", "/api/v1/budgets", "")); !strings.Contains(got, `"name":"teams"`) || !strings.Contains(got, `"counters":[]`) {
+		t.Errorf("before any call: %s", got)
+	}
+	charge(t, w, 250_000_000)
+	for _, path := range []string{"/api/v1/budgets", "/api/v1/budgets/teams", "/api/v1/budgets/teams/a"} {
+		got := text(t, w.do("GET", path, ""))
+		for _, want := range []string{`"id":"teams/a"`, `"spent":{"usd":0.25,"tokens":0,"requests":1}`, `"remaining":{"usd":0.75}`, `"used":0.25`} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %s lacks %s", path, got, want)
+			}
+		}
+	}
+	for _, path := range []string{"/api/v1/budgets/team", "/api/v1/budgets/teams/b"} {
+		if resp := w.do("GET", path, ""); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+	}
+	metrics := text(t, w.do("GET", "/metrics", ""))
+	for _, want := range []string{"cartrita_budget_imbalance_usd 0\n", `cartrita_budget_used_ratio{budget="teams/a"} 0.25`, "cartrita_budget_holds 0\n"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("/metrics lacks %s", want)
+		}
+	}
+}
+
+func TestBudgetsAreCreated(t *testing.T) {
+	w := newWorld(t, withBudgets(t))
+	resp := w.do("POST", "/api/v1/budgets", `{"name":"day","period":"daily","limit_usd":2.5,"ladder":[{"at":0.5,"action":"max-price","value":0.002}]}`)
+	if got := text(t, resp); resp.StatusCode != http.StatusOK || !strings.Contains(got, `"limit":{"usd":2.5}`) {
+		t.Errorf("%d %s", resp.StatusCode, got)
+	}
+	for _, tc := range []struct {
+		body   string
+		status int
+		param  string
+	}{
+		// bifrost#5673: a field that nobody knows is not dropped in silence.
+		{`{"name":"x","period":"daily","limit_usd":1,"budget":5}`, 400, "budget"},
+		{`{"name":"x","period":"daily","scope":{"tema":"a"},"limit_usd":1}`, 400, "scope.tema"},
+		{`{"name":"x","period":"daily"}`, 400, "limit_usd"},
+		{`{"name":"audit","period":"daily","limit_usd":1}`, 400, "name"},
+		{`{"name":"teams","period":"daily","limit_usd":1}`, 409, ""},
+	} {
+		resp := w.do("POST", "/api/v1/budgets", tc.body)
+		got := text(t, resp)
+		if resp.StatusCode != tc.status || tc.param != "" && !strings.Contains(got, `"param":"`+tc.param+`"`) {
+			t.Errorf("%s: %d %s", tc.body, resp.StatusCode, got)
+		}
+	}
+}
+
+func TestBudgetsAreOverridden(t *testing.T) {
+	w := newWorld(t, withBudgets(t))
+	charge(t, w, model.USD)
+	body := `{"until":"2099-01-01T00:00:00Z","reason":"demo","limit_usd":3}`
+	resp := w.do("POST", "/api/v1/budgets/teams/a/override", body, "X-Cartrita-User", "ada")
+	got := text(t, resp)
+	for _, want := range []string{`"limit":{"usd":3}`, `"reason":"demo"`, `"actor":"ada"`} {
+		if resp.StatusCode != http.StatusOK || !strings.Contains(got, want) {
+			t.Errorf("%d %s lacks %s", resp.StatusCode, got, want)
+		}
+	}
+	charge(t, w, model.USD)
+	for path, status := range map[string]int{"/api/v1/budgets/teams/b/override": 404, "/api/v1/budgets/teams/a": 405} {
+		if resp := w.do("POST", path, body); resp.StatusCode != status {
+			t.Errorf("%s: %d, want %d", path, resp.StatusCode, status)
+		}
+	}
+	if resp := w.do("POST", "/api/v1/budgets/teams/override", `{"until":"2099-01-01T00:00:00Z","limit_usd":3}`); resp.StatusCode != 400 {
+		t.Errorf("without a reason: %d", resp.StatusCode)
+	}
+}
+
+// TestBudgetsAreAudited: the records prove the counters, or say that they don't.
+func TestBudgetsAreAudited(t *testing.T) {
+	w := newWorld(t, withBudgets(t))
+	for range 2 {
+		rec := &model.Record{ID: model.NewCallID(), State: model.StateCompleted, Charges: charge(t, w, 250_000_000)}
+		w.reader.page.Calls = append(w.reader.page.Calls, event.Call{Record: rec})
+	}
+	got := text(t, w.do("GET", "/api/v1/budgets/audit", ""))
+	if !strings.Contains(got, `"balanced":true,"charges":2`) || !strings.Contains(got, `"entries":{"usd":0.5,`) || w.events.flushes == 0 {
+		t.Errorf("%s", got)
+	}
+	charge(t, w, 1) // of a call that left no record
+	if got := text(t, w.do("GET", "/api/v1/budgets/audit", "")); !strings.Contains(got, `"balanced":false`) {
+		t.Errorf("a missing record is not noticed: %s", got)
+	}
+}
