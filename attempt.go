@@ -138,11 +138,11 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 	var billed bool
 	var bill model.CostBreakdown
 	if row.Usage, billed = r.used(cand, failure); billed {
-		bill = r.view.profiles[cand.Index].Price(row.Usage)
+		bill = r.view.profiles[cand.Index].Price(row.Usage, latency)
 		row.Cost = bill.Total
 		r.rec.Cost = cost.Sum(r.rec.Cost, bill)
 	}
-	r.charge(billed, &row.Usage, &bill)
+	r.charge(billed, &row.Usage, latency, &bill)
 	out.OutputTokens = row.Usage.Output.Or(0)
 	return out
 }

@@ -54,7 +54,7 @@ func (r *replayer) compare(c *stored, same, other *model.Plan) compared {
 		out.would, out.priced = out.was, true
 		s := &c.fleet.Served[served.At]
 		if p := r.change.pricing(s); p != s.Pricing {
-			bill := cost.Price(withThroughput(p, s), c.rec.Usage)
+			bill := cost.Price(withThroughput(p, s), c.rec.Usage, took(c))
 			last := c.rec.Attempts[len(c.rec.Attempts)-1].Cost
 			out.would, out.priced = out.was-last+bill.Total, !bill.Unpriced
 		}
@@ -72,8 +72,13 @@ func (r *replayer) reprice(c *stored, from *route.Figures, out *compared) {
 		u = translated(u, &from.Estimate, e, c.trace.MaxOutput)
 		out.doubt = float64(e.High-e.Low) / (2 * z90)
 	}
-	bill := cost.Price(withThroughput(r.change.pricing(s), s), u)
+	bill := cost.Price(withThroughput(r.change.pricing(s), s), u, took(c))
 	out.would, out.priced = bill.Total, !bill.Unpriced
+}
+
+// took is how long the attempt lasted that ended the call.
+func took(c *stored) time.Duration {
+	return time.Duration(c.rec.Attempts[len(c.rec.Attempts)-1].LatencyMS * float64(time.Millisecond))
 }
 
 // z90 is the number of standard deviations on either side that hold 90 %.

@@ -139,8 +139,8 @@ func (c *change) pricing(s *model.Served) *model.Pricing {
 // cost at the two prices or, where they had no price, exactly what they cost.
 func repriced(e model.Estimate, s *model.Served, p *model.Pricing, r *route.Request) model.Estimate {
 	u := model.Usage{Input: model.Known(e.InputTokens), Output: model.Known(e.OutputTokens * max(r.Choices, 1))}
-	now := cost.Price(withThroughput(p, s), u)
-	before := cost.Price(withThroughput(s.Pricing, s), u)
+	now := cost.Price(withThroughput(p, s), u, cost.AssumedTime)
+	before := cost.Price(withThroughput(s.Pricing, s), u, cost.AssumedTime)
 	out := e
 	out.Priced = !now.Unpriced
 	switch {

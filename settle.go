@@ -3,6 +3,7 @@ package cartrita
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -44,7 +45,7 @@ func (r *run) learn(last *model.Attempt) {
 	p, u := r.view.profiles[r.final], last.Usage
 	at := slices.IndexFunc(r.plan.Candidates, func(c model.Candidate) bool { return c.Index == r.final })
 	exact := u.Source == model.UsageUpstream && u.Input.Known && u.Output.Known
-	if bill := p.Price(u); exact && at >= 0 && !bill.Unpriced {
+	if bill := p.Price(u, time.Duration(last.LatencyMS*float64(time.Millisecond))); exact && at >= 0 && !bill.Unpriced {
 		r.cost.Settled(p, r.size, r.plan.Candidates[at].Estimate, bill.Total)
 	}
 	r.cost.Observe(p, r.size, u)

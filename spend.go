@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cost"
@@ -176,7 +177,7 @@ func (r *run) dearest(price func(*cost.Profile) model.Money) (most model.Money) 
 
 // charge replaces what is held for the attempt by what it took. An attempt
 // that was never sent, or that the upstream does not bill, gives it back.
-func (r *run) charge(billed bool, u *model.Usage, bill *model.CostBreakdown) {
+func (r *run) charge(billed bool, u *model.Usage, took time.Duration, bill *model.CostBreakdown) {
 	if r.budgets == nil {
 		return
 	}
@@ -189,7 +190,7 @@ func (r *run) charge(billed bool, u *model.Usage, bill *model.CostBreakdown) {
 		s.Requests, r.money.counted = 1, true
 	}
 	if bill.Unpriced {
-		s.AssumedMax = r.dearest(func(p *cost.Profile) model.Money { return p.Price(*u).Total })
+		s.AssumedMax = r.dearest(func(p *cost.Profile) model.Money { return p.Price(*u, took).Total })
 	}
 	r.money.charged = addCharges(r.money.charged, r.money.hold.Settle(nil, s))
 	r.rec.Charges = r.money.charged

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"net/textproto"
 	"net/url"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -104,43 +104,7 @@ func (v *validator) pricing(path string, p *model.Pricing) {
 	if p == nil {
 		return
 	}
-	for _, m := range []struct {
-		name string
-		m    *model.Money
-	}{
-		{"input_usd_per_million", p.Input},
-		{"output_usd_per_million", p.Output},
-		{"cached_read_usd_per_million", p.CachedRead},
-		{"cache_write_usd_per_million", p.CacheWrite},
-		{"reasoning_usd_per_million", p.Reasoning},
-		{"request_usd", p.Request},
-		{"hourly_usd", p.Hourly},
-	} {
-		if m.m != nil && *m.m < 0 {
-			v.problem(join(path, m.name), "want a price that is not negative")
-		}
-	}
-	v.atLeast(join(path, "devices"), int64(p.Devices), 0, "1")
-	for _, f := range []struct {
-		name      string
-		f         *float64
-		low, high float64
-	}{
-		{"tokens_per_second", p.TokensPerSecond, math.SmallestNonzeroFloat64, math.MaxFloat64},
-		{"capacity_share", p.CapacityShare, math.SmallestNonzeroFloat64, 1},
-		{"overhead_factor", p.OverheadFactor, 1, math.MaxFloat64},
-		{"moe_factor", p.MoEFactor, math.SmallestNonzeroFloat64, 1},
-	} {
-		if f.f == nil || *f.f >= f.low && *f.f <= f.high {
-			continue
-		}
-		switch {
-		case f.low >= 1:
-			v.problem(join(path, f.name), "%v: want at least %v", *f.f, f.low)
-		case f.high <= 1:
-			v.problem(join(path, f.name), "%v: want a number above 0 and at most %v", *f.f, f.high)
-		default:
-			v.problem(join(path, f.name), "%v: want a number above 0", *f.f)
-		}
+	for _, found := range cost.Problems(p) {
+		v.problem(join(path, found.Path), "%s", found.Message)
 	}
 }

@@ -82,7 +82,7 @@ func BenchmarkPrice(b *testing.B) {
 	u := usage(1000, 400, 10, 300, 100)
 	b.ReportAllocs()
 	for b.Loop() {
-		sinkBreakdown = p.Price(u)
+		sinkBreakdown = p.Price(u, 0)
 	}
 }
 

@@ -136,7 +136,7 @@ func simulate(t *testing.T, seed uint64, calls int) (e *Estimator, all tally, ce
 		m, p := &models[i], profiles[i]
 		tr := &m.traffic[draw(rng, len(m.traffic), func(i int) float64 { return m.traffic[i].share })]
 		q, u := m.call(rng, tr, float64(n)/float64(calls))
-		est, actual := e.Estimate(p, q), p.Price(u).Total
+		est, actual := e.Estimate(p, q), p.Price(u, 0).Total
 		name := fmt.Sprintf("%s %s", m.id, tr.task)
 		c := cells[name]
 		if c == nil {

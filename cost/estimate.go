@@ -25,7 +25,7 @@ type forecast struct {
 }
 
 func (p *Profile) forecast(l *learning, q *Request) (c forecast) {
-	c.f, c.r = p.figures(l, q), &p.float
+	c.f = p.figures(l, q)
 	switch {
 	case q.InputTokens.Known:
 		c.exact = true
@@ -39,12 +39,27 @@ func (p *Profile) forecast(l *learning, q *Request) (c forecast) {
 		c.in, c.mid, c.sd = base*ratio.expected, base*ratio.middle, ratio.sd
 	}
 	c.answer(p, q)
+	c.price(p.float.at(c.in))
+	return c
+}
+
+// price works out the price of a token by the rates of one tier.
+func (c *forecast) price(r *floatRates) {
+	c.r, c.saved = r, 0
 	c.prompt()
 	c.pout = c.r.output
 	if c.r.reasons {
 		c.pout += c.f.reasoning * (c.r.reasoning - c.r.output)
 	}
-	return c
+}
+
+// end is the cost at one end of the interval. A prompt that is so much longer
+// or shorter there that another tier prices it costs what that tier says.
+func (c forecast) end(p *Profile, z, out, middle float64) float64 {
+	if r := p.float.at(c.mid * math.Exp(z*c.sd)); r != c.r {
+		c.price(r)
+	}
+	return c.at(z, out, middle)
 }
 
 // assumedMedian is the median of the assumed prompt relative to its mean.
@@ -155,15 +170,15 @@ func (p *Profile) estimate(l *learning, q *Request) model.Estimate {
 	}
 	f := c.f
 	est.Expected = nano(c.expected())
-	est.Low = min(model.Money(min(c.at(f.low, f.span[0], f.span[1]), maxMoney/2)), est.Expected)
-	est.High = max(nano(math.Ceil(c.at(f.high, f.span[2], f.span[1]))), est.Expected)
+	est.Low = min(model.Money(min(c.end(p, f.low, f.span[0], f.span[1]), maxMoney/2)), est.Expected)
+	est.High = max(nano(math.Ceil(c.end(p, f.high, f.span[2], f.span[1]))), est.Expected)
 	return est
 }
 
 // exact prices known token counts in integers.
 func (p *Profile) exact(in, out float64) model.Money {
 	u := model.Usage{Input: model.Known(tokens(in)), Output: model.Known(tokens(out))}
-	return p.rates.price(&u).Total
+	return p.rates.price(&u, AssumedTime).Total
 }
 
 // tokens converts a predicted number of tokens, saturating.

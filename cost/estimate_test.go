@@ -77,7 +77,7 @@ func TestEstimateOfKnownTokensIsThePrice(t *testing.T) {
 		p := e.Profile(served("lab/model", genPricing(t)))
 		in, out := rapid.Int64Range(0, 1e9).Draw(t, "in"), rapid.Int64Range(0, 1e9).Draw(t, "out")
 		est := e.Estimate(p, Request{InputTokens: model.Known(in), OutputTokens: model.Known(out)})
-		bill := p.Price(usage(in, -1, -1, out, -1))
+		bill := p.Price(usage(in, -1, -1, out, -1), 0)
 		if !est.Priced {
 			if !bill.Unpriced {
 				t.Fatalf("not priced, yet the bill is %+v", bill)
@@ -234,7 +234,7 @@ func TestIntervalCoversAsStated(t *testing.T) {
 		inside, n := 0, 6000
 		for i := range n + 500 {
 			q, u := w.call()
-			est, actual := e.Estimate(p, q), p.Price(u).Total
+			est, actual := e.Estimate(p, q), p.Price(u, 0).Total
 			if i >= 500 && est.Low <= actual && actual <= est.High {
 				inside++
 			}
@@ -256,7 +256,7 @@ func TestEstimateAnticipatesTheCache(t *testing.T) {
 		e.Observe(p, q, usage(1000, int64(800+i%100), 0, 10, 0))
 	}
 	after := e.Estimate(p, q)
-	want := p.Price(usage(1000, 850, 0, 10, 0)).Total // 235,000
+	want := p.Price(usage(1000, 850, 0, 10, 0), 0).Total // 235,000
 	if before.Expected != 1_000_000 || math.Abs(float64(after.Expected-want)) > 20_000 {
 		t.Errorf("expected %v before and %v after learning the cache share, want $0.001 and about %v", before.Expected, after.Expected, want)
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -132,9 +133,12 @@ func (e *Estimator) knowledgeOf(canonical string, reasons int) *knowledge {
 	return k
 }
 
-// Price returns what usage u costs at the endpoint. It is Price with the
-// throughput of the endpoint's hardware profile where the pricing has none.
-func (p *Profile) Price(u model.Usage) model.CostBreakdown { return p.rates.price(&u) }
+// Price returns what usage u of a call that took d costs at the endpoint. It is
+// Price with the throughput of the endpoint's hardware profile where the
+// pricing has none.
+func (p *Profile) Price(u model.Usage, d time.Duration) model.CostBreakdown {
+	return p.rates.price(&u, d)
+}
 
 // Request is what is known of a call before it is made.
 type Request struct {

@@ -15,7 +15,7 @@ func ExamplePrice() {
 		Input:      model.Known(12_307),
 		CacheWrite: model.Known(12_304),
 		Output:     model.Known(550),
-	})
+	}, 0)
 	fmt.Println(bill.Total, "of which", bill.CacheWrite, "to write the cache")
 	// Output: $0.054399 of which $0.04614 to write the cache
 }

@@ -93,13 +93,13 @@ func (e *Estimator) Explain(p *Profile, q Request, level float64) (Explanation, 
 	}
 	middle := c.f.span[1]
 	if x.Priced && x.Low != x.High {
-		x.Low = min(model.Money(min(c.at(low, c.f.length(low), middle), maxMoney/2)), x.Expected)
-		x.High = max(nano(math.Ceil(c.at(high, c.f.length(high), middle))), x.Expected)
+		x.Low = min(model.Money(min(c.end(p, low, c.f.length(low), middle), maxMoney/2)), x.Expected)
+		x.High = max(nano(math.Ceil(c.end(p, high, c.f.length(high), middle))), x.Expected)
 	}
 	x.factors(&e.learning, p, &q, &c, low, high)
 	x.spread, x.common = c.spread(p.ratios(&e.learning), kindOf(&q))
 	if x.Priced {
-		bill := p.rates.price(c.usage())
+		bill := p.rates.price(c.usage(), AssumedTime)
 		x.Breakdown = &bill
 	}
 	x.Confidence = x.confidence()

@@ -17,7 +17,7 @@ func TestExplainAtTheOwnLevelIsTheEstimate(t *testing.T) {
 		q := genRequestFrom(rng)
 		q.Task = model.TaskChat
 		u := usage(20+q.PromptBytes/4, q.PromptBytes/20, 0, 1+rng.Int64N(900), 0)
-		e.Settled(p, q, e.Estimate(p, q), p.Price(u).Total)
+		e.Settled(p, q, e.Estimate(p, q), p.Price(u, 0).Total)
 		e.Observe(p, q, u)
 		e.refreshAll()
 		x, err := e.Explain(p, q, 0)
@@ -85,7 +85,7 @@ func TestBatchSumCoversTheTotal(t *testing.T) {
 	w := &world{rand.New(rand.NewPCG(7, 7)), 0.28, 350, 0.9}
 	for range 600 {
 		q, u := w.call()
-		e.Settled(p, q, e.Estimate(p, q), p.Price(u).Total)
+		e.Settled(p, q, e.Estimate(p, q), p.Price(u, 0).Total)
 		e.Observe(p, q, u)
 	}
 	for _, size := range []int{1, 10, 200} {
@@ -104,7 +104,7 @@ func TestBatchSumCoversTheTotal(t *testing.T) {
 				part := BatchSum{}
 				part.Add(&x, 0.9)
 				merged.Merge(&part, 0.9)
-				total += p.Price(u).Total
+				total += p.Price(u, 0).Total
 				if i == 0 && (s.Low != x.Low || s.High != x.High) {
 					t.Fatalf("the sum of one call %+v is not its estimate %+v", s, x.Estimate)
 				}

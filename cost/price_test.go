@@ -160,7 +160,7 @@ func TestPriceGoldenBills(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := Price(&tt.pricing, tt.usage); got != tt.want {
+			if got := Price(&tt.pricing, tt.usage, 0); got != tt.want {
 				t.Errorf("Price\n got %+v\nwant %+v", got, tt.want)
 			}
 		})
@@ -168,14 +168,14 @@ func TestPriceGoldenBills(t *testing.T) {
 }
 
 func TestPriceNilPricing(t *testing.T) {
-	if got := Price(nil, usage(1, -1, -1, 1, -1)); got != (model.CostBreakdown{Unpriced: true}) {
-		t.Errorf("Price(nil) = %+v, want unpriced", got)
+	if got := Price(nil, usage(1, -1, -1, 1, -1), 0); got != (model.CostBreakdown{Unpriced: true}) {
+		t.Errorf("Price(nil, 0) = %+v, want unpriced", got)
 	}
 }
 
 func TestPriceSaturates(t *testing.T) {
 	p := model.Pricing{Input: ptr(model.Money(math.MaxInt64)), Output: ptr(model.Money(math.MaxInt64)), Request: usd("1")}
-	got := Price(&p, usage(math.MaxInt64, -1, -1, math.MaxInt64, -1))
+	got := Price(&p, usage(math.MaxInt64, -1, -1, math.MaxInt64, -1), 0)
 	if got.Total != math.MaxInt64 || got.Input != math.MaxInt64 || got.Unpriced {
 		t.Errorf("Price = %+v, want saturated amounts", got)
 	}
@@ -187,7 +187,7 @@ func TestHardwarePlainFormula(t *testing.T) {
 		hourly := rapid.Int64Range(1_000_000, 200_000_000_000).Draw(t, "hourly")
 		tps := rapid.Float64Range(1, 100_000).Draw(t, "tps")
 		p := model.Pricing{Hourly: ptr(model.Money(hourly)), TokensPerSecond: &tps}
-		got := float64(Price(&p, usage(1000, -1, -1, 0, -1)).Total)
+		got := float64(Price(&p, usage(1000, -1, -1, 0, -1), 0).Total)
 		want := float64(hourly) / (tps * 3600 / 1000)
 		if math.Abs(got-want) > 1 {
 			t.Fatalf("1,000 tokens cost %v nano-USD, want %v", got, want)
@@ -228,7 +228,7 @@ func genUsage(t *rapid.T) model.Usage {
 
 func TestPriceClassesSumToTotal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := Price(genPricing(t), genUsage(t))
+		b := Price(genPricing(t), genUsage(t), 0)
 		sum := b.Input + b.CachedRead + b.CacheWrite + b.Output + b.Reasoning + b.Hardware + b.Request
 		if sum != b.Total || b.Total < 0 {
 			t.Fatalf("classes sum to %d, total is %d", sum, b.Total)
@@ -241,7 +241,7 @@ func TestPriceIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Int64Range(0, math.MaxInt64).Draw(t, "tokens")
 		price := rapid.Int64Range(0, math.MaxInt64).Draw(t, "price")
-		got := Price(&model.Pricing{Input: ptr(model.Money(price)), Output: usd("0")}, usage(n, -1, -1, 0, -1)).Input
+		got := Price(&model.Pricing{Input: ptr(model.Money(price)), Output: usd("0")}, usage(n, -1, -1, 0, -1), 0).Input
 
 		want := new(big.Int).Mul(big.NewInt(n), big.NewInt(price))
 		want.Add(want, big.NewInt(500_000)).Div(want, big.NewInt(1_000_000))
@@ -260,7 +260,7 @@ func TestPriceIsMonotoneInTokens(t *testing.T) {
 		more := u
 		more.Input = model.Known(u.Input.Or(0) + rapid.Int64Range(0, 1_000_000).Draw(t, "more input"))
 		more.Output = model.Known(u.Output.Or(0) + rapid.Int64Range(0, 1_000_000).Draw(t, "more output"))
-		if a, b := Price(p, u), Price(p, more); b.Total < a.Total {
+		if a, b := Price(p, u, 0), Price(p, more, 0); b.Total < a.Total {
 			t.Fatalf("more tokens cost less: %v, then %v", a.Total, b.Total)
 		}
 	})
@@ -268,7 +268,7 @@ func TestPriceIsMonotoneInTokens(t *testing.T) {
 
 func TestSum(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := Price(genPricing(t), genUsage(t)), Price(genPricing(t), genUsage(t))
+		a, b := Price(genPricing(t), genUsage(t), 0), Price(genPricing(t), genUsage(t), 0)
 		s := Sum(a, b)
 		if s.Total != a.Total+b.Total || s.Input != a.Input+b.Input || s.Unpriced != (a.Unpriced || b.Unpriced) {
 			t.Fatalf("Sum(%+v, %+v) = %+v", a, b, s)
@@ -299,7 +299,7 @@ func TestValidate(t *testing.T) {
 		if err := model.AsError(Validate(&p)); err == nil || err.Param != param || err.Kind != model.KindInvalid {
 			t.Errorf("Validate(%s) = %v, want an error about the field", param, err)
 		}
-		Price(&p, usage(1, 1, 1, 1, 1)) // must not panic either
+		Price(&p, usage(1, 1, 1, 1, 1), 0) // must not panic either
 	}
 }
 

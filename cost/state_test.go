@@ -18,7 +18,7 @@ func taught(t *rapid.T) (*Estimator, []*Profile) {
 	for range rapid.IntRange(0, 100).Draw(t, "calls") {
 		p, q := ps[rng.IntN(2)], genRequestFrom(rng)
 		u := usage(1+rng.Int64N(50_000), rng.Int64N(1000), 0, rng.Int64N(3000), 0)
-		e.Settled(p, q, e.Estimate(p, q), p.Price(u).Total)
+		e.Settled(p, q, e.Estimate(p, q), p.Price(u, 0).Total)
 		e.Observe(p, q, u)
 	}
 	return e, ps

@@ -1,87 +1,113 @@
 package cost
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/cartrita/cartrita/model"
 )
 
-// Bounds outside which a price is suspicious: the dearest models on the market
-// cost hundreds of dollars per million tokens, the cheapest around a cent.
-const (
-	suspiciouslyHigh = 5000 * model.USD        // per million tokens
-	suspiciouslyLow  = 500_000 * model.NanoUSD // $0.0005 per million tokens
-)
+// Problem is one thing wrong with a pricing: the field's path on the wire, and
+// what was expected there.
+type Problem struct{ Path, Message string }
 
 // Validate refuses a pricing that cannot be computed with: negative amounts,
-// throughputs and factors out of range.
-// The error's Param is the field's name on the wire.
+// throughputs and factors out of range, tiers without a condition, a currency
+// without its rate. The error's Param is the field's name on the wire.
 func Validate(p *model.Pricing) error {
-	for _, f := range amounts(p) {
-		if f.value != nil && *f.value < 0 {
-			return model.Invalidf("cost.Validate", f.name, "is %s: want zero or more", f.value)
-		}
-	}
-	if p.Devices < 0 {
-		return model.Invalidf("cost.Validate", "devices", "is %d: want 1 or more, or nothing", p.Devices)
-	}
-	for _, f := range []struct {
-		name     string
-		value    *float64
-		ok       func(float64) bool
-		expected string
-	}{
-		{"tokens_per_second", p.TokensPerSecond, func(v float64) bool { return v > 0 }, "above 0"},
-		{"capacity_share", p.CapacityShare, func(v float64) bool { return v > 0 && v <= 1 }, "above 0 and at most 1"},
-		{"overhead_factor", p.OverheadFactor, func(v float64) bool { return v >= 1 }, "1 or more"},
-		{"moe_factor", p.MoEFactor, func(v float64) bool { return v > 0 && v <= 1 }, "above 0 and at most 1"},
-	} {
-		if f.value != nil && (!f.ok(*f.value) || math.IsInf(*f.value, 0)) {
-			return model.Invalidf("cost.Validate", f.name, "is %v: want a number %s", *f.value, f.expected)
-		}
+	if found := Problems(p); len(found) > 0 {
+		return model.Invalidf("cost.Validate", found[0].Path, "%s", found[0].Message)
 	}
 	return nil
 }
 
-// Warnings says what looks wrong with a valid pricing: prices that seem to be
-// meant for another unit, cached tokens dearer than fresh ones, hardware
-// without throughput. Each starts with the field's name.
-func Warnings(p *model.Pricing) []string {
-	var out []string
+// Problems lists everything for which Validate refuses a pricing.
+func Problems(p *model.Pricing) []Problem {
+	var c checker
 	for _, f := range amounts(p) {
-		if f.value == nil || !f.perMillion {
-			continue
-		}
-		switch v := *f.value; {
-		case v > suspiciouslyHigh:
-			out = append(out, f.name+": "+v.String()+" per million tokens is dearer than any model known; was it meant for more tokens?")
-		case v > 0 && v < suspiciouslyLow:
-			out = append(out, f.name+": "+v.String()+" per million tokens is cheaper than any model known; was it meant per token or per thousand?")
-		}
+		c.amount(f.name, f.value)
 	}
-	if p.Input != nil && p.CachedRead != nil && *p.CachedRead > *p.Input {
-		out = append(out, "cached_read_usd_per_million: is above the price of fresh input")
+	c.ensure(p.Devices >= 0, "devices", "is %d: want 1 or more, or nothing", p.Devices)
+	for _, f := range []bounded{
+		{"tokens_per_second", p.TokensPerSecond, func(v float64) bool { return v > 0 }, "above 0"},
+		{"capacity_share", p.CapacityShare, isShare, "above 0 and at most 1"},
+		{"utilisation_share", p.Utilisation, isShare, "above 0 and at most 1"},
+		{"watts_per_device", p.Watts, func(v float64) bool { return v >= 0 }, "of 0 or more"},
+		{"overhead_factor", p.OverheadFactor, func(v float64) bool { return v >= 1 }, "1 or more"},
+		{"moe_factor", p.MoEFactor, isShare, "above 0 and at most 1"},
+		{"usd_per_unit", p.USDPerUnit, func(v float64) bool { return v > 0 }, "above 0"},
+	} {
+		c.number(f)
 	}
-	if p.Hourly != nil && p.TokensPerSecond == nil {
-		out = append(out, "tokens_per_second: is missing, so that hourly_usd counts only where the model's throughput on the endpoint's hardware is known")
-	}
-	return out
+	c.ensure(!p.AmortiseIdle || p.Utilisation != nil, "utilisation_share", "is missing: amortise_idle needs the share of the time that the machine is busy")
+	c.ensure((p.Watts == nil) == (p.PowerPrice == nil), "power_usd_per_kwh", "goes together with watts_per_device: give both or neither")
+	c.ensure(validCurrency(p.Currency), "currency", "is %q: want three capital letters, such as EUR", p.Currency)
+	foreign := p.Currency != "" && p.Currency != dollars
+	c.ensure(!foreign || p.USDPerUnit != nil, "usd_per_unit", "is missing: say how many dollars one %s is", p.Currency)
+	c.ensure(foreign || p.USDPerUnit == nil, "usd_per_unit", "is the rate of another currency, and currency names none")
+	c.ensure(p.EffectiveUntil.IsZero() || p.EffectiveUntil.After(p.EffectiveFrom), "effective_until", "is not after effective_from")
+	c.tiers(p.Tiers)
+	return c.found
 }
 
-type amount struct {
-	name       string
-	value      *model.Money
-	perMillion bool
+type bounded struct {
+	name     string
+	value    *float64
+	ok       func(float64) bool
+	expected string
 }
 
-func amounts(p *model.Pricing) []amount {
-	return []amount{
-		{"input_usd_per_million", p.Input, true},
-		{"output_usd_per_million", p.Output, true},
-		{"cached_read_usd_per_million", p.CachedRead, true},
-		{"cache_write_usd_per_million", p.CacheWrite, true},
-		{"reasoning_usd_per_million", p.Reasoning, true},
-		{"request_usd", p.Request, false},
-		{"hourly_usd", p.Hourly, false},
+func isShare(v float64) bool { return v > 0 && v <= 1 }
+
+func validCurrency(s string) bool {
+	for _, c := range []byte(s) {
+		if c < 'A' || c > 'Z' {
+			return false
+		}
+	}
+	return s == "" || len(s) == 3
+}
+
+// checker collects problems.
+type checker struct{ found []Problem }
+
+func (c *checker) ensure(ok bool, path, format string, args ...any) {
+	if !ok {
+		c.found = append(c.found, Problem{path, fmt.Sprintf(format, args...)})
 	}
 }
+
+func (c *checker) amount(path string, m *model.Money) {
+	c.ensure(m == nil || *m >= 0, path, "is %s: want zero or more", m)
+}
+
+func (c *checker) number(f bounded) {
+	if f.value != nil {
+		c.ensure(f.ok(*f.value) && !math.IsInf(*f.value, 0), f.name, "is %v: want a number %s", *f.value, f.expected)
+	}
+}
+
+// tiers checks that each tier says when it holds, and that no two do so alike.
+func (c *checker) tiers(tiers []model.PriceTier) {
+	type when struct {
+		service string
+		above   int64
+	}
+	seen := map[when]bool{}
+	for i := range tiers {
+		t, at := &tiers[i], fmt.Sprintf("tiers[%d]", i)
+		for _, f := range t.TokenPrices() {
+			c.amount(at+"."+f.Name, *f.Price)
+		}
+		c.number(bounded{at + ".factor", t.Factor, func(v float64) bool { return v >= 0 && v <= maxFactor }, "from 0 to 100"})
+		c.ensure(t.AboveInput >= 0, at+".above_input_tokens", "is %d: want a number of tokens", t.AboveInput)
+		usual := service(t.ServiceTier) == ""
+		c.ensure(!usual || t.ServiceTier == "", at+".service_tier", "%q is the usual tier: leave it out", t.ServiceTier)
+		c.ensure(!usual || t.AboveInput > 0, at, "says neither above_input_tokens nor service_tier: want at least one")
+		key := when{service(t.ServiceTier), t.AboveInput}
+		c.ensure(!seen[key], at, "holds for the same calls as an earlier tier")
+		seen[key] = true
+	}
+}
+
+const maxFactor = 100

@@ -10,7 +10,9 @@ import (
 // holds for it. The prompt is taken at a token a byte where it was not counted,
 // every token at the dearest class that can apply, and the answer as long as
 // the request allows, else as the model can, else as its context or, where that
-// is unknown too, unknownLength holds. It rises with every price. It is false,
+// is unknown too, unknownLength holds; a call that is billed by the second takes ten minutes. The dearest class
+// is looked for in every service tier, and in every tier of context length that
+// the prompt may reach. It rises with every price. It is false,
 // and the amount 0, when a price that matters is unknown.
 func (p *Profile) Worst(q *Request) (model.Money, bool) {
 	r := &p.float
@@ -24,7 +26,8 @@ func (p *Profile) Worst(q *Request) (model.Money, bool) {
 	if p.rates.none || !r.inputKnown && in > 0 || !r.outputKnown && out > 0 {
 		return 0, false
 	}
-	most := in*max(r.input, r.read, r.write) + out*float64(max(q.Choices, 1))*max(r.output, r.reasoning)
+	dearIn, dearOut := r.dearest(in)
+	most := in*dearIn + out*float64(max(q.Choices, 1))*dearOut + r.second*(longestTime-AssumedTime).Seconds()
 	if most > 0 {
 		most = math.Ceil(most) + classes
 	}
@@ -33,7 +36,7 @@ func (p *Profile) Worst(q *Request) (model.Money, bool) {
 
 const (
 	// classes is what rounding each class of a bill up can add, in nano-dollars.
-	classes = 8
+	classes = 13
 	// unknownLength is taken for the longest answer of a model of which neither
 	// that nor its context is known, in tokens.
 	unknownLength = 131_072

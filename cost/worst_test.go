@@ -42,7 +42,7 @@ func TestWorstBoundsEveryBill(t *testing.T) {
 			Input: model.Known(in), CachedRead: model.Known(read), CacheWrite: model.Known(rapid.Int64Range(0, in-read).Draw(t, "written")),
 			Output: model.Known(out), Reasoning: model.Known(rapid.Int64Range(0, out).Draw(t, "reasoned")),
 		}
-		if bill := Price(&pricing, u); bill.Total > worst {
+		if bill := Price(&pricing, u, 0); bill.Total > worst {
 			t.Fatalf("%+v costs %s, more than the worst case %s", u, bill.Total, worst)
 		}
 		dearer := pricing

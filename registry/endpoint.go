@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry/catalogue"
@@ -119,35 +120,8 @@ func checkPricing(at string, p *model.Pricing) (out []schema.Problem) {
 	if p == nil {
 		return nil
 	}
-	bad := func(path, format string, args ...any) {
-		out = append(out, schema.Problem{Path: at + "." + path, Message: fmt.Sprintf(format, args...)})
-	}
-	for _, a := range []struct {
-		path   string
-		amount *model.Money
-	}{
-		{"input_usd_per_million", p.Input}, {"output_usd_per_million", p.Output}, {"cached_read_usd_per_million", p.CachedRead},
-		{"cache_write_usd_per_million", p.CacheWrite}, {"reasoning_usd_per_million", p.Reasoning},
-		{"request_usd", p.Request}, {"hourly_usd", p.Hourly},
-	} {
-		if a.amount != nil && *a.amount < 0 {
-			bad(a.path, "want at least 0, got %s", *a.amount)
-		}
-	}
-	if p.Devices < 0 {
-		bad("devices", "want at least 1, got %d", p.Devices)
-	}
-	for _, f := range []struct {
-		path      string
-		value     *float64
-		low, high float64
-	}{
-		{"tokens_per_second", p.TokensPerSecond, 1e-9, 1e12}, {"capacity_share", p.CapacityShare, 1e-9, 1},
-		{"overhead_factor", p.OverheadFactor, 1, 1000}, {"moe_factor", p.MoEFactor, 1e-9, 1},
-	} {
-		if f.value != nil && !(*f.value >= f.low && *f.value <= f.high) {
-			bad(f.path, "want more than %g and at most %g, got %g", f.low, f.high, *f.value)
-		}
+	for _, found := range cost.Problems(p) {
+		out = append(out, schema.Problem{Path: at + "." + found.Path, Message: found.Message})
 	}
 	return out
 }

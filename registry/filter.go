@@ -213,8 +213,16 @@ func price(get func(*model.Pricing) *model.Money) field {
 		if h.Model.Pricing == nil || get(h.Model.Pricing) == nil {
 			return value{}
 		}
-		return value{kind: number, number: get(h.Model.Pricing).USD()}
+		return value{kind: number, number: get(h.Model.Pricing).USD() * exchange(h.Model.Pricing)}
 	}}
+}
+
+// exchange is the number of dollars in a unit of the pricing's currency.
+func exchange(p *model.Pricing) float64 {
+	if p.USDPerUnit == nil {
+		return 1
+	}
+	return *p.USDPerUnit
 }
 
 func strs[T interface{ String() string }](list []T) []string {
@@ -284,11 +292,17 @@ var fields = map[string]field{
 		return value{kind: instant, at: h.Model.LastBenchmark}
 	}},
 
-	"cost_profile.input_usd_per_million":       price(func(p *model.Pricing) *model.Money { return p.Input }),
-	"cost_profile.output_usd_per_million":      price(func(p *model.Pricing) *model.Money { return p.Output }),
-	"cost_profile.cached_read_usd_per_million": price(func(p *model.Pricing) *model.Money { return p.CachedRead }),
-	"cost_profile.cache_write_usd_per_million": price(func(p *model.Pricing) *model.Money { return p.CacheWrite }),
-	"cost_profile.reasoning_usd_per_million":   price(func(p *model.Pricing) *model.Money { return p.Reasoning }),
-	"cost_profile.request_usd":                 price(func(p *model.Pricing) *model.Money { return p.Request }),
-	"cost_profile.hourly_usd":                  price(func(p *model.Pricing) *model.Money { return p.Hourly }),
+	"cost_profile.input_usd_per_million":            price(func(p *model.Pricing) *model.Money { return p.Input }),
+	"cost_profile.output_usd_per_million":           price(func(p *model.Pricing) *model.Money { return p.Output }),
+	"cost_profile.cached_read_usd_per_million":      price(func(p *model.Pricing) *model.Money { return p.CachedRead }),
+	"cost_profile.cache_write_usd_per_million":      price(func(p *model.Pricing) *model.Money { return p.CacheWrite }),
+	"cost_profile.reasoning_usd_per_million":        price(func(p *model.Pricing) *model.Money { return p.Reasoning }),
+	"cost_profile.cache_write_long_usd_per_million": price(func(p *model.Pricing) *model.Money { return p.CacheWriteLong }),
+	"cost_profile.audio_input_usd_per_million":      price(func(p *model.Pricing) *model.Money { return p.AudioInput }),
+	"cost_profile.audio_output_usd_per_million":     price(func(p *model.Pricing) *model.Money { return p.AudioOutput }),
+	"cost_profile.image_input_usd_per_million":      price(func(p *model.Pricing) *model.Money { return p.ImageInput }),
+	"cost_profile.image_output_usd_per_million":     price(func(p *model.Pricing) *model.Money { return p.ImageOutput }),
+	"cost_profile.second_usd":                       price(func(p *model.Pricing) *model.Money { return p.Second }),
+	"cost_profile.request_usd":                      price(func(p *model.Pricing) *model.Money { return p.Request }),
+	"cost_profile.hourly_usd":                       price(func(p *model.Pricing) *model.Money { return p.Hourly }),
 }

@@ -60,26 +60,37 @@ func mergePricing(record *model.Model, said *model.Pricing) *model.Pricing {
 	if old == nil || said == nil {
 		return cmp.Or(said, old)
 	}
+	if cmp.Or(old.Currency, "USD") != cmp.Or(said.Currency, "USD") {
+		return said // amounts in two currencies don't mix
+	}
 	p, kept := *said, false
-	for _, class := range []struct {
-		into **model.Money
-		old  *model.Money
-	}{
-		{&p.Input, old.Input}, {&p.Output, old.Output}, {&p.CachedRead, old.CachedRead},
-		{&p.CacheWrite, old.CacheWrite}, {&p.Reasoning, old.Reasoning}, {&p.Request, old.Request},
-	} {
-		if *class.into == nil && class.old != nil {
-			*class.into, kept = class.old, true
-		}
+	into, from := p.TokenPrices(), old.TokenPrices()
+	for i := range into {
+		kept = fill(into[i].Price, *from[i].Price) || kept
+	}
+	kept = fill(&p.Request, old.Request) || kept
+	kept = fill(&p.Second, old.Second) || kept
+	if p.Tiers == nil && old.Tiers != nil {
+		p.Tiers, kept = old.Tiers, true
 	}
 	if p.Hourly == nil && old.Hourly != nil { // with the figures that it is shared by
 		p.Hourly, p.Devices, p.TokensPerSecond, kept = old.Hourly, old.Devices, old.TokensPerSecond, true
 		p.CapacityShare, p.OverheadFactor, p.MoEFactor = old.CapacityShare, old.OverheadFactor, old.MoEFactor
+		p.Utilisation, p.AmortiseIdle, p.Watts, p.PowerPrice = old.Utilisation, old.AmortiseIdle, old.Watts, old.PowerPrice
 	}
 	if kept {
 		p.Source = sources(said.Source, cmp.Or(old.Source, record.Source))
 	}
 	return &p
+}
+
+// fill takes a price where there is none.
+func fill(into **model.Money, old *model.Money) bool {
+	if *into != nil || old == nil {
+		return false
+	}
+	*into = old
+	return true
 }
 
 // sources joins a source with those named before, each once.

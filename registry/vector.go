@@ -221,6 +221,6 @@ func blended(m *model.Model) *float64 {
 	if p == nil || p.Input == nil || p.Output == nil {
 		return nil
 	}
-	v := 0.75*p.Input.USD() + 0.25*p.Output.USD()
+	v := (0.75*p.Input.USD() + 0.25*p.Output.USD()) * exchange(p)
 	return &v
 }

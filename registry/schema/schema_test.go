@@ -35,7 +35,7 @@ func TestCheck(t *testing.T) {
 		{"typo", `{"model_id":"a","provider":"a","task_types":["embeddings"],"contxt_length":1}`,
 			[]string{`contxt_length: is not a known field: did you mean "context_length"?`}},
 		{"nested typo", `{"model_id":"a","provider":"a","task_types":["embeddings"],"cost_profile":{"input_usd":1}}`,
-			[]string{`cost_profile.input_usd: is not a known field: did you mean "input_usd_per_million"?`}},
+			[]string{`cost_profile.input_usd: is not a known field: did you mean "input_usd_per_million" or "audio_input_usd_per_million" or "image_input_usd_per_million"?`}},
 		{"types", `{"model_id":1,"provider":"a","task_types":"embeddings","context_length":1.5}`,
 			[]string{"context_length: want integer, got number", "model_id: want string, got number", "task_types: want array, got string"}},
 		{"enum", `{"model_id":"a","provider":"a","task_types":["chat"],"status":"on"}`,
@@ -79,6 +79,7 @@ func TestSchemaMatchesModel(t *testing.T) {
 		{doc, reflect.TypeFor[model.Model](), "$schema"},
 		{defs["figure"], reflect.TypeFor[model.Figure](), ""},
 		{defs["pricing"], reflect.TypeFor[model.Pricing](), ""},
+		{defs["price_tier"], reflect.TypeFor[model.PriceTier](), ""},
 	} {
 		props := c.node.(map[string]any)["properties"].(map[string]any)
 		delete(props, c.extra)
