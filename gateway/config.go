@@ -49,6 +49,10 @@ type Config struct {
 	// Default: none, and no such paths.
 	Budgets Budgets
 
+	// Replays look back over many calls, for /api/v1/replay. Default: none, and
+	// no such path.
+	Replays Replays
+
 	// APIKeys are the keys that callers may present. Without any, the gateway
 	// serves loopback names only; it must then listen on loopback only.
 	APIKeys []APIKey
@@ -97,7 +101,7 @@ type Strategy struct {
 func FromService(s *cartrita.Service) Config {
 	return Config{
 		Service: s, Registry: s.Registry(), Events: s.Events(), Reader: s.Reader(), Endpoints: s.Endpoints,
-		Ready: s.Ready,
+		Ready: s.Ready, Replays: s,
 		Strategies: func() []Strategy {
 			var out []Strategy
 			for i, st := range s.Strategies().List() { // the default is the first

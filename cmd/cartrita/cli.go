@@ -23,6 +23,7 @@ type cli struct {
 	Explain    explainCmd    `cmd:"" group:"Look back" help:"Explain why a call went where it went."`
 	Budget     budgetCmd     `cmd:"" group:"Look back" help:"Create, list, override and audit budgets."`
 	Costs      costsCmd      `cmd:"" group:"Look back" help:"Add up costs."`
+	Replay     replayCmd     `cmd:"" group:"Look back" help:"Decide stored calls again, as they were or as they might have been."`
 	Config     configCmd     `cmd:"" group:"Set up" help:"Check or show the configuration."`
 	Schema     schemaCmd     `cmd:"" group:"Set up" help:"Print a JSON Schema."`
 	Completion completionCmd `cmd:"" group:"Set up" help:"Print a completion script for your shell."`

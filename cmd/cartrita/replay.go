@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/model"
+)
+
+type replayCmd struct {
+	Since string `default:"7d" help:"Calls since then: a time, a date, or how long ago such as 24h or 30d." placeholder:"WHEN"`
+	Until string `help:"Until then." placeholder:"WHEN"`
+
+	Strategy     string   `short:"s" help:"Decide by this strategy." placeholder:"NAME"`
+	Prices       string   `help:"Decide at these prices: a file of cost profiles by endpoint or model id." placeholder:"FILE" type:"existingfile"`
+	ExcludeModel []string `help:"Decide without this model; may be repeated." placeholder:"ID"`
+	OnlyModel    []string `help:"Decide among these models only; may be repeated." placeholder:"ID"`
+
+	By      string `default:"model" help:"Group by model, endpoint, task, strategy, user, team, project or stage." placeholder:"WHAT"`
+	Changes int    `default:"10" help:"List so many of the calls that would have gone elsewhere." placeholder:"N"`
+	User    string `help:"Only calls of this user." placeholder:"ID"`
+	Team    string `help:"Only calls of this team." placeholder:"NAME"`
+	Project string `help:"Only calls of this project." placeholder:"NAME"`
+}
+
+// Run decides stored calls again.
+func (cmd *replayCmd) Run(a *app, g *globals, p *printer) error {
+	change := cartrita.Change{Strategy: cmd.Strategy}
+	for _, m := range cmd.ExcludeModel {
+		change.ExcludeModels = append(change.ExcludeModels, model.ModelID(m))
+	}
+	for _, m := range cmd.OnlyModel {
+		change.OnlyModels = append(change.OnlyModels, model.ModelID(m))
+	}
+	var err error
+	if change.Prices, err = readPrices(cmd.Prices); err != nil {
+		return err
+	}
+	c, err := a.connect(g)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	q := url.Values{"changes": {strconv.Itoa(cmd.Changes)}}
+	for name, v := range map[string]string{
+		"since": cmd.Since, "until": cmd.Until, "by": cmd.By, "user": cmd.User, "team": cmd.Team, "project": cmd.Project,
+	} {
+		setQuery(q, name, v)
+	}
+	raw, err := c.post(a.ctx, "/api/v1/replay", q, change)
+	if err != nil {
+		return err
+	}
+	report, err := decode[cartrita.ReplayReport](raw)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		err = p.raw(raw)
+	} else {
+		p.replay(&report, cmd.By)
+	}
+	if err == nil && report.Different > 0 {
+		err = model.Errorf("", model.KindInternal, "%d of %d decisions were made otherwise when made again without any change",
+			report.Different, report.Calls)
+	}
+	return err
+}
+
+// readPrices reads cost profiles by endpoint or model id, YAML or JSON.
+func readPrices(file string) (map[string]*model.Pricing, error) {
+	if file == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, model.Invalidf("", "--prices", "%v", err)
+	}
+	var prices map[string]*model.Pricing
+	if err := yaml.UnmarshalWithOptions(raw, &prices, yaml.Strict()); err != nil {
+		return nil, model.Invalidf("", "--prices", "%s: %v", file, err)
+	}
+	return prices, nil
+}
+
+func (p *printer) replay(r *cartrita.ReplayReport, by string) {
+	p.printf("%s decided again, %d identical", plural(int(r.Calls), "call"), r.Identical)
+	if r.Different > 0 {
+		p.printf(", %s", p.style(bold+";"+red, fmt.Sprintf("%d different", r.Different)))
+	}
+	p.printf("\n")
+	if r.Untraced > 0 {
+		p.notef("%s hold nothing to decide again from: recorded by another version, or refused as mistakes", plural(int(r.Untraced), "call"))
+	}
+	if r.Partial > 0 {
+		p.notef("of %s only the best endpoints are on record: of a large registry, others might have been chosen", plural(int(r.Partial), "call"))
+	}
+	for _, m := range r.Mismatches {
+		p.printf("  %s  was %v, again %v\n", m.ID, m.Was, m.Again)
+	}
+	if r.Total == nil {
+		return
+	}
+	p.printf("\n")
+	t := p.table("~"+by, ">calls", ">elsewhere", ">refused", ">cost", ">would cost", ">saved (90 %)", ">first token", ">quality")
+	row := func(style, key string, c *cartrita.Comparison) {
+		if key == "" {
+			key = "(none)"
+		}
+		texts := []string{
+			key, strconv.FormatInt(c.Calls, 10), strconv.FormatInt(c.Changed, 10), strconv.FormatInt(c.Refused, 10), c.Cost.String(), c.Would.String(),
+			fmt.Sprintf("$%.6g (%.6g to %.6g)", c.Saved.Value, c.Saved.Low, c.Saved.High), meanChange(c.Latency, "%+.0f ms"), meanChange(c.Quality, "%+.3f"),
+		}
+		cells := make([]cell, len(texts))
+		for i, s := range texts {
+			cells[i] = cell{s, style}
+		}
+		t.styled(cells...)
+	}
+	for i := range r.Groups {
+		row("", r.Groups[i].Key, &r.Groups[i])
+	}
+	row(bold, "total", r.Total)
+	t.flush()
+	if left := r.Total.Calls - r.Total.Priced; left > 0 {
+		p.notef("%s are not in the costs: not completed, or without a known price", plural(int(left), "call"))
+	}
+	p.replayChanges(r.Changes)
+	for _, m := range r.Method {
+		p.notef("%s", m)
+	}
+}
+
+func meanChange(i *cartrita.Interval, format string) string {
+	if i == nil {
+		return "unknown"
+	}
+	return fmt.Sprintf(format, i.Value)
+}
+
+func (p *printer) replayChanges(list []cartrita.ReplayChange) {
+	if len(list) == 0 {
+		return
+	}
+	p.printf("\n")
+	t := p.table("~call", "~was", "~would", ">saved")
+	name := func(id model.EndpointID) string {
+		if id == "" {
+			return "(nobody)"
+		}
+		return string(id)
+	}
+	for _, c := range list {
+		saved := "unknown"
+		if c.Saved != nil {
+			saved = c.Saved.String()
+		}
+		t.row(c.ID.String(), name(c.Was), name(c.Would), saved)
+	}
+	t.flush()
+}

@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/gateway/internal/strict"
+	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/model"
+)
+
+// Replays is the part of *cartrita.Service that looks back over many calls.
+type Replays interface {
+	Replay(ctx context.Context, q cartrita.ReplayQuery) (*cartrita.ReplayReport, error)
+}
+
+var decodeChange = strict.For[cartrita.Change]("gateway.replay")
+
+func (g *Gateway) addReplayRoutes(add func(string, map[string]func(*exchange)) *route) {
+	if g.cfg.Replays == nil {
+		return
+	}
+	// Asking in a body what would have been changes nothing: who may read, may.
+	add("/api/v1/replay", map[string]func(*exchange){
+		http.MethodGet: g.replay, http.MethodHead: g.replay, http.MethodPost: g.replay,
+	}).wants(key.Read, key.Read)
+}
+
+// replay serves GET and POST /api/v1/replay. A POST has the change in its body.
+func (g *Gateway) replay(x *exchange) {
+	query, err := x.replayQuery()
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	report, rerr := g.cfg.Replays.Replay(x.r.Context(), query)
+	if rerr != nil {
+		x.fail(model.AsError(rerr))
+		return
+	}
+	x.writeJSON(report)
+}
+
+func (x *exchange) replayQuery() (out cartrita.ReplayQuery, err *model.Error) {
+	q := x.query()
+	out = cartrita.ReplayQuery{
+		Since: q.moment("since"), Until: q.moment("until"), User: q.text("user"), Team: q.text("team"), Project: q.text("project"),
+		By: cartrita.ReplayBy(q.text("by")), Changes: q.number("changes", 0, 10_000),
+	}
+	if x.r.Method == http.MethodPost {
+		if err := q.done(); err != nil {
+			return out, err
+		}
+		defer x.releaseBody()
+		body, err := x.readBody()
+		if err != nil {
+			return out, err
+		}
+		return out, decodeChange.Decode(body, &out.Change)
+	}
+	out.Change.Strategy = q.text("strategy")
+	for _, m := range q.list("exclude_model") {
+		out.Change.ExcludeModels = append(out.Change.ExcludeModels, model.ModelID(m))
+	}
+	for _, m := range q.list("only_model") {
+		out.Change.OnlyModels = append(out.Change.OnlyModels, model.ModelID(m))
+	}
+	return out, q.done()
+}
