@@ -100,6 +100,9 @@ func (r *replayer) decide(in *route.Input, c *stored) (*model.Plan, error) {
 	if r.change.strategy != nil {
 		in.Strategy = r.change.strategy
 	}
+	if r.only == nil {
+		r.only = []int32{}
+	}
 	r.only = r.only[:0]
 	for i := range c.trace.Endpoints {
 		f := &c.trace.Endpoints[i]
@@ -112,7 +115,7 @@ func (r *replayer) decide(in *route.Input, c *stored) (*model.Plan, error) {
 			in.Estimates[f.At] = repriced(f.Estimate, s, p, &c.trace.Request)
 		}
 	}
-	in.Only = r.only
+	in.Only = r.only // never nil, which would be all
 	return route.Decide(in)
 }
 

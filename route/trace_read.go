@@ -211,6 +211,9 @@ type Again struct {
 // the trace was not made over this fleet.
 func (a *Again) Input(t *Trace, f *Fleet) (*Input, error) {
 	n := len(f.Served)
+	if a.only == nil {
+		a.only = []int32{} // nil would be all endpoints
+	}
 	if cap(a.health) < n {
 		a.health, a.estimates = make([]model.Health, n), make([]model.Estimate, n)
 	}

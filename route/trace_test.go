@@ -166,6 +166,34 @@ func set(t *testing.T, v reflect.Value) {
 	}
 }
 
+// A trace that keeps no endpoint at all is not one that keeps all of them.
+func TestTraceOfNobody(t *testing.T) {
+	in := busyMarket(5)
+	in.Criteria, in.Needs = nil, 0
+	for i := range in.Served {
+		in.Served[i].Ready = false
+	}
+	in.Scratch = &route.Scratch{}
+	_, err := route.Decide(in)
+	if model.KindOf(err) != model.KindNoCandidate {
+		t.Fatal(err)
+	}
+	var tr route.Trace
+	if err := route.ReadTrace(&tr, route.AppendTrace(nil, 1, in, nil, &route.Request{})); err != nil || !tr.Refused || len(tr.Endpoints) > 0 {
+		t.Fatalf("%+v, %v", tr, err)
+	}
+	for i := range in.Served {
+		in.Served[i].Ready = true
+	}
+	again, err := new(route.Again).Input(&tr, &route.Fleet{Served: in.Served, Table: route.NewTable(in.Served), Chains: make([][][]int32, 5)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, _ := route.Decide(again); !tr.Same(p) {
+		t.Errorf("decided again it is %+v", p)
+	}
+}
+
 func TestTraceOfAnotherFleetIsRefused(t *testing.T) {
 	in := busyMarket(20)
 	_, _, tr := traced(t, in)

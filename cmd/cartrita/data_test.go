@@ -245,6 +245,18 @@ func TestAskAndLookBack(t *testing.T) {
 	for _, e := range events {
 		sum += e.Record.Cost.Total
 	}
+	var replay cartrita.ReplayReport
+	prices := b.file("prices.yaml", "box/pebble-nano: {input_usd_per_million: 1000, output_usd_per_million: 1000}")
+	b.json(&replay, "replay", "--strategy", "quality-first", "--prices", prices, "--by", "task")
+	if replay.Calls != 5 || replay.Identical != 5 || replay.Total == nil || replay.Total.Changed == 0 || len(replay.Groups) != 2 {
+		t.Errorf("replay: %+v", replay)
+	}
+	if out := b.ok("replay", "--exclude-model", "box/atlas-large"); !strings.Contains(out, "5 calls decided again, 5 identical") || !strings.Contains(out, "total") {
+		t.Errorf("replay:\n%s", out)
+	}
+	if r := b.run("replay", "--strategy", "fastest"); r.code != exitInvalid {
+		t.Errorf("replay by an unknown strategy: %d %s", r.code, r.err)
+	}
 	if sum != costs.Total.Cost {
 		t.Errorf("events cost %s, costs say %s", sum, costs.Total.Cost)
 	}
