@@ -63,3 +63,23 @@ func BenchmarkView(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRefused is a budget in whose way calls stand that are under way: each
+// refusal is decided alone, so that none is wrong.
+func BenchmarkRefused(b *testing.B) {
+	l := newLedger(b, newClock(start), Budget{Name: "all", Period: Monthly, LimitUSD: money(1)},
+		Budget{Name: "teams", Scope: Scope{Team: Any}, Period: Daily, LimitUSD: money(1)})
+	s := &Subject{Team: "a"}
+	if _, err := l.Reserve(s, Target{}, costs(1)); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetParallelism(max(64/runtime.GOMAXPROCS(0), 1))
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := l.Reserve(s, Target{}, costs(0.1)); err == nil {
+				b.Error("admitted")
+			}
+		}
+	})
+}

@@ -58,7 +58,15 @@ func TestRestartKeepsRuntimeState(t *testing.T) {
 	for _, ch := range charges {
 		spent = append(spent, Spent{Budget: ch.Budget, Period: ch.Period, Quantities: Quantities{USD: ch.Cost, Requests: ch.Requests}})
 	}
-	again := NewBook(newLedger(t, c), store)
+	ledger, err := New(Config{Clock: c.now, OnCross: func(x Crossing) {
+		if !c.now().After(start) { // what the former process has reported
+			t.Errorf("reported again after the restart: %+v", x)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := NewBook(ledger, store)
 	if err := again.Configure(configured); err != nil {
 		t.Fatal(err)
 	}

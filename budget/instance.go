@@ -21,7 +21,7 @@ type instance struct {
 	until int64 // when win or terms must be looked at again
 
 	level atomic.Int32 // marks passed
-	fired uint64       // marks reported in this period; under Ledger.crossing
+	fired uint64       // marks reported in this period; under Ledger.crossing and the read lock, or the write lock
 	era   int64        // start of that period
 
 	over atomic.Int64 // calls that cost more than was held
@@ -92,7 +92,7 @@ func (l *Ledger) instance(s *state, values [dims]string, now int64) *instance {
 	}
 	l.insts[id] = in
 	l.refresh(in, now)
-	l.take(in, now)
+	l.take(in)
 	return in
 }
 
@@ -231,11 +231,15 @@ func (l *Ledger) recount(in *instance) {
 	}
 }
 
-// take moves what a store knew of an instance into its counters. Caller holds
-// the write lock.
-func (l *Ledger) take(in *instance, now int64) {
+// take moves what a store knew of an instance into its counters. What was
+// crossed by that was reported when it was spent. Caller holds the write lock.
+func (l *Ledger) take(in *instance) {
 	entries := l.loaded[in.id]
+	if len(entries) == 0 {
+		return
+	}
 	delete(l.loaded, in.id)
+	defer in.reported()
 	for _, e := range entries {
 		at := e.Period.UnixNano()
 		w := in.win

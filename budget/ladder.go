@@ -149,6 +149,30 @@ func (in *instance) cross(dst []Crossing) []Crossing {
 	return dst
 }
 
+// carried says which of the marks after a reload were reported before it.
+func carried(before, after []mark, fired uint64) (out uint64) {
+	for i := range after {
+		for j := range before {
+			if fired&(1<<j) != 0 && after[i].same(&before[j]) {
+				out |= 1 << i
+			}
+		}
+	}
+	return out
+}
+
+func (m *mark) same(o *mark) bool {
+	return m.at == o.at && m.name == o.name && (m.step == nil || *m.step == *o.step)
+}
+
+// reported marks what is passed as reported. Caller holds the write lock.
+func (in *instance) reported() {
+	in.era = in.win.start
+	for i := range in.want() {
+		in.fired |= 1 << i
+	}
+}
+
 // share is the largest share of a limit that is spent; 1 of a limit of 0.
 func (in *instance) share() float64 {
 	most := 0.0

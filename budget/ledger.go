@@ -187,8 +187,9 @@ func (l *Ledger) adopt(byName map[string]*state, now int64) []*instance {
 	for id, in := range l.insts {
 		s := byName[in.state.Name]
 		if s != nil && s.calendar.same(in.state.calendar) && slices.Equal(s.stars, in.state.stars) {
+			in.fired = carried(in.state.marks, s.marks, in.fired)
 			in.state = s
-			in.level.Store(0) // the marks are others
+			in.level.Store(0) // the marks may be others
 			l.refresh(in, now)
 			kept = append(kept, in)
 			continue
@@ -266,7 +267,7 @@ func (l *Ledger) Load(entries []Spent) {
 		l.loaded[e.Budget] = append(l.loaded[e.Budget], e)
 		if s, values, ok := parseID(byName, e.Budget); ok {
 			in := l.instance(s, values, now)
-			l.take(in, now)
+			l.take(in)
 			changed = append(changed, in)
 		}
 	}

@@ -42,7 +42,7 @@ const (
 // knows when they end.
 const heldWait = time.Second
 
-// refusal words why a call does not fit. Caller holds the lock, for reading at
+// refusal says why a call does not fit, without words (inWords). Caller holds the lock, for reading at
 // least.
 func (l *Ledger) refusal(r *resolved, a *Amounts, now int64) *model.Error {
 	d := &Refusal{}
@@ -61,8 +61,15 @@ func (l *Ledger) refusal(r *resolved, a *Amounts, now int64) *model.Error {
 		wait = max(wait, w)
 		d.Exceeded = append(d.Exceeded, e)
 	}
-	err := &model.Error{Op: "budget.Reserve", Kind: model.KindBudget, RetryAfter: wait, Details: d}
-	if len(d.Exceeded) > 0 {
+	return &model.Error{Op: "budget.Reserve", Kind: model.KindBudget, RetryAfter: wait, Details: d}
+}
+
+// inWords gives a refusal its message, once no lock is held any more.
+func inWords(err *model.Error) *model.Error {
+	if err == nil {
+		return nil
+	}
+	if d, ok := err.Details.(*Refusal); ok && len(d.Exceeded) > 0 {
 		err.Message = d.Exceeded[0].message()
 	}
 	return err

@@ -73,7 +73,7 @@ func (l *Ledger) Reserve(s *Subject, t Target, a Amounts) (*Hold, *model.Error) 
 		if r.closed() { // whatever else is going on, this one stays refused
 			err := l.refusal(r, &a, now)
 			l.mu.RUnlock()
-			return nil, err
+			return nil, inWords(err)
 		}
 	}
 	l.mu.RUnlock()
@@ -86,13 +86,13 @@ func (l *Ledger) Reserve(s *Subject, t Target, a Amounts) (*Hold, *model.Error) 
 func (l *Ledger) reserveAlone(s *Subject, t *Target, a *Amounts, now int64) (*Hold, *model.Error) {
 	h, err, short := l.tryAlone(s, t, a, now)
 	if len(short) == 0 {
-		return h, err
+		return h, inWords(err)
 	}
 	for _, e := range short {
 		l.cfg.Lessor.Extend(e.id, e.period, e.need)
 	}
 	h, err, _ = l.tryAlone(s, t, a, now)
-	return h, err
+	return h, inWords(err)
 }
 
 // shortage is a lease that was too small, and what would have done.

@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -217,5 +218,31 @@ func TestProjection(t *testing.T) {
 	// ±1.645 √10 dollars in two hours
 	if *p.ExhaustedLow > 14300 || *p.ExhaustedLow < 14100 || *p.ExhaustedHigh < 44900 || *p.ExhaustedHigh > 45100 {
 		t.Errorf("interval %v to %v seconds", *p.ExhaustedLow, *p.ExhaustedHigh)
+	}
+}
+
+// TestReloadReportsNothingTwice: what was reported stays so when a reload
+// changes the ladder; a new step that is passed is reported.
+func TestReloadReportsNothingTwice(t *testing.T) {
+	var got []string
+	l, err := New(Config{Clock: newClock(start).now, OnCross: func(c Crossing) { got = append(got, c.Threshold+" "+string(c.Action)) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := Budget{Name: "all", Period: Daily, LimitUSD: money(1), Ladder: []Step{{At: 0.6, Action: PreferCheaper}}}
+	configure := func() {
+		t.Helper()
+		if err := l.Configure([]Budget{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configure()
+	h, _ := l.Reserve(&Subject{}, Target{}, costs(0.75))
+	h.Settle(nil, spends(0.75))
+	configure()
+	b.Ladder = append([]Step{{At: 0.5, Action: SelfHostedOnly}}, b.Ladder...)
+	configure()
+	if want := []string{"ladder prefer-cheaper", "warning ", "ladder self-hosted-only"}; !slices.Equal(got, want) {
+		t.Errorf("reported %q, want %q", got, want)
 	}
 }

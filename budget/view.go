@@ -37,8 +37,10 @@ func (l *Ledger) View(s *Subject) View {
 			return View{}
 		}
 	}
-	defer l.mu.RUnlock()
-	return l.viewOf(r, s, now)
+	v := l.viewOf(r, s, now)
+	l.mu.RUnlock()
+	v.Refusal = inWords(v.Refusal)
+	return v
 }
 
 func (l *Ledger) viewOf(r *resolved, s *Subject, now int64) View {
