@@ -30,6 +30,8 @@ type question struct {
 	text     func() string // the prompt's text, decoded; called only near a context limit
 	received time.Time
 	keep     int
+	messages []byte // raw; nil: the prompt is none
+	tools    []byte // their definitions, raw
 	subject  budget.Subject
 
 	prompt, prefix uint64 // fingerprints; 0 none

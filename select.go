@@ -39,28 +39,6 @@ func (s *Service) Select(ctx context.Context, c Criteria) (*Selection, error) {
 	return selection(q.id, ans.plan), nil
 }
 
-// Estimate says what each eligible endpoint would charge, in the order of their
-// scores. Errors as Select.
-func (s *Service) Estimate(ctx context.Context, c Criteria) ([]EndpointEstimate, error) {
-	q, err := s.ask(&c)
-	if err != nil {
-		return nil, err
-	}
-	var ans answer
-	defer s.release(&ans)
-	if err := s.decide(q, &ans); err != nil {
-		return nil, err
-	}
-	out := make([]EndpointEstimate, len(ans.plan.Candidates))
-	for i := range out {
-		cand := &ans.plan.Candidates[i]
-		out[i] = EndpointEstimate{
-			Endpoint: cand.Endpoint, Model: cand.Model, Estimate: cand.Estimate, Method: string(cand.Estimate.Method),
-		}
-	}
-	return out, nil
-}
-
 // ask turns criteria into a question.
 func (s *Service) ask(c *Criteria) (*question, error) {
 	q := &question{
@@ -85,6 +63,7 @@ func (s *Service) ask(c *Criteria) (*question, error) {
 		if err != nil {
 			return nil, err
 		}
+		q.messages = c.Messages
 		q.size.PromptBytes, q.size.Text, q.size.Images, q.needs = size.Bytes, size.Text, size.Images, size.Needs
 		q.text = func() string { return messagesText(c.Messages) }
 	}

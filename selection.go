@@ -30,14 +30,6 @@ type Selection struct {
 // ExcludedEndpoint is an exclusion with its reason in words.
 type ExcludedEndpoint = route.ExcludedEndpoint
 
-// EndpointEstimate is what one eligible endpoint would charge for a call.
-type EndpointEstimate struct {
-	Endpoint model.EndpointID `json:"endpoint"`
-	Model    model.ModelID    `json:"model"`
-	Estimate model.Estimate   `json:"estimate"`
-	Method   string           `json:"estimation_method"`
-}
-
 // Decision is a stored record with its explanation: the answer of GET
 // /api/v1/decisions/{id}.
 type Decision struct {

@@ -70,21 +70,32 @@ type run struct {
 func newRun(s *Service, call *model.Call, w Writer) *run {
 	return &run{
 		Service: s, call: call, w: w,
-		question: question{
-			id: call.ID, name: call.Model, criteria: &call.Criteria, task: call.Task, needs: call.Needs,
-			size: cost.Request{
-				Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, MaxOutput: call.MaxOutput,
-				Choices:     call.Choices,
-				InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
-			},
-			text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
-			subject: subjectOf(&call.Caller, &call.Criteria.Context),
-		},
+		question: questionOf(call),
 		rec: &model.Record{
 			ID: call.ID, Received: call.Received, Surface: call.Surface, Task: call.Task, Asked: call.Model,
 			Stream: call.Stream, Context: call.Criteria.Context, Caller: call.Caller, State: model.StatePlanned,
 		},
 	}
+}
+
+// questionOf is what a call asks for.
+func questionOf(call *model.Call) question {
+	q := question{
+		id: call.ID, name: call.Model, criteria: &call.Criteria, task: call.Task, needs: call.Needs,
+		size: cost.Request{
+			Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, MaxOutput: call.MaxOutput,
+			Choices:     call.Choices,
+			InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
+		},
+		text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
+		subject: subjectOf(&call.Caller, &call.Criteria.Context),
+	}
+	q.messages, _ = call.Body.Get("messages")
+	for _, key := range []string{"tools", "functions"} {
+		raw, _ := call.Body.Get(key)
+		q.tools = append(q.tools, raw...)
+	}
+	return q
 }
 
 func optional(n *int64) model.Count {

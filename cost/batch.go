@@ -43,10 +43,7 @@ func (s *BatchSum) Add(x *Explanation, level float64) {
 
 // Merge adds the calls of another sum, whose interval was made at the same level.
 func (s *BatchSum) Merge(o *BatchSum, level float64) {
-	if s.Calls == 0 { // one call keeps its own interval
-		*s = *o
-		return
-	}
+	first, more := s.Calls == s.Unpriced, o.Calls > o.Unpriced
 	s.Calls += o.Calls
 	s.Unpriced += o.Unpriced
 	s.Expected = add(s.Expected, o.Expected)
@@ -56,6 +53,10 @@ func (s *BatchSum) Merge(o *BatchSum, level float64) {
 	s.Counted += o.Counted
 	s.Spread = math.Hypot(s.Spread, o.Spread)
 	s.Common += o.Common
+	if first || !more { // one call keeps its own interval
+		s.Low, s.High = add(s.Low, o.Low), add(s.High, o.High)
+		return
+	}
 	half := quantileOf((1-level)/2) * math.Hypot(s.Spread, s.Common)
 	s.Low = max(s.Expected-nano(half), s.Fixed)
 	s.High = add(s.Expected, nano(half))

@@ -20,7 +20,9 @@ import (
 type Service interface {
 	Serve(ctx context.Context, call *model.Call, w cartrita.Writer) (*model.Record, error)
 	Select(ctx context.Context, c model.Criteria) (*cartrita.Selection, error)
-	Estimate(ctx context.Context, c model.Criteria) ([]cartrita.EndpointEstimate, error)
+	Estimate(ctx context.Context, req cartrita.EstimateRequest) ([]cartrita.EndpointEstimate, error)
+	EstimateCall(ctx context.Context, call *model.Call, level float64) (*cartrita.CallEstimate, error)
+	Calibration() []cartrita.Calibration
 	Decision(ctx context.Context, id model.CallID) (*cartrita.Decision, error)
 }
 

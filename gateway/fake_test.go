@@ -21,7 +21,8 @@ import (
 type fakeService struct {
 	serve    func(ctx context.Context, call *model.Call, w cartrita.Writer) (*model.Record, error)
 	criteria model.Criteria // last given to Select or Estimate
-	err      error          // returned by Select, Estimate and Decision
+	estimate cartrita.EstimateRequest
+	err      error // returned by Select, Estimate and Decision
 }
 
 func (f *fakeService) Serve(ctx context.Context, call *model.Call, w cartrita.Writer) (*model.Record, error) {
@@ -34,9 +35,24 @@ func (f *fakeService) Select(_ context.Context, c model.Criteria) (*cartrita.Sel
 	return &cartrita.Selection{Selected: "openai/gpt-4o", Endpoint: "openai/gpt-4o", Reason: "because", EstimatedCostUSD: &cost}, f.err
 }
 
-func (f *fakeService) Estimate(_ context.Context, c model.Criteria) ([]cartrita.EndpointEstimate, error) {
-	f.criteria = c
+func (f *fakeService) Estimate(_ context.Context, req cartrita.EstimateRequest) ([]cartrita.EndpointEstimate, error) {
+	f.criteria, f.estimate = req.Criteria, req
 	return []cartrita.EndpointEstimate{{Endpoint: "openai/gpt-4o", Model: "openai/gpt-4o"}}, f.err
+}
+
+// EstimateCall charges a dollar for each call, and knows no model "nobody".
+func (f *fakeService) EstimateCall(_ context.Context, call *model.Call, level float64) (*cartrita.CallEstimate, error) {
+	if call.Model == "nobody" {
+		return nil, &model.Error{Kind: model.KindNotFound, Param: "model", Message: "no such model"}
+	}
+	x := &cartrita.CallEstimate{Endpoint: "openai/gpt-4o", Model: "openai/gpt-4o"}
+	x.Estimate = model.Estimate{Expected: model.USD, Low: model.USD, High: model.USD, InputTokens: call.PromptBytes, Priced: true}
+	x.Level = level
+	return x, f.err
+}
+
+func (f *fakeService) Calibration() []cartrita.Calibration {
+	return []cartrita.Calibration{{Model: "openai/gpt-4o", Task: model.TaskChat, Calls: 40, Covered: 36, Share: 0.9, Level: 0.9, Note: "few"}}
 }
 
 func (f *fakeService) Decision(_ context.Context, id model.CallID) (*cartrita.Decision, error) {

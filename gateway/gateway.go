@@ -8,21 +8,24 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/gateway/internal/strict"
 	"github.com/cartrita/cartrita/internal/gate"
 	"github.com/cartrita/cartrita/model"
 )
 
 // Gateway is the HTTP handler. Make it with New.
 type Gateway struct {
-	cfg      Config
-	routes   routes
-	keys     atomic.Pointer[keyring]
-	gate     *gate.Gate
-	criteria criteriaDecoder
-	bodies   byteBudget
-	metrics  *metrics
-	stopping chan struct{} // closed by Drain
-	drain    sync.Once
+	cfg        Config
+	routes     routes
+	keys       atomic.Pointer[keyring]
+	gate       *gate.Gate
+	criteria   criteriaDecoder
+	estimating strict.Decoder[cartrita.EstimateRequest]
+	bodies     byteBudget
+	metrics    *metrics
+	stopping   chan struct{} // closed by Drain
+	drain      sync.Once
 }
 
 // New makes a Gateway. It does no I/O. The errors are KindInvalid and name the
@@ -33,6 +36,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{cfg: cfg, stopping: make(chan struct{}), criteria: newCriteriaDecoder()}
+	g.estimating = strict.For[cartrita.EstimateRequest](opParse)
 	if err := g.SetAPIKeys(cfg.APIKeys); err != nil {
 		return nil, err
 	}

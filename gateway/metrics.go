@@ -177,6 +177,9 @@ func (m *metrics) of(rec *model.Record) *servedMetrics {
 	return actual.(*servedMetrics)
 }
 
+// labelsCalibration tell apart the cells of which calibration is measured.
+var labelsCalibration = []string{"model", "task"}
+
 // stateCollector shows what is true at the moment of the scrape.
 type stateCollector struct{ g *Gateway }
 
@@ -187,12 +190,14 @@ var (
 	descInFlight = prometheus.NewDesc("cartrita_endpoint_in_flight", "Attempts that run now.", []string{labelEndpoint}, nil)
 	descErrors   = prometheus.NewDesc("cartrita_endpoint_error_ratio", "Decayed share of failed attempts.", []string{labelEndpoint}, nil)
 	descCircuit  = prometheus.NewDesc("cartrita_endpoint_circuit_open", "0 closed, 0.5 half-open, 1 open.", []string{labelEndpoint}, nil)
+	descSettled  = prometheus.NewDesc("cartrita_estimate_calls_total", "Calls whose cost was compared with its estimate.", labelsCalibration, nil)
+	descCovered  = prometheus.NewDesc("cartrita_estimate_covered_total", "Of those, calls whose cost lay inside the 90 % interval.", labelsCalibration, nil)
 	descBuild    = prometheus.NewDesc("cartrita_build_info", "Always 1; the labels say which build runs.", []string{"version", "revision"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descRunning, descQueued, descBodies, descInFlight, descErrors, descCircuit, descBuild} {
+	for _, d := range []*prometheus.Desc{descRunning, descQueued, descBodies, descInFlight, descErrors, descCircuit, descSettled, descCovered, descBuild} {
 		ch <- d
 	}
 }
@@ -207,6 +212,11 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descQueued, float64(queued))
 	gauge(descBodies, float64(c.g.bodies.used.Load()))
 	gauge(descBuild, 1, c.g.cfg.Version.Version, c.g.cfg.Version.Revision)
+	for _, s := range c.g.cfg.Service.Calibration() {
+		of := []string{s.Model, s.Task.String()}
+		ch <- prometheus.MustNewConstMetric(descSettled, prometheus.CounterValue, float64(s.Calls), of...)
+		ch <- prometheus.MustNewConstMetric(descCovered, prometheus.CounterValue, float64(s.Covered), of...)
+	}
 	for _, e := range c.g.cfg.Endpoints() {
 		id := string(e.ID)
 		gauge(descInFlight, float64(e.Health.InFlight), id)

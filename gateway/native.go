@@ -19,14 +19,20 @@ func (x *exchange) readCriteria() (c model.Criteria, err *model.Error) {
 		err = x.g.criteria.Decode(body, &c)
 	}
 	if err == nil {
-		err = fromHeaders(&c, x.r.Header)
+		err = x.complete(&c)
 	}
+	return c, err
+}
+
+// complete adds to criteria what headers and the API key say.
+func (x *exchange) complete(c *model.Criteria) *model.Error {
+	err := fromHeaders(c, x.r.Header)
 	x.who.identify(&c.Context)
 	c.Caller, c.Allow = &x.who.caller, x.who.allow
 	if err == nil {
 		err = checkContext(&c.Context)
 	}
-	return c, err
+	return err
 }
 
 // selectModel serves POST /api/v1/select.
@@ -42,21 +48,6 @@ func (g *Gateway) selectModel(x *exchange) {
 		return
 	}
 	x.writeJSON(selection)
-}
-
-// estimate serves POST /api/v1/estimate.
-func (g *Gateway) estimate(x *exchange) {
-	c, err := x.readCriteria()
-	if err != nil {
-		x.fail(err)
-		return
-	}
-	estimates, serr := g.cfg.Service.Estimate(x.r.Context(), c)
-	if serr != nil {
-		x.fail(model.AsError(serr))
-		return
-	}
-	x.writeJSON(map[string]any{"estimates": orEmpty(estimates)})
 }
 
 // listEndpoints serves GET /api/v1/endpoints.

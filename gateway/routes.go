@@ -65,6 +65,8 @@ func (g *Gateway) routeTable() routes {
 
 	add("/api/v1/select", post(g.selectModel)).wants(key.Ask, key.Ask)
 	add("/api/v1/estimate", post(g.estimate)).wants(key.Ask, key.Ask)
+	add("/api/v1/estimate/batch", post(g.estimateBatch)).wants(key.Ask, key.Ask)
+	add("/api/v1/estimate/calibration", get(g.getCalibration))
 	add("/api/v1/models", both(g.searchModels, g.upsertModels))
 	add("/api/v1/models/import", post(g.importModels))
 	add("/api/v1/models/", both(g.getModel, g.postModel))

@@ -25,3 +25,14 @@ func (k TextKind) String() string {
 
 // MarshalText writes the name.
 func (k TextKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads the name.
+func (k *TextKind) UnmarshalText(b []byte) error {
+	for i, name := range textKindNames {
+		if name == string(b) {
+			*k = TextKind(i)
+			return nil
+		}
+	}
+	return Errorf("model.TextKind", KindInvalid, "unknown kind of text %.20q: want prose, code, script or escaped", b)
+}

@@ -17,7 +17,7 @@ type cli struct {
 	Mock       mockCmd       `cmd:"" group:"Run" help:"Start a model server for tests and demonstrations."`
 	Models     modelsCmd     `cmd:"" group:"Registry" help:"List, search, add, import and retire models."`
 	Select     selectCmd     `cmd:"" group:"Ask" help:"Say which model a request would go to, and why."`
-	Estimate   estimateCmd   `cmd:"" group:"Ask" help:"Say what a request would cost at each endpoint."`
+	Estimate   estimateCmd   `cmd:"" group:"Ask" help:"Say what requests would cost, and how estimates hold."`
 	Chat       chatCmd       `cmd:"" group:"Ask" help:"Talk to a model."`
 	Events     eventsCmd     `cmd:"" group:"Look back" help:"Show what happened, or follow it live."`
 	Explain    explainCmd    `cmd:"" group:"Look back" help:"Explain why a call went where it went."`

@@ -71,7 +71,7 @@ type node struct {
 }
 
 type field struct {
-	index int
+	index []int
 	node  *node
 }
 
@@ -118,13 +118,12 @@ func compile(t reflect.Type, seen map[reflect.Type]*node) *node {
 
 func structFields(t reflect.Type, seen map[reflect.Type]*node) map[string]field {
 	fields := make(map[string]field, t.NumField())
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range reflect.VisibleFields(t) { // those of embedded structs included
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if !f.IsExported() || name == "" || name == "-" {
 			continue
 		}
-		fields[name] = field{i, compile(f.Type, seen)}
+		fields[name] = field{f.Index, compile(f.Type, seen)}
 	}
 	return fields
 }
@@ -220,7 +219,7 @@ func (n *node) object(raw []byte, path string, v reflect.Value) *model.Error {
 		if !ok {
 			return n.unknown(key, path)
 		}
-		return f.node.decode(value, Join(path, key), v.Field(f.index))
+		return f.node.decode(value, Join(path, key), v.FieldByIndex(f.index))
 	})
 }
 

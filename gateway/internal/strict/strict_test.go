@@ -133,3 +133,17 @@ func TestHint(t *testing.T) {
 		}
 	}
 }
+
+func TestFieldsOfEmbeddedStructsCount(t *testing.T) {
+	type wide struct {
+		outer
+		Extra string `json:"extra"`
+	}
+	var v wide
+	if err := For[wide]("test").Decode([]byte(`{"extra":"x","on":true}`), &v); err != nil || v.Extra != "x" || !v.On {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if err := For[wide]("test").Decode([]byte(`{"outer":{}}`), &v); err == nil || err.Param != "outer" {
+		t.Errorf("the embedded struct itself is taken for a field: %v", err)
+	}
+}
