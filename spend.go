@@ -145,8 +145,8 @@ func (r *run) target(cand *model.Candidate) budget.Target {
 func (r *run) stakes(cand *model.Candidate) budget.Amounts {
 	e := &cand.Estimate
 	a := budget.Amounts{
-		Quantile: e.High,
-		Tokens:   e.InputTokens + r.size.MaxOutput.Or(e.OutputTokens)*max(r.size.Choices, 1),
+		Quantile: e.High, Other: (*quantiles)(r),
+		Tokens: e.InputTokens + r.size.MaxOutput.Or(e.OutputTokens)*max(r.size.Choices, 1),
 	}
 	if !r.money.counted {
 		a.Requests = 1
@@ -161,6 +161,18 @@ func (r *run) stakes(cand *model.Candidate) budget.Amounts {
 		return most
 	})
 	return a
+}
+
+// quantiles are those of the cost of the attempt that is being opened.
+type quantiles run
+
+// Quantile implements budget.Quantiles.
+func (q *quantiles) Quantile(share float64) model.Money {
+	x, err := q.cost.Explain(q.view.profiles[q.final], q.size, 2*share-1) // its interval leaves as much below as above
+	if err != nil {
+		return math.MaxInt64 // the worst case is less
+	}
+	return x.High
 }
 
 // dearest is the highest price among the endpoints whose price is known, and

@@ -303,3 +303,32 @@ func TestAStepCapsTheAnswer(t *testing.T) {
 		t.Errorf("decided by %s under %+v, want cost-optimized under two steps", rec.Plan.Strategy, rec.Degraded)
 	}
 }
+
+// A budget holds the quantile that it names: the lower, the less.
+func TestBudgetsHoldTheirQuantile(t *testing.T) {
+	held := map[string]model.Money{}
+	var ledger *budget.Ledger
+	answer := answers(`{"choices":[]}`, counted)
+	look := func(ctx context.Context, call *model.Call) (*provider.Response, error) {
+		for _, s := range ledger.Status() {
+			held[string(s.ID)] = s.Held.USD
+		}
+		return answer(ctx, call)
+	}
+	var budgets []budget.Budget
+	for _, mode := range []string{"p75", "p95", "p99", "worst"} {
+		budgets = append(budgets, budget.Budget{Name: mode, Period: budget.Total, LimitUSD: dollars(100), Reserve: mode})
+	}
+	l := newLabWith(t, script{"a": look}, func(c *cartrita.Config) {
+		ledger = purse(t, budgets...)
+		c.Budgets = ledger
+	}, func(e *model.Endpoint) { e.Pricing = &model.Pricing{Input: dollars(1), Output: dollars(100)} }, onlyA)
+	call := newCall(t, false)
+	call.MaxOutput = model.Known(900)
+	if _, err := l.Serve(t.Context(), call, &page{}); err != nil {
+		t.Fatal(err)
+	}
+	if !(0 < held["p75"] && held["p75"] < held["p95"] && held["p95"] < held["p99"] && held["p99"] < held["worst"]) {
+		t.Errorf("held %v, want p75 < p95 < p99 < worst", held)
+	}
+}

@@ -36,7 +36,7 @@ type Budget struct {
 	LimitRequests *int64       `json:"limit_requests,omitempty"`
 	Thresholds    Thresholds   `json:"thresholds,omitzero"`
 	Ladder        []Step       `json:"ladder,omitempty"`        // default: refuse at the hard stop
-	Reserve       string       `json:"reserve,omitempty"`       // worst or p50 … p99; default worst
+	Reserve       string       `json:"reserve,omitempty"`       // worst or p75 … p99; default worst
 	UnknownPrice  UnknownPrice `json:"unknown_price,omitempty"` // default: the ledger's
 }
 
@@ -216,11 +216,11 @@ func quantileOf(mode string) (float64, error) {
 		return 0, nil
 	}
 	if digits, ok := strings.CutPrefix(mode, "p"); ok {
-		if n, err := strconv.Atoi(digits); err == nil && n >= 50 && n <= 99 {
+		if n, err := strconv.Atoi(digits); err == nil && n >= 75 && n <= 99 {
 			return float64(n) / 100, nil
 		}
 	}
-	return 0, model.Invalidf("budget.Validate", "reserve", "is %q: want worst, or a quantile from p50 to p99", mode)
+	return 0, model.Invalidf("budget.Validate", "reserve", "is %q: want worst, or a quantile from p75 to p99", mode)
 }
 
 // String words a scope: "team=a, model=*"; "everything" when empty.

@@ -244,14 +244,16 @@ func TestReservationMonotoneInPrice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := Budget{
 			Name: "all", Period: Daily, LimitUSD: (*model.Money)(number(rapid.Int64Range(0, 1000).Draw(t, "limit"))),
-			Reserve: rapid.SampledFrom([]string{"worst", "p95", "p50"}).Draw(t, "reserve"),
+			Reserve: rapid.SampledFrom([]string{"worst", "p95", "p80"}).Draw(t, "reserve"),
 		}
 		price := rapid.Int64Range(0, 50).Draw(t, "price")
 		dearer := price + rapid.Int64Range(0, 50).Draw(t, "more")
 		worst := rapid.Int64Range(0, 100).Draw(t, "tokens")
 		quantile := rapid.Int64Range(0, worst).Draw(t, "quantile")
 		at := func(price int64) Amounts {
-			return Amounts{Worst: model.Money(price * worst), Quantile: model.Money(price * quantile), Known: true, Requests: 1}
+			return Amounts{
+				Worst: model.Money(price * worst), Quantile: model.Money(price * quantile), Other: share(price * worst), Known: true, Requests: 1,
+			}
 		}
 		h1, e1 := newTestLedger(t, newClock(start), []Budget{b}).Reserve(&Subject{}, Target{}, at(price))
 		h2, e2 := newTestLedger(t, newClock(start), []Budget{b}).Reserve(&Subject{}, Target{}, at(dearer))
@@ -262,6 +264,23 @@ func TestReservationMonotoneInPrice(t *testing.T) {
 			t.Fatalf("at %d holds %+v, at %d %+v", price, h1.Charges(nil), dearer, h2.Charges(nil))
 		}
 	})
+}
+
+// share is an attempt whose quantiles are that part of the worst case.
+type share model.Money
+
+func (s share) Quantile(q float64) model.Money { return model.Money(float64(s) * q) }
+
+// TestOtherQuantiles: each budget holds the quantile of its own.
+func TestOtherQuantiles(t *testing.T) {
+	for mode, want := range map[string]model.Money{"worst": 1000, "p95": 700, "p80": 800, "p99": 990} {
+		l := newLedger(t, newClock(start), Budget{Name: "b", Period: Daily, LimitUSD: money(1), Reserve: mode})
+		h, _ := l.Reserve(&Subject{}, Target{}, Amounts{Worst: 1000, Quantile: 700, Other: share(1000), Known: true})
+		if got := h.Charges(nil)[0].Cost; got != want {
+			t.Errorf("%s holds %d, want %d", mode, got, want)
+		}
+		h.Release()
+	}
 }
 
 // TestTieredPriceAtAdmission is litellm#40002 itself: of five calls of 300,000

@@ -12,9 +12,9 @@ import (
 type Amounts struct {
 	Worst    model.Money // with the longest answer that the request allows
 	Quantile model.Money // p95 of the estimate; at most Worst counts
-	// At, when given, returns another quantile of the estimate; without it
-	// every quantile is Quantile.
-	At         func(share float64) model.Money
+	// Other returns the quantiles that budgets ask for besides p95; without it
+	// they take the worst case.
+	Other      Quantiles
 	Known      bool        // the price is known
 	AssumedMax model.Money // at the highest known price; used when it is not
 
@@ -23,16 +23,27 @@ type Amounts struct {
 	Requests       int64 // 1 for the first attempt at a call, 0 for further ones
 }
 
+// Quantiles of what an attempt will cost.
+type Quantiles interface {
+	// Quantile returns the cost that the share of such attempts stays within.
+	// It is asked with a lock held, and must not ask the ledger.
+	Quantile(share float64) model.Money
+}
+
+// p95 is the quantile that every estimate has at hand.
+const p95 = 0.95
+
 // asked is what a budget holds for a call; ok is false when it refuses because
 // the price is not known.
 func (s *state) asked(a *Amounts) (ask amounts, ok bool) {
 	cost, n := a.Worst, a.Tokens
 	if s.quantile != 0 {
-		q := a.Quantile
-		if a.At != nil {
-			q = a.At(s.quantile)
+		switch {
+		case s.quantile == p95:
+			cost = min(cost, a.Quantile)
+		case a.Other != nil:
+			cost = min(cost, a.Other.Quantile(s.quantile))
 		}
-		cost = min(cost, q)
 		if a.TokensQuantile > 0 {
 			n = min(n, a.TokensQuantile)
 		}

@@ -29,7 +29,7 @@ type Budget struct {
 	Thresholds BudgetThresholds `json:"thresholds,omitzero"`
 	// What happens as the budget is used. [refuse at the hard stop]
 	Ladder []BudgetStep `json:"ladder,omitempty"`
-	// What a call holds before it is sent: worst (the most it can cost; the limit is never passed), or p50 to p99 of its estimate (calls with a large max_tokens do not freeze the budget; the overshoot is bounded and reported). [worst]
+	// What a call holds before it is sent: worst (the most it can cost; the limit is never passed), or p75 to p99 of its estimate (calls with a large max_tokens do not freeze the budget; the overshoot is bounded and reported). [worst]
 	Reserve string `json:"reserve,omitempty"`
 	// A call to an endpoint without a known price: refuse, assume-max (the dearest known) or free. [the top-level unknown_price]
 	UnknownPrice string `json:"unknown_price,omitempty"`

@@ -45,7 +45,7 @@ type budgetCreateCmd struct {
 	HardStop float64  `help:"Share of the limit at which calls are refused. Default: 1." placeholder:"SHARE"`
 	Step     []string `sep:"none" help:"Step of the ladder: SHARE:ACTION or SHARE:ACTION=VALUE, such as 0.8:max-price=0.002; may be repeated." placeholder:"STEP"`
 
-	Reserve      string `help:"What a call holds before it is sent: worst or p50 to p99. Default: worst." placeholder:"MODE"`
+	Reserve      string `help:"What a call holds before it is sent: worst or p75 to p99. Default: worst." placeholder:"MODE"`
 	UnknownPrice string `help:"A call without a known price: refuse, assume-max or free." placeholder:"POLICY"`
 }
 
