@@ -29,10 +29,12 @@ const (
 
 // Config of a Log. The zero value of a field takes its default.
 type Config struct {
-	Dir    string           // of the spool; "" keeps outcomes in memory only, until they are in the Sink
-	Sink   Sink             // required
-	Clock  func() time.Time // default time.Now
-	Logger *slog.Logger     // default discards
+	Dir  string // of the spool; "" keeps outcomes in memory only, until they are in the Sink
+	Sink Sink   // required
+	// Notices keeps what is not about one call; default: nobody does.
+	Notices NoticeStore
+	Clock   func() time.Time // default time.Now
+	Logger  *slog.Logger     // default discards
 
 	Sync         SyncMode      // default SyncNone
 	SegmentBytes int64         // size at which a segment file ends; default 32 MiB

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -21,8 +22,8 @@ const (
 // Terminal reports whether the kind ends a call.
 func (k Kind) Terminal() bool { return k == CallCompleted || k == CallFailed }
 
-// Event is one thing that happened to one call. Events are values derived from
-// the call's record; the same record gives the same events.
+// Event is one thing that happened, mostly to one call. Events of calls are
+// values derived from the call's record; the same record gives the same events.
 type Event struct {
 	ID   string       // "<call id>.<n>", unique and stable over restarts
 	Kind Kind         //
@@ -34,4 +35,7 @@ type Event struct {
 	// Missed is the number of events that this subscriber lost just before
 	// this one because it was slow. It is 0 in events read from a store.
 	Missed uint64
+	// Notice is the data of an event that is not about a call: Call and Record
+	// are then not set.
+	Notice json.RawMessage
 }

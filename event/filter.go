@@ -10,6 +10,9 @@ func (f *Filter) Match(e Event) bool {
 	if f.Kinds != nil && !slices.Contains(f.Kinds, e.Kind) {
 		return false
 	}
+	if e.Record == nil { // a notice is about no call: only what asks for nothing of a call wants it
+		return f.match(&Summary{})
+	}
 	s := Summarize(e.Record)
 	return f.match(&s)
 }

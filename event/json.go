@@ -12,7 +12,7 @@ type envelope struct {
 	ID     string          `json:"id"`
 	Kind   Kind            `json:"type"`
 	At     time.Time       `json:"time"`
-	Call   model.CallID    `json:"call_id"`
+	Call   *model.CallID   `json:"call_id,omitempty"` // absent in a notice
 	Missed uint64          `json:"missed,omitempty"`
 	Data   json.RawMessage `json:"data"`
 }
@@ -47,7 +47,11 @@ type spent struct {
 // MarshalJSON writes the envelope (id, type, time, call_id) around the part of
 // the record that belongs to the kind. A plan is in the planned event alone.
 func (e Event) MarshalJSON() ([]byte, error) {
-	out := envelope{ID: e.ID, Kind: e.Kind, At: e.At, Call: e.Call, Missed: e.Missed}
+	out := envelope{ID: e.ID, Kind: e.Kind, At: e.At, Call: &e.Call, Missed: e.Missed}
+	if e.Notice != nil {
+		out.Call, out.Data = nil, e.Notice
+		return json.Marshal(out)
+	}
 	r := e.Record
 	if r == nil {
 		r = new(model.Record)
@@ -82,7 +86,12 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	*e = Event{ID: in.ID, Kind: in.Kind, At: in.At, Call: in.Call, Missed: in.Missed, Record: &model.Record{ID: in.Call}}
+	*e = Event{ID: in.ID, Kind: in.Kind, At: in.At, Missed: in.Missed}
+	if in.Call == nil {
+		e.Notice = in.Data
+		return nil
+	}
+	e.Call, e.Record = *in.Call, &model.Record{ID: *in.Call}
 	if len(in.Data) == 0 {
 		return nil
 	}

@@ -34,6 +34,8 @@ type Log struct {
 	work chan struct{} // there is something to move
 	now  chan struct{} // do not wait for more
 	subs subscribers
+
+	notices chan Notice // that wait for the store
 }
 
 // pendingCall is an intent without an outcome.
@@ -54,7 +56,7 @@ func Open(c Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: c, pending: map[model.CallID]pendingCall{}, progress: make(chan struct{}),
-		work: make(chan struct{}, 1), now: make(chan struct{}, 1),
+		work: make(chan struct{}, 1), now: make(chan struct{}, 1), notices: make(chan Notice, maxNotices),
 	}
 	if c.Dir == "" {
 		return l, nil

@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -33,9 +34,12 @@ type batch struct {
 	end     Position   // of the spool behind the batch; in memory behind its last call; zero: stays
 }
 
-// Run moves outcomes to the Sink until ctx is done, then moves what is left,
-// for at most five seconds, and returns. It must run once.
+// Run moves outcomes and notices to the store until ctx is done, then moves
+// what is left, for at most five seconds, and returns. It must run once.
 func (l *Log) Run(ctx context.Context) error {
+	var notices sync.WaitGroup
+	notices.Go(func() { l.storeNotices(ctx) })
+	defer notices.Wait()
 	in := &ingester{Log: l}
 	retry := time.Duration(0)
 	for {

@@ -41,6 +41,9 @@ type Config struct {
 	Events   Events       // required
 	Reader   event.Reader // required
 
+	// Notices are what happened and is not about one call. Default: none.
+	Notices event.NoticeStore
+
 	// Endpoints returns every endpoint with its live state, sorted by id. Required.
 	Endpoints func() []cartrita.EndpointState
 	// Strategies returns the routing strategies that GET /api/v1/strategies and

@@ -19,26 +19,28 @@ func (g *Gateway) listEvents(x *exchange) {
 	q := x.query()
 	f := eventFilter(q)
 	f.Since, f.Until = q.moment("since"), q.moment("until")
-	f.Limit, f.Cursor = q.number("limit", 1, event.MaxLimit), q.text("cursor")
+	f.Limit = q.number("limit", 1, event.MaxLimit)
+	cursor := readEventCursor(q)
 	f.Plans = q.flag("plans")
 	if err := q.done(); err != nil {
 		x.fail(err)
 		return
 	}
-	page, err := g.calls(x.r.Context(), f)
+	f.Cursor = cursor.calls
+	var page event.Page
+	var err error
+	if wantsCalls(&f) {
+		if page, err = g.calls(x.r.Context(), f); err != nil {
+			x.fail(model.AsError(err))
+			return
+		}
+	}
+	notices, next, err := g.notices(x.r.Context(), &f, &page, cursor)
 	if err != nil {
 		x.fail(model.AsError(err))
 		return
 	}
-	events := []event.Event{}
-	for _, c := range page.Calls {
-		for _, e := range slices.Backward(event.Of(c)) {
-			if len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind) {
-				events = append(events, e)
-			}
-		}
-	}
-	x.writeJSON(map[string]any{"events": events, "next": page.Next})
+	x.writeJSON(map[string]any{"events": eventsOf(&page, notices, f), "next": next})
 }
 
 // calls reads a page with every call in it that has ended by now.
@@ -66,7 +68,7 @@ func eventFilter(q *query) event.Filter {
 		User: q.text("user"), Workflow: q.text("workflow"), Stage: q.text("stage"), Session: q.text("session"),
 		Supervisor: q.text("supervisor"), Key: model.KeyID(q.text("key")), Team: q.text("team"), Project: q.text("project"), Tag: q.text("tag"),
 	}
-	known := []event.Kind{event.CallPlanned, event.CallStarted, event.CallCompleted, event.CallFailed, event.CostAccumulated}
+	known := slices.Concat(event.CallKinds, event.NoticeKinds)
 	for _, k := range q.list("kind") {
 		if !slices.Contains(known, event.Kind(k)) {
 			q.fail("kind", "want one of %v, found %.40q", known, k)

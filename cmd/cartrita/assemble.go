@@ -39,6 +39,7 @@ type store interface {
 	event.Reader
 	event.SpendReader
 	budget.Store
+	event.NoticeStore
 	Close() error
 }
 

@@ -56,6 +56,7 @@ type Store struct {
 	budgets   budgets
 	fleets    map[uint64][]byte // registry snapshots, by the fingerprint of their content
 	spend     map[spendKey]event.BudgetSpend
+	notices   []event.Notice // as they were added
 }
 
 // spendKey is a budget and the start of a period, in seconds since the epoch.

@@ -1,6 +1,6 @@
 // Package storetest is the conformance suite of stores: what any
 // implementation of registry.Store, key.Store, event.Sink, event.Reader,
-// event.SpendReader, event.History and budget.Store must do.
+// event.SpendReader, event.NoticeStore, event.History and budget.Store must do.
 // Whoever writes a store runs it from a test of theirs:
 //
 //	func TestStore(t *testing.T) {
@@ -27,6 +27,7 @@ type Store interface {
 	event.Sink
 	event.Reader
 	event.SpendReader
+	event.NoticeStore
 	budget.Store
 	event.History
 }
@@ -58,6 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"history/fleets", historyFleets},
 		{"costs/add up", costsAddUp},
 		{"costs/budgets", budgetSpend},
+		{"notices", notices},
 		{"costs/refused questions", costsRefused},
 		{"budgets/come back whole", budgetsWhole},
 		{"budgets/overrides", budgetOverrides},
