@@ -143,6 +143,9 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 		r.rec.Cost = cost.Sum(r.rec.Cost, bill)
 	}
 	r.charge(billed, &row.Usage, latency, &bill)
+	if billed && !cand.Estimate.Priced {
+		r.noteUnpriced(cand)
+	}
 	out.OutputTokens = row.Usage.Output.Or(0)
 	return out
 }

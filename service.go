@@ -63,6 +63,8 @@ type Service struct {
 	views    atomic.Pointer[view]
 	building sync.Mutex // held while a view is built
 	scratch  sync.Pool  // *scratch
+
+	unpricedSeen sync.Map // model.EndpointID → the day of its latest price.unknown event
 }
 
 // New makes a Service. It does no I/O. The error is KindInvalid and names the field.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cost"
+	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/route"
@@ -273,4 +274,22 @@ func withMaxOutput(call *model.Call, limit int64) (*model.Call, *model.Error) {
 	out := *call
 	out.Body, out.MaxOutput = body, model.Known(limit)
 	return &out, nil
+}
+
+// unpriced is the data of a price.unknown event.
+type unpriced struct {
+	Endpoint model.EndpointID `json:"endpoint"`
+	Model    model.ModelID    `json:"model"`
+	Day      string           `json:"day"` // UTC
+}
+
+// noteUnpriced says, once a day for each endpoint, that calls go where the price
+// is not known: their costs are lower bounds, and budgets assume something.
+func (r *run) noteUnpriced(cand *model.Candidate) {
+	u := unpriced{cand.Endpoint, cand.Model, r.now().UTC().Format(time.DateOnly)}
+	if last, _ := r.unpricedSeen.Swap(cand.Endpoint, u.Day); last == u.Day {
+		return
+	}
+	r.log.Warn("calls go to an endpoint without a known price", "endpoint", cand.Endpoint, "model", cand.Model)
+	r.events.Notice(event.PriceUnknown, string(u.Endpoint)+" "+u.Day, time.Time{}, u)
 }

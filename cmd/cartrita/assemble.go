@@ -106,7 +106,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.estimator, n.learned, err = learner(a.ctx, &l.Config, o.Log); err != nil {
 		return nil, err
 	}
-	if n.budgets, err = newBook(n.store, o.Log); err != nil {
+	if n.budgets, err = newBook(n.store, n.events, o.Log); err != nil {
 		return nil, err
 	}
 	n.service, err = cartrita.New(cartrita.Config{
@@ -154,9 +154,9 @@ func dataError(dir string, err error) error {
 	return model.Errorf("", model.KindUnavailable, "the data directory %s cannot be used: %v", dir, err)
 }
 
-func eventConfig(c *config.Config, sink event.Sink, log *slog.Logger) event.Config {
+func eventConfig(c *config.Config, s store, log *slog.Logger) event.Config {
 	e := event.Config{
-		Sink: sink, Logger: log,
+		Sink: s, Notices: s, Logger: log,
 		SegmentBytes: int64(c.Events.Segment), MaxBytes: int64(c.Events.MaxSpool),
 	}
 	if c.Store != config.StoreMemory {
@@ -174,7 +174,8 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 		return gateway.Config{}, err
 	}
 	c, lim := gateway.FromService(n.service), &l.Limits
-	c.APIKeys, c.AllowedHosts, c.Budgets = keys, l.AllowedHosts, n.budgets
+	c.APIKeys, c.AllowedHosts, c.Notices = keys, l.AllowedHosts, n.store
+	c.Budgets = publicBook{n.budgets, n.events}
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
 	c.Limits = gateway.Limits{
 		MaxBodyBytes: int64(lim.Body), MaxBodyMemory: int64(lim.BodyMemory), MaxHeaderBytes: int(lim.Header),

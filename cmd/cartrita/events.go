@@ -21,9 +21,9 @@ type eventsCmd struct {
 
 // eventFilter restricts events, as flags.
 type eventFilter struct {
-	Kind     []string `help:"Kind, such as model_call.failed; may be repeated." placeholder:"KIND"`
-	State    string   `help:"State of the call: planned, completed or failed." placeholder:"STATE"`
-	Session  string   `help:"Session id." placeholder:"ID"`
+	Kind    []string `help:"Kind, such as model_call.failed; may be repeated." placeholder:"KIND"`
+	State   string   `help:"State of the call: planned, completed or failed." placeholder:"STATE"`
+	Session string   `help:"Session id." placeholder:"ID"`
 	callScope
 }
 
@@ -155,6 +155,10 @@ func (p *printer) eventCells(e *event.Event) []cell {
 	at := cell{e.At.Local().Format("01-02 15:04:05.000"), dim}
 	if !p.tty {
 		at.text = e.At.Format(time.RFC3339Nano)
+	}
+	if e.Notice != nil {
+		kind.style = yellow
+		return []cell{at, kind, {}, {}, {}, {}, {text: string(e.Notice)}}
 	}
 	r := e.Record
 	if r == nil {

@@ -2,17 +2,22 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
 )
 
-// newBook makes the book of budgets, without any. Crossings are told to the log.
-func newBook(store budget.Store, log *slog.Logger) (*budget.Book, error) {
+// newBook makes the book of budgets, without any. Crossings become events, and
+// are told to the log.
+func newBook(store budget.Store, events *event.Log, log *slog.Logger) (*budget.Book, error) {
 	l, err := budget.New(budget.Config{Logger: log, OnCross: func(c budget.Crossing) {
+		key := fmt.Sprintf("%s %s %s %v %s", c.Budget, c.Threshold, c.Action, c.At, c.Period.Format(time.RFC3339))
+		events.Notice(event.BudgetCrossed, key, time.Time{}, c)
 		log.Warn("budget: a threshold was crossed", "budget", string(c.Budget), "threshold", c.Threshold, "action", string(c.Action),
 			"at", c.At, "used", c.Used, "spent", c.Spent.USD.String(), "period", c.Period)
 	}})
@@ -20,6 +25,28 @@ func newBook(store budget.Store, log *slog.Logger) (*budget.Book, error) {
 		return nil, err
 	}
 	return budget.NewBook(l, store), nil
+}
+
+// publicBook is the book as the gateway changes it: an override is an event.
+type publicBook struct {
+	*budget.Book
+	events *event.Log
+}
+
+// overridden is the data of a budget.override event.
+type overridden struct {
+	Budget model.BudgetID `json:"budget"`
+	budget.Override
+}
+
+// Override implements gateway.Budgets.
+func (b publicBook) Override(ctx context.Context, id model.BudgetID, o budget.Override) error {
+	if err := b.Book.Override(ctx, id, o); err != nil {
+		return err
+	}
+	now := time.Now()
+	b.events.Notice(event.BudgetOverridden, fmt.Sprintf("%s %d", id, now.UnixNano()), now, overridden{id, o})
+	return nil
 }
 
 // budgetsOf returns the budgets of a configuration, with its policy for
