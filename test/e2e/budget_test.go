@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -120,9 +121,9 @@ func TestBudgetPaysForExactly37(t *testing.T) {
 // works for more than the budget pays, nothing stays held, and what is left
 // can still be spent.
 func TestBudgetHoldsUnderFire(t *testing.T) {
-	const limit, rounds, workers = 400, 5, 16
-	// Every request that reaches the upstream counts as billed, also those that
-	// fail or are cut: the budget must hold against the worst reading.
+	const limit, rounds, workers = 600, 5, 16
+	// An error of the upstream costs nothing; a stream that is cut costs a dollar,
+	// like one that is left.
 	lab := upstream(t,
 		mock.Profile{Name: "flaky", ErrorRate: 0.3, CutRate: 0.2, TTFT: 3 * time.Millisecond, AnswerTokens: 20, TokensPerSecond: 2000},
 		mock.Profile{Name: "sound", TTFT: 3 * time.Millisecond, AnswerTokens: 20, TokensPerSecond: 2000},
@@ -173,36 +174,61 @@ budgets:
 	if before.Held != 0 {
 		t.Errorf("%s are held although no call is under way", before.Held)
 	}
-	if before.Spent >= limit*model.USD {
-		t.Skipf("the budget was used up by %s before the end: nothing is left to show", before.Spent)
+	if left := limit*model.USD - before.Spent; left < 20*model.USD {
+		t.Fatalf("only %s are left: the test shows nothing of phantom refusals", left)
 	}
-	// No phantom refusals: what is left buys exactly as many calls.
-	left := int64((limit*model.USD - before.Spent) / model.USD)
-	var admitted int64
-	for {
-		r := p.chat("the rest", false)
-		if strings.HasPrefix(r.reason, "402 ") {
-			break
-		}
-		if admitted++; admitted > left {
-			break
+	// No phantom refusals: what is left is spent to the last dollar, and no more.
+	admitted := 0
+	for !strings.HasPrefix(p.chat("the rest", false).reason, "402 ") {
+		if admitted++; admitted > limit {
+			t.Fatal("calls are admitted without end")
 		}
 	}
-	after := p.settled("all")
-	if after.Spent > limit*model.USD {
-		t.Errorf("%s were spent of $%d", after.Spent, limit)
+	if after := p.settled("all"); after.Spent != limit*model.USD || after.Held != 0 {
+		t.Errorf("refused at %s of $%d, with %s held", after.Spent, limit, after.Held)
 	}
-	if after.Spent < (limit-1)*model.USD {
-		t.Errorf("calls were refused at %s of $%d", after.Spent, limit)
+	var audit struct {
+		Records struct {
+			Balanced bool  `json:"balanced"`
+			Charges  int64 `json:"charges"`
+		} `json:"records"`
 	}
-	var report struct {
-		Balanced bool `json:"balanced"`
+	p.get("/api/v1/budgets/audit", &audit)
+	if !audit.Records.Balanced || audit.Records.Charges == 0 {
+		t.Errorf("the records do not add up to the ledger: %+v", audit)
 	}
-	p.get("/api/v1/budgets/audit", &report)
-	if !report.Balanced {
-		t.Error("the audit does not add up")
-	}
+	p.crossings("all", "warning", "critical", "hard_stop")
 	t.Logf("%s spent and assumed over %d kills, %d calls bought from the rest", before.Spent, rounds, admitted)
+}
+
+// crossings fails unless each threshold of the budget was reported, once.
+func (p *process) crossings(name string, thresholds ...string) {
+	p.t.Helper()
+	want := map[string]int{}
+	for _, th := range thresholds {
+		want[th] = 1
+	}
+	var got map[string]int
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var page struct {
+			Events []struct {
+				Data struct{ Budget, Threshold string } `json:"data"`
+			} `json:"events"`
+		}
+		p.get("/api/v1/events?kind=budget.threshold_crossed", &page)
+		got = map[string]int{}
+		for _, e := range page.Events {
+			if e.Data.Budget == name && e.Data.Threshold != "ladder" {
+				got[e.Data.Threshold]++
+			}
+		}
+		if maps.Equal(got, want) || time.Now().After(deadline) {
+			break
+		}
+	}
+	if !maps.Equal(got, want) {
+		p.t.Errorf("budget %s reported %v, want %v", name, got, want)
+	}
 }
 
 // hasty asks, and in half of the cases leaves before the end.
