@@ -8,6 +8,7 @@ import (
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/provider/upstream"
+	"github.com/cartrita/cartrita/provider/usage"
 )
 
 // shape says in what form the answer of a call is written.
@@ -134,13 +135,13 @@ func (s shape) unary(status int, m jsonscan.Object) ([]byte, model.Usage, error)
 		c.add(s, raw)
 		return true
 	})
-	var n counts
+	var n usage.Anthropic
 	if raw, ok := m.Get("usage"); ok {
-		n.read(raw)
+		n.Read(raw)
 	}
 	name, _ := m.Get("model")
 	stop, _ := m.Get("stop_reason")
-	u := n.usage()
+	u := n.Usage()
 	out := make([]byte, 0, len(m.Raw)+256)
 	out = s.appendHead(out, "chat.completion", "text_completion", id, name)
 	out = s.appendChoice(out, c)

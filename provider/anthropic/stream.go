@@ -125,7 +125,7 @@ func (s *stream) event(cur *piece, ev sse.Event) error {
 		message, _ := obj.Get("message")
 		s.finish(cur)
 		s.out = t.start(s.out, message)
-		cur.Usage = t.counts.usage()
+		cur.Usage = t.counts.Usage()
 		s.finish(cur)
 	case `"content_block_start"`, `"content_block_delta"`, `"content_block_stop"`:
 		var size int
@@ -160,8 +160,8 @@ func (s *stream) delta(cur *piece, obj jsonscan.Object) {
 	if !ok {
 		return
 	}
-	t.counts.read(raw)
-	u := t.counts.usage()
+	t.counts.Read(raw)
+	u := t.counts.Usage()
 	if u.Source == "" || !t.finished {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/provider/usage"
 )
 
 // translator turns the content of events into chunks in OpenAI's shape.
@@ -14,7 +15,7 @@ type translator struct {
 	shape
 	limit    int
 	head     []byte // how every chunk starts; nil before the message has
-	counts   counts
+	counts   usage.Anthropic
 	calls    int // tool calls so far
 	kind     blockKind
 	thought  []byte // the thinking block in the making: text, raw
@@ -41,8 +42,8 @@ func (t *translator) start(dst, message []byte) []byte {
 	if id == nil {
 		id = []byte(`""`)
 	}
-	t.counts.read(member(message, "usage"))
-	t.counts.output = model.Count{} // a beginning, not a count of the answer
+	t.counts.Read(member(message, "usage"))
+	t.counts.Begun()
 	t.head = t.appendHead([]byte("data: "), "chat.completion.chunk", "text_completion", id, name)
 	if t.surface == model.SurfaceCompletions {
 		return t.chunk(dst, nil, "null")

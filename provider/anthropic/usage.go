@@ -3,57 +3,8 @@ package anthropic
 import (
 	"strconv"
 
-	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
-	"github.com/cartrita/cartrita/provider/upstream"
 )
-
-// counts are the tokens of an answer as the API reports them.
-type counts struct {
-	input, cacheRead, cacheWrite, output, thinking model.Count
-}
-
-// read takes the counts of a usage object. A report in a stream is cumulative:
-// what it names replaces what was known.
-func (c *counts) read(raw []byte) {
-	jsonscan.Each(raw, func(key, value []byte) bool {
-		switch string(key) {
-		case `"input_tokens"`:
-			set(&c.input, value)
-		case `"cache_read_input_tokens"`:
-			set(&c.cacheRead, value)
-		case `"cache_creation_input_tokens"`:
-			set(&c.cacheWrite, value)
-		case `"output_tokens"`:
-			set(&c.output, value)
-		case `"output_tokens_details"`:
-			if v := member(value, "thinking_tokens"); v != nil {
-				set(&c.thinking, v)
-			}
-		}
-		return true
-	})
-}
-
-// set takes what a report says. A null says nothing; what cannot be a count
-// makes it unknown, because an earlier report is too low.
-func set(c *model.Count, value []byte) {
-	if string(value) != "null" {
-		*c = upstream.Count(value)
-	}
-}
-
-// usage brings the counts to the convention of model.Usage.
-func (c *counts) usage() model.Usage {
-	if !c.input.Known && !c.output.Known {
-		return model.Usage{}
-	}
-	u := model.Usage{CachedRead: c.cacheRead, CacheWrite: c.cacheWrite, Output: c.output, Reasoning: c.thinking, Source: model.UsageUpstream}
-	if c.input.Known {
-		u.Input = model.Known(c.input.N + c.cacheRead.Or(0) + c.cacheWrite.Or(0))
-	}
-	return u
-}
 
 // appendUsage writes a usage object in OpenAI's shape.
 func appendUsage(dst []byte, u model.Usage) []byte {

@@ -10,6 +10,7 @@ import (
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/provider"
 	"github.com/cartrita/cartrita/provider/upstream"
+	"github.com/cartrita/cartrita/provider/usage"
 )
 
 const op = "openai.Do"
@@ -107,7 +108,10 @@ func fillUnary(out *provider.Response, call *model.Call, reply *upstream.Reply) 
 	}
 	out.Body = body.Raw
 	if raw, ok := body.Get("usage"); ok {
-		out.Usage = parseUsage(raw)
+		out.Usage = usage.OpenAI(raw)
+		if tier, ok := body.Get("service_tier"); ok && out.Usage.Source != "" {
+			out.Usage.ServiceTier = usage.Tier(tier)
+		}
 		if call.Surface == model.SurfaceEmbeddings && out.Usage.Source != "" && !out.Usage.Output.Known {
 			out.Usage.Output = model.Known(0)
 		}

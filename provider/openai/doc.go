@@ -27,20 +27,8 @@
 //
 // # Usage
 //
-// Counts are brought to one convention (see model.Usage) as follows.
-//
-//	Input       prompt_tokens; plus cached tokens where they exceed it, which
-//	            shows that the server counts them apart
-//	CachedRead  prompt_tokens_details.cached_tokens, or prompt_cache_hit_tokens
-//	            (DeepSeek), cached_tokens (Moonshot), cache_read_input_tokens
-//	CacheWrite  prompt_tokens_details.cache_write_tokens (OpenRouter) or
-//	            cache_creation_input_tokens
-//	Output      completion_tokens; or total_tokens − prompt_tokens where that is
-//	            more, because xAI and Google leave reasoning out of the former
-//	Reasoning   completion_tokens_details.reasoning_tokens
-//
-// Usage may also stand in x_groq or in a choice. A count that is missing, null,
-// no whole number or absurdly large is unknown; 0 is a known count.
+// Package usage reads the counts; the service tier stands beside them.
+// Usage may also stand in x_groq or in a choice.
 //
 // A Client is safe for concurrent use and remembers nothing about calls.
 package openai

@@ -14,6 +14,7 @@ type facts struct {
 	fault    bool    // the event is an error
 	usage    []byte  // the usage object, if there is one
 	depth    int     // at which usage stands
+	tier     []byte  // the service tier with its quotes, if the event names one
 }
 
 // choices is a set of choices by index. Those from lastChoice on share a place,
@@ -125,6 +126,14 @@ func (f *facts) member(b, key []byte, i, depth int, c *choice) int {
 			f.usage, f.depth = b[i:end], depth
 		}
 		return end
+	case "service_tier":
+		if depth == 1 && b[i] == '"' {
+			end := stringEnd(b, i)
+			if end > 0 {
+				f.tier = b[i:end]
+			}
+			return end
+		}
 	case "logprobs", "reasoning_details":
 		if b[i] == '{' || b[i] == '[' {
 			return valueEnd(b, i)

@@ -11,6 +11,7 @@ import (
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/provider"
 	"github.com/cartrita/cartrita/provider/upstream"
+	"github.com/cartrita/cartrita/provider/usage"
 )
 
 const (
@@ -163,7 +164,10 @@ func (s *stream) special(ev event) (provider.Chunk, error) {
 		return provider.Chunk{Data: ev.Raw, Done: true}, nil
 	case eventUsage:
 		s.note(ev)
-		u := parseUsage(ev.usage)
+		u := usage.OpenAI(ev.usage)
+		if u.Source != "" {
+			u.ServiceTier = usage.Tier(ev.tier)
+		}
 		return provider.Chunk{Data: ev.Raw, Content: ev.content, OutputBytes: ev.bytes,
 			Usage: u, UsageOnly: u.Source != "" && ev.choices == 0}, nil
 	case eventFault:

@@ -1,4 +1,4 @@
-package anthropic
+package usage
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	"github.com/cartrita/cartrita/model"
 )
 
-func TestUsage(t *testing.T) {
+func TestAnthropic(t *testing.T) {
 	k := model.Known
 	for name, tt := range map[string]struct {
 		reports []string
@@ -20,16 +20,20 @@ func TestUsage(t *testing.T) {
 			model.Usage{Input: k(3)}},
 		"the most there can be": {[]string{`{"input_tokens":1000000000,"output_tokens":-1}`}, model.Usage{Input: k(1e9)}},
 		"absurd in the end":     {[]string{`{"input_tokens":3,"output_tokens":1}`, `{"output_tokens":9223372036854775807}`}, model.Usage{Input: k(3)}},
-		"none":                  {[]string{`{}`}, model.Usage{}},
+		"by lifetime": {[]string{`{"input_tokens":3,"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7},"output_tokens":1,"service_tier":"priority"}`},
+			model.Usage{Input: k(12), CacheWrite: k(9), CacheWriteLong: k(7), Output: k(1), ServiceTier: "priority"}},
+		"lifetimes alone": {[]string{`{"input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7},"output_tokens":1,"service_tier":"standard"}`},
+			model.Usage{Input: k(12), CacheWrite: k(9), CacheWriteLong: k(7), Output: k(1)}},
+		"none": {[]string{`{}`}, model.Usage{}},
 	} {
-		var c counts
+		var c Anthropic
 		for _, r := range tt.reports {
-			c.read([]byte(r))
+			c.Read([]byte(r))
 		}
 		if tt.want != (model.Usage{}) {
 			tt.want.Source = model.UsageUpstream
 		}
-		if got := c.usage(); got != tt.want {
+		if got := c.Usage(); got != tt.want {
 			t.Errorf("%s: %+v\nwant %+v", name, got, tt.want)
 		}
 	}
