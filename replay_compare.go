@@ -105,11 +105,16 @@ func translated(u model.Usage, from, to *model.Estimate, limit model.Count) mode
 		}
 		return model.Known(int64(float64(c.N)*f + 0.5))
 	}
-	u.Input, u.CachedRead, u.CacheWrite = scale(u.Input, in), scale(u.CachedRead, in), scale(u.CacheWrite, in)
-	u.Output, u.Reasoning = scale(u.Output, out), scale(u.Reasoning, out)
+	for _, c := range [...]*model.Count{&u.Input, &u.CachedRead, &u.CacheWrite, &u.CacheWriteLong, &u.AudioInput, &u.ImageInput} {
+		*c = scale(*c, in)
+	}
+	for _, c := range [...]*model.Count{&u.Output, &u.Reasoning, &u.AudioOutput, &u.ImageOutput} {
+		*c = scale(*c, out)
+	}
 	if limit.Known && u.Output.Known && u.Output.N > limit.N {
-		u.Output.N = limit.N
-		u.Reasoning.N = min(u.Reasoning.N, limit.N)
+		for _, c := range [...]*model.Count{&u.Output, &u.Reasoning, &u.AudioOutput, &u.ImageOutput} {
+			c.N = min(c.N, limit.N)
+		}
 	}
 	return u
 }

@@ -54,8 +54,8 @@ type Config struct {
 	// Default: none, and no such paths.
 	Budgets Budgets
 
-	// Replays look back over many calls, for /api/v1/replay. Default: none, and
-	// no such path.
+	// Replays look back over many calls, for /api/v1/replay and
+	// /api/v1/costs/suggest. Default: none, and no such paths.
 	Replays Replays
 
 	// APIKeys are the keys that callers may present. Without any, the gateway

@@ -13,6 +13,7 @@ import (
 // Replays is the part of *cartrita.Service that looks back over many calls.
 type Replays interface {
 	Replay(ctx context.Context, q cartrita.ReplayQuery) (*cartrita.ReplayReport, error)
+	Suggest(ctx context.Context, q cartrita.SuggestQuery) (*cartrita.SuggestReport, error)
 }
 
 var decodeChange = strict.For[cartrita.Change]("gateway.replay")
@@ -25,6 +26,23 @@ func (g *Gateway) addReplayRoutes(add func(string, map[string]func(*exchange)) *
 	add("/api/v1/replay", map[string]func(*exchange){
 		http.MethodGet: g.replay, http.MethodHead: g.replay, http.MethodPost: g.replay,
 	}).wants(key.Read, key.Read)
+	add("/api/v1/costs/suggest", map[string]func(*exchange){http.MethodGet: g.suggest, http.MethodHead: g.suggest})
+}
+
+// suggest serves GET /api/v1/costs/suggest.
+func (g *Gateway) suggest(x *exchange) {
+	q := x.query()
+	query := cartrita.SuggestQuery{Since: q.moment("since"), Until: q.moment("until"), Team: q.text("team"), Project: q.text("project")}
+	if err := q.done(); err != nil {
+		x.fail(err)
+		return
+	}
+	report, err := g.cfg.Replays.Suggest(x.r.Context(), query)
+	if err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	x.writeJSON(report)
 }
 
 // replay serves GET and POST /api/v1/replay. A POST has the change in its body.

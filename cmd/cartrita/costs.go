@@ -11,7 +11,8 @@ import (
 )
 
 type costsCmd struct {
-	Show costsShowCmd `cmd:"" default:"withargs" help:"Add up costs."`
+	Show    costsShowCmd    `cmd:"" default:"withargs" help:"Add up costs."`
+	Suggest costsSuggestCmd `cmd:"" help:"Say what could be saved, worked out from past calls."`
 }
 
 type costsShowCmd struct {

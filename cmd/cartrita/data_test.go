@@ -254,6 +254,9 @@ func TestAskAndLookBack(t *testing.T) {
 	if out := b.ok("replay", "--exclude-model", "box/atlas-large"); !strings.Contains(out, "5 calls decided again, 5 identical") || !strings.Contains(out, "total") {
 		t.Errorf("replay:\n%s", out)
 	}
+	if out := b.run("costs", "suggest"); out.code != exitOK || !strings.HasPrefix(out.out, "3 calls, $") || !strings.Contains(out.err, "fewer than 100") {
+		t.Errorf("costs suggest of three calls: %d\n%s%s", out.code, out.out, out.err)
+	}
 	if r := b.run("replay", "--strategy", "fastest"); r.code != exitInvalid {
 		t.Errorf("replay by an unknown strategy: %d %s", r.code, r.err)
 	}

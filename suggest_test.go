@@ -1,0 +1,210 @@
+package cartrita_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/internal/jsonscan"
+	"github.com/cartrita/cartrita/model"
+)
+
+// ask serves a call for a model with a prompt, after some time.
+func (p *past) ask(name, prompt string, after time.Duration, edit ...func(*model.Call)) *model.Record {
+	p.t.Helper()
+	p.now = p.now.Add(after)
+	body, err := jsonscan.Parse(fmt.Appendf(nil, `{"messages":[{"role":"user","content":%q}]}`, prompt))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := &model.Call{
+		ID: model.NewCallID(), Surface: model.SurfaceChat, Task: model.TaskChat, Body: body, Model: name,
+		PromptBytes: int64(len(prompt)), Received: p.now,
+	}
+	for _, f := range edit {
+		f(c)
+	}
+	rec, err := p.Serve(p.t.Context(), c, &page{})
+	if rec == nil {
+		p.t.Fatal(err)
+	}
+	return rec
+}
+
+func (p *past) suggest() *cartrita.SuggestReport {
+	p.t.Helper()
+	r, err := p.Suggest(p.t.Context(), cartrita.SuggestQuery{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, s := range r.Suggestions {
+		if s.Title == "" || s.How == "" || s.TradeOff == "" || s.Apply == "" || s.Confidence == "" || s.Scope == "" ||
+			s.Saved.Low > s.Saved.Value || s.Saved.High < s.Saved.Value {
+			p.t.Errorf("a suggestion that does not say all: %+v", s)
+		}
+	}
+	return r
+}
+
+func found(r *cartrita.SuggestReport, kind cartrita.SuggestionKind) *cartrita.Suggestion {
+	at := slices.IndexFunc(r.Suggestions, func(s cartrita.Suggestion) bool { return s.Kind == kind })
+	if at < 0 {
+		return nil
+	}
+	return &r.Suggestions[at]
+}
+
+func TestSuggestSaysWhenThereIsTooLittle(t *testing.T) {
+	p := fresh(t, 20)
+	for i := range 99 {
+		p.ask("auto:quality-first", fmt.Sprint("prompt ", i%3), time.Second)
+	}
+	r := p.suggest()
+	if len(r.Suggestions) != 0 || len(r.Silent) != 1 || !strings.Contains(r.Silent[0], "99 calls") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What is suggested is what a replay finds.
+func TestSuggestDecidingByCost(t *testing.T) {
+	p := fresh(t, 21)
+	for i := range 300 {
+		p.ask("auto:quality-first", fmt.Sprint("prompt ", i), time.Second)
+	}
+	r := p.suggest()
+	s := found(r, cartrita.SuggestStrategy)
+	if s == nil {
+		t.Fatalf("nothing, because %v", r.Silent)
+	}
+	total := p.replay(cartrita.ReplayQuery{Change: cartrita.Change{Strategy: "cost-optimized"}}).Total
+	near := func(a, b cartrita.Interval) bool {
+		return math.Abs(a.Value-b.Value) < 1e-9 && math.Abs(a.Low-b.Low) < 1e-9 && a.Calls == b.Calls
+	}
+	if !near(s.Saved, total.Saved) || s.Calls != total.Changed || s.Quality == nil || !near(*s.Quality, *total.Quality) {
+		t.Errorf("suggested %+v, replayed %+v", s, total)
+	}
+	if f := found(r, cartrita.SuggestSameQuality); f != nil && f.Quality.Value < 0 {
+		t.Errorf("of no lower quality: %+v", f)
+	}
+	if s := found(r, cartrita.SuggestExactCache); s != nil {
+		t.Errorf("no prompt is repeated: %+v", s)
+	}
+}
+
+// The worst advice, a model that a condition of the calls forbids, cannot appear:
+// when only one endpoint meets them, there is nothing to suggest.
+func TestSuggestNothingThatAHardConditionForbids(t *testing.T) {
+	p := fresh(t, 22)
+	quality := 0.85
+	for i := range 300 {
+		p.ask("auto:quality-first", fmt.Sprint("prompt ", i), time.Second, func(c *model.Call) {
+			c.Criteria.MinQuality, c.Criteria.RequiredTags = &quality, []string{"us"} // p1/model-0 alone
+		})
+	}
+	r := p.suggest()
+	if r.Calls != 300 || len(r.Suggestions) != 0 {
+		t.Errorf("of %d calls: %+v", r.Calls, r.Suggestions)
+	}
+}
+
+func TestSuggestCachingRepeatedPrompts(t *testing.T) {
+	p := fresh(t, 23)
+	type key struct {
+		prompt string
+		model  model.ModelID
+	}
+	calls, spent := map[key]float64{}, map[key]float64{}
+	for i := range 200 {
+		prompt := fmt.Sprint("prompt ", i%10)
+		rec := p.ask("auto:quality-first", prompt, time.Second)
+		if rec.State == model.StateCompleted {
+			k := key{prompt, rec.Model}
+			calls[k]++
+			spent[k] += rec.Cost.Total.USD()
+		}
+	}
+	want, repeated := 0.0, 0.0
+	for k, n := range calls {
+		want += spent[k] * (n - 1) / n
+		repeated += n - 1
+	}
+	r := p.suggest()
+	s := found(r, cartrita.SuggestExactCache)
+	if s == nil || math.Abs(s.Saved.Value-want) > 1e-9 || s.Calls != int64(repeated) {
+		t.Errorf("%+v, want $%v by %v calls", s, want, repeated)
+	}
+}
+
+// machineFleet makes p0/model-4 a machine that is paid for by the hour; p1/model-4
+// is hosted.
+func machineFleet(p *past) {
+	endpoints, models := pastFleet()
+	speed := 1e6
+	endpoints[8].Pricing = &model.Pricing{Hourly: usd("10"), TokensPerSecond: &speed}
+	if err := p.Registry().SetEndpoints(endpoints, models); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func TestSuggestHostedInsteadOfIdleHardware(t *testing.T) {
+	p := fresh(t, 24)
+	machineFleet(p)
+	var first, last time.Time
+	hosted, n := model.Money(0), int64(0)
+	for i := range 150 {
+		rec := p.ask("model-4", fmt.Sprint("prompt ", i), 20*time.Minute)
+		if i == 0 {
+			first = p.now
+		}
+		last = p.now
+		if rec.State == model.StateCompleted && rec.Endpoint == "p0/model-4" {
+			hosted += 3000*model.Money(rec.Usage.Input.N) + 5000*model.Money(rec.Usage.Output.N) // $3 and $5 per million
+			n++
+		}
+	}
+	r := p.suggest()
+	s := found(r, cartrita.SuggestHosted)
+	if s == nil || s.Calls != n || n < 100 {
+		t.Fatalf("of %d calls: %+v, %v", n, s, r.Silent)
+	}
+	if want := 10*last.Sub(first).Hours() - hosted.USD(); math.Abs(s.Saved.Value-want) > 1e-3*want {
+		t.Errorf("saves %v, want %v", s.Saved.Value, want)
+	}
+	// One call that only the machine may serve: its data may not leave.
+	p.ask("model-4", "private", time.Minute, func(c *model.Call) { c.Criteria.RequiredTags = []string{"eu"} })
+	if s := found(p.suggest(), cartrita.SuggestHosted); s != nil {
+		t.Errorf("an endpoint is suggested that may not serve every call: %+v", s)
+	}
+}
+
+func TestSuggestBatchesAndShorterContexts(t *testing.T) {
+	p := fresh(t, 25)
+	endpoints, models := pastFleet()
+	half := 0.5
+	for i := range endpoints {
+		endpoints[i].Pricing.Tiers = []model.PriceTier{{ServiceTier: "batch", Factor: &half}}
+	}
+	if err := p.Registry().SetEndpoints(endpoints, models); err != nil {
+		t.Fatal(err)
+	}
+	spent, n := 0.0, int64(0)
+	for i := range 300 {
+		long := strings.Repeat("word ", 10+4000*(i%10/9)) // every tenth
+		rec := p.ask("p0/model-2", fmt.Sprint(i, long), 30*time.Second, func(c *model.Call) { c.Criteria.Context.Priority = model.PriorityLow })
+		if rec.State == model.StateCompleted {
+			spent += rec.Cost.Total.USD()
+			n++
+		}
+	}
+	r := p.suggest()
+	if s := found(r, cartrita.SuggestBatch); s == nil || s.Scope != "p0/model-2" || s.Calls != n || math.Abs(s.Saved.Value-spent/2) > 1e-6 {
+		t.Errorf("batch: %+v, want half of $%v for %d calls; %v", s, spent, n, r.Silent)
+	}
+	if s := found(r, cartrita.SuggestContext); s == nil || (s.Saved.Low != 0 || s.Confidence != "low" || s.Saved.High > spent) {
+		t.Errorf("context: %+v", s)
+	}
+}

@@ -1,0 +1,286 @@
+package cartrita
+
+import (
+	"time"
+
+	"github.com/cartrita/cartrita/cost"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/route"
+)
+
+// adviser adds up, for one worker, what suggestions are made from. What it
+// keeps does not depend on the order of the calls.
+type adviser struct {
+	byCost   *route.Strategy
+	replayer *replayer // of the change to byCost
+	own      route.Strategy
+	quality  float64
+
+	calls    int64
+	cost     model.Money
+	from, to time.Time
+	cheap    map[string]*sums // by task
+	floor    map[string]*sums
+	prompts  map[promptKey]*repeats
+	prefixes map[prefixKey]*repeats
+	tasks    map[model.Task]*taskSizes
+	batch    map[model.EndpointID]*sums
+	machine  map[model.EndpointID]*machine
+}
+
+// promptKey tells prompts apart that one cached answer may serve.
+type promptKey struct {
+	prompt uint64
+	task   model.Task
+	model  model.ModelID
+}
+
+// prefixKey tells beginnings of prompts apart that an upstream may hold in its
+// cache at the same time.
+type prefixKey struct {
+	prefix   uint64
+	endpoint model.EndpointID
+	slot     int64 // of cacheLife
+}
+
+// cacheLife is how long an upstream surely keeps a prompt.
+const cacheLife = 5 * time.Minute
+
+// repeats are calls that are alike.
+type repeats struct {
+	calls  int64
+	amount model.Money // that all but one of them could save, were it one each
+}
+
+// taskSizes are the sizes of the calls of a task.
+type taskSizes struct{ calls []callSize }
+
+type callSize struct {
+	in, out int64
+	price   model.Money // of the prompt
+}
+
+// machine is an endpoint on hardware that is paid for by the hour.
+type machine struct {
+	pricing *model.Pricing
+	speed   float64 // tokens per second; 0 unknown
+	calls   int64
+	tokens  int64
+	elsewhere,
+	movable int64 // calls with a hosted endpoint of the same weights on record, and those that it may serve
+	hosted model.Money // price of the movable ones there
+	moved  int64       // tokens of the movable ones
+}
+
+func newAdviser(q *ReplayQuery, byCost *route.Strategy) *adviser {
+	c := &change{Change: &Change{}, strategy: byCost}
+	return &adviser{
+		byCost: byCost, replayer: newReplayer(c, newTotals(q)),
+		cheap: map[string]*sums{}, floor: map[string]*sums{}, prompts: map[promptKey]*repeats{}, prefixes: map[prefixKey]*repeats{},
+		tasks: map[model.Task]*taskSizes{}, batch: map[model.EndpointID]*sums{}, machine: map[model.EndpointID]*machine{},
+	}
+}
+
+func at[K comparable, V any](m map[K]*V, k K) *V {
+	v := m[k]
+	if v == nil {
+		v = new(V)
+		m[k] = v
+	}
+	return v
+}
+
+// visit implements visitor.
+func (a *adviser) visit(c *stored) error {
+	if c.trace == nil || c.fleet == nil || c.rec.State == model.StatePlanned {
+		return nil
+	}
+	a.calls++
+	if a.from.IsZero() || c.call.Ended.Before(a.from) {
+		a.from = c.call.Ended
+	}
+	if c.call.Ended.After(a.to) {
+		a.to = c.call.Ended
+	}
+	if err := a.decide(c); err != nil {
+		return err
+	}
+	served, known := servedBy(c)
+	if c.rec.State != model.StateCompleted || !known {
+		return nil
+	}
+	a.cost += c.rec.Cost.Total
+	s := &c.fleet.Served[served.At]
+	a.look(c, s)
+	if s.Pricing != nil && s.Pricing.Hourly != nil {
+		return a.move(c, s)
+	}
+	return nil
+}
+
+// decide decides the call by cost, and by cost among models no worse than the
+// one that was chosen.
+func (a *adviser) decide(c *stored) error {
+	task := c.rec.Task.String()
+	for _, way := range []struct {
+		into  map[string]*sums
+		floor bool
+	}{{a.cheap, false}, {a.floor, true}} {
+		in, err := a.replayer.again.Input(c.trace, c.fleet)
+		if err != nil {
+			return err
+		}
+		same, _ := route.Decide(in)
+		if same == nil || !c.trace.Same(same) {
+			return nil // Replay is there to be loud about it
+		}
+		a.own = *a.byCost
+		if way.floor {
+			q := same.First().Terms.Quality
+			if !q.Known {
+				continue
+			}
+			a.quality = max(q.Value, deref(a.own.Limits.MinQuality))
+			a.own.Limits.MinQuality = &a.quality
+		}
+		a.replayer.change.strategy = &a.own
+		other, _ := a.replayer.decide(in, c)
+		compared := a.replayer.compare(c, same, other)
+		at(way.into, task).add(&compared)
+	}
+	return nil
+}
+
+func deref(f *float64) float64 {
+	if f == nil {
+		return 0
+	}
+	return *f
+}
+
+// look notes the prompt, the size and the urgency of a call that was served at s.
+func (a *adviser) look(c *stored, s *model.Served) {
+	u, r := c.rec.Usage, &c.trace.Request
+	if r.Prompt != 0 && !c.rec.Cost.Unpriced {
+		p := at(a.prompts, promptKey{r.Prompt, c.rec.Task, c.rec.Model})
+		p.calls++
+		p.amount += c.rec.Cost.Total
+	}
+	price := withThroughput(s.Pricing, s)
+	if p := s.Pricing; p != nil && p.CachedRead != nil && r.Prefix != 0 && u.Input.Known && u.CachedRead.Or(0) == 0 && r.PromptBytes > 0 {
+		cached := u
+		cached.CachedRead = model.Known(int64(float64(u.Input.N) * min(float64(prefixBytes)/float64(r.PromptBytes), 1)))
+		cached.CacheWrite, cached.CacheWriteLong = model.Count{}, model.Count{}
+		full, less := cost.Price(price, u, took(c)), cost.Price(price, cached, took(c))
+		if !full.Unpriced && !less.Unpriced && less.Total < full.Total {
+			k := at(a.prefixes, prefixKey{r.Prefix, c.rec.Endpoint, c.call.Ended.UnixNano() / int64(cacheLife)})
+			k.calls++
+			k.amount += full.Total - less.Total
+		}
+	}
+	if u.Input.Known && u.Output.Known && !c.rec.Cost.Unpriced {
+		t := at(a.tasks, c.rec.Task)
+		t.calls = append(t.calls, callSize{u.Input.N, u.Output.N, c.rec.Cost.Input + c.rec.Cost.CachedRead + c.rec.Cost.CacheWrite})
+	}
+	if c.trace.Criteria != nil && c.trace.Criteria.Context.Priority == model.PriorityLow && !c.rec.Stream && hasBatch(s.Pricing) && u.ServiceTier == "" {
+		tiered := u
+		tiered.ServiceTier = batchTier
+		full, less := cost.Price(price, u, took(c)), cost.Price(price, tiered, took(c))
+		if !full.Unpriced && !less.Unpriced {
+			at(a.batch, c.rec.Endpoint).saved.add(float64(full.Total-less.Total), 0)
+		}
+	}
+}
+
+const batchTier = "batch"
+
+func hasBatch(p *model.Pricing) bool {
+	if p == nil {
+		return false
+	}
+	for i := range p.Tiers {
+		if p.Tiers[i].ServiceTier == batchTier {
+			return true
+		}
+	}
+	return false
+}
+
+// move prices a call that was served on hardware of our own at the cheapest
+// hosted endpoint of the same weights that may serve it: that passes every
+// filter of the router.
+func (a *adviser) move(c *stored, s *model.Served) error {
+	m := at(a.machine, s.ID)
+	m.pricing = s.Pricing
+	if p := withThroughput(s.Pricing, s); p.TokensPerSecond != nil {
+		m.speed = *p.TokensPerSecond
+	}
+	tokens := c.rec.Usage.Input.Or(0) + c.rec.Usage.Output.Or(0)
+	m.calls++
+	m.tokens += tokens
+	best, offered := model.Money(-1), false
+	for i := range c.trace.Endpoints {
+		f := &c.trace.Endpoints[i]
+		o := &c.fleet.Served[f.At]
+		if o.Pricing == nil || o.Pricing.Hourly != nil || s.Model.Canonical == "" || o.Model.Canonical != s.Model.Canonical {
+			continue
+		}
+		offered = true
+		in, err := a.replayer.again.Input(c.trace, c.fleet)
+		if err != nil {
+			return err
+		}
+		in.Only = []int32{f.At}
+		if p, _ := route.Decide(in); p == nil {
+			continue
+		}
+		if bill := cost.Price(o.Pricing, c.rec.Usage, took(c)); !bill.Unpriced && (best < 0 || bill.Total < best) {
+			best = bill.Total
+		}
+	}
+	if offered {
+		m.elsewhere++
+	}
+	if best >= 0 {
+		m.movable++
+		m.hosted += best
+		m.moved += tokens
+	}
+	return nil
+}
+
+func (a *adviser) merge(o *adviser) {
+	a.calls, a.cost = a.calls+o.calls, a.cost+o.cost
+	if a.from.IsZero() || !o.from.IsZero() && o.from.Before(a.from) {
+		a.from = o.from
+	}
+	if o.to.After(a.to) {
+		a.to = o.to
+	}
+	for _, pair := range [][2]map[string]*sums{{a.cheap, o.cheap}, {a.floor, o.floor}} {
+		for k, s := range pair[1] {
+			at(pair[0], k).merge(s)
+		}
+	}
+	for k, s := range o.batch {
+		at(a.batch, k).merge(s)
+	}
+	for k, r := range o.prompts {
+		at(a.prompts, k).merge(r)
+	}
+	for k, r := range o.prefixes {
+		at(a.prefixes, k).merge(r)
+	}
+	for k, t := range o.tasks {
+		mine := at(a.tasks, k)
+		mine.calls = append(mine.calls, t.calls...)
+	}
+	for k, m := range o.machine {
+		mine := at(a.machine, k)
+		mine.pricing, mine.speed = m.pricing, max(mine.speed, m.speed)
+		mine.calls, mine.tokens, mine.elsewhere = mine.calls+m.calls, mine.tokens+m.tokens, mine.elsewhere+m.elsewhere
+		mine.movable, mine.hosted, mine.moved = mine.movable+m.movable, mine.hosted+m.hosted, mine.moved+m.moved
+	}
+}
+
+func (r *repeats) merge(o *repeats) { r.calls, r.amount = r.calls+o.calls, r.amount+o.amount }
