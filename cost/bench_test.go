@@ -94,3 +94,64 @@ func BenchmarkCountTokens(b *testing.B) {
 		sinkTokens, _ = e.CountTokens(p, text)
 	}
 }
+
+// Shows 7 of the issue: an estimate under 5 µs where every cell has learned.
+func BenchmarkEstimateLearnedCells(b *testing.B) {
+	e := newEstimator(b, Config{})
+	s := served("openai/gpt-4o", &model.Pricing{Input: usd("2.5"), Output: usd("10"), CachedRead: usd("1.25"), Request: usd("0.0001")})
+	p := e.Profile(s)
+	var requests []Request
+	for task := range numTasks {
+		for bytes := int64(500); bytes < 1<<20; bytes *= 8 {
+			for _, limit := range []int64{0, 50, 200, 1000, 4000, 16_000} {
+				q := Request{Task: model.Task(task), PromptBytes: bytes}
+				if limit > 0 {
+					q.MaxOutput = model.Known(limit)
+				}
+				for i := range int64(20) {
+					u := usage(bytes/4, bytes/20, -1, 20+i*40, -1)
+					e.Settled(p, q, e.Estimate(p, q), p.Price(u, 0).Total)
+					e.Observe(p, q, u)
+				}
+				requests = append(requests, q)
+			}
+		}
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		sinkEstimate = e.Estimate(p, requests[i])
+		if i++; i == len(requests) {
+			i = 0
+		}
+	}
+}
+
+func BenchmarkSettled(b *testing.B) {
+	e, p, q := benchProfile(b)
+	est := e.Estimate(p, q)
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Settled(p, q, est, est.Expected+1)
+	}
+}
+
+func BenchmarkExplain(b *testing.B) {
+	e, p, q := benchProfile(b)
+	for b.Loop() {
+		x, err := e.Explain(p, q, 0.8)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sinkEstimate = x.Estimate
+	}
+}
+
+func BenchmarkExport(b *testing.B) {
+	e, _, _ := benchProfile(b)
+	for b.Loop() {
+		if _, err := e.Export(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -40,27 +40,64 @@
 //
 // The tokens of a prompt are predicted as
 //
-//	base = 8 + bytes/4 + 765 × images
+//	base = 8 + bytes / bytes per token + 765 × images
 //
-// corrected by a factor exp(e) that is learned per canonical model and task
-// from returned usage: the mean and variance of e = ln(actual/base), each
-// observation weighing a little more than the one before, so that the
-// estimate follows change. A caller who knows the prompt's tokens gives them
-// and the correction drops out. A prompt of which nothing is known is taken as
-// 500 tokens with a wide interval. Output length is learned per canonical
-// model and task too, as a decaying histogram over logarithmic buckets, and
-// capped by what the caller allows, the model can, and the context leaves.
-// Shares of cached, written and reasoning tokens are learned as decaying means.
-// Before anything is learned, stated priors stand in (see prior.go); they
-// fade out as observations come in.
+// with 4 bytes per token of prose, 3.4 of code, 2.8 of scripts beyond ASCII and
+// 6 where those come as JSON's escapes; internal/prompt tells the kinds apart
+// at a glance. A factor exp(e) corrects it that is learned per canonical model
+// and kind of text from returned usage: the decaying mean and variance of
+// e = ln(actual/base), with the weight of at most 8 observations of the model's
+// other kinds and of 4 of a prior behind it. A caller who knows the prompt's
+// tokens gives them and the correction drops out. A prompt of which nothing is
+// known is taken as 500 tokens with a wide interval.
 //
-// Low and High bound the cost at the level of the estimator (default 90 %).
-// The errors of prompt, answer and cache share are taken as independent: on
-// each side their effects on the cost add up as the root of the sum of squares.
+// The length of an answer is learned as a decaying histogram over logarithmic
+// buckets, on levels of which each stands behind the next with the weight of a
+// few observations, so that it counts while the next has learned little:
+//
+//	pool   lengths of all models, relative to what is assumed of their tasks
+//	model  the same of one model
+//	prior  what is assumed of the task (prior.go); with up to 8 observations of
+//	       the pool and 12 of the model mixed in, it stands behind the
+//	task   lengths of one model at one task, like 6 observations; those stand,
+//	       like 10, behind the
+//	cell   of these, with a like limit and a prompt of like length
+//
+// There are 6 ranges of limits and 4 of prompts, at most 24 cells to a task and
+// Config.MaxCells in all. What was observed weighs less with every later
+// observation, so that estimates follow change. An answer as long as its limit
+// was cut there: it teaches that the answer would have been longer, and counts
+// in the buckets beyond as the distribution so far has them. The expected length under a limit
+// is the mean of the lengths cut there. Shares of cached, written and reasoning
+// tokens are learned as decaying means.
+//
+// # Intervals
+//
+// The cost at the score z, a normal deviate, lies away from the cost at all
+// medians by the root of the sum of squares of what prompt, cache share and
+// answer at their own quantiles Φ(z) add to it; where the answer reaches its
+// limit, by what the answer adds and the root for the rest. That is an
+// approximation, and so the ends are not taken at the normal deviates of the
+// level. When a call settles, Settled looks up the score at which its actual
+// cost lies. The scores of the latest calls of each model and task, with 40
+// normal ones behind them, say at which score a share p of bills stays below,
+// and Low and High are taken there. A side that is missed more rarely than it
+// may be, such as the upper one where most answers are cut, leaves what it does
+// not use to the other. How often bills lay inside is counted: Calibration.
+//
+// Confidence is high when the model has been seen in 50 calls or more (those
+// of the task for the answer, all for the prompt unless it was counted;
+// decaying counts) and the interval is no wider than 1.5 times the expected
+// cost; medium from 5 calls and 5 times; else low. Nothing to predict is high,
+// an unknown price low.
+//
+// A BatchSum of many calls takes what each call has of its own as independent
+// and the doubt about learned means as common to all.
 //
 // # What it does not do
 //
-// It holds no budget, stores nothing, knows no currency but US dollars, and
+// It holds no budget, stores nothing (Export and Import carry what it learned
+// to and from a Store), knows no currency but US dollars, and
 // does not know which price held at another time: it prices with the
 // model.Pricing it is given.
 //

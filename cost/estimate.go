@@ -55,11 +55,15 @@ func (c *forecast) price(r *floatRates) {
 
 // end is the cost at one end of the interval. A prompt that is so much longer
 // or shorter there that another tier prices it costs what that tier says.
-func (c forecast) end(p *Profile, z, out, middle float64) float64 {
-	if r := p.float.at(c.mid * math.Exp(z*c.sd)); r != c.r {
-		c.price(r)
+func (c *forecast) end(p *Profile, z, out, middle float64) float64 {
+	if len(p.float.long) == 0 {
+		return c.at(z, out, middle)
 	}
-	return c.at(z, out, middle)
+	there := *c
+	if r := p.float.at(c.mid * math.Exp(z*c.sd)); r != c.r {
+		there.price(r)
+	}
+	return there.at(z, out, middle)
 }
 
 // assumedMedian is the median of the assumed prompt relative to its mean.

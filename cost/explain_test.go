@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -38,6 +40,21 @@ func TestExplainAtTheOwnLevelIsTheEstimate(t *testing.T) {
 	if _, err := e.Explain(p, Request{}, 1.5); model.AsError(err) == nil || model.AsError(err).Param != "level" {
 		t.Errorf("level 1.5: %v", err)
 	}
+}
+
+// Whatever the price: explaining and estimating are one.
+func TestExplainAgreesWithEstimate(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e, ps := taught(t)
+		e.refreshAll()
+		for range 20 {
+			p, q := ps[rapid.IntRange(0, 1).Draw(t, "profile")], genRequest(t)
+			x, err := e.Explain(p, q, 0)
+			if err != nil || x.Estimate != e.Estimate(p, q) {
+				t.Fatalf("%+v: explained %+v (%v), estimated %+v", q, x.Estimate, err, e.Estimate(p, q))
+			}
+		}
+	})
 }
 
 // refreshAll publishes what is published only now and then.

@@ -44,7 +44,7 @@ func (p *Profile) score(l *learning, q *Request, actual model.Money) float64 {
 	}
 	for range 14 {
 		z := (from + to) / 2
-		v := c.at(z, c.f.length(z), middle)
+		v := c.end(p, z, c.f.length(z), middle)
 		if above && v < want || !above && v > want {
 			from = z
 		} else {
