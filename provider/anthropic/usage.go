@@ -20,6 +20,11 @@ func appendUsage(dst []byte, u model.Usage) []byte {
 		num(`,"cache_write_tokens"`, u.CacheWrite.Or(0))
 		dst = append(dst, '}')
 	}
+	if u.CacheWriteLong.Or(0) > 0 { // as Anthropic says it, for whoever prices by it
+		num(`,"cache_creation":{"ephemeral_5m_input_tokens"`, max(u.CacheWrite.Or(0)-u.CacheWriteLong.N, 0))
+		num(`,"ephemeral_1h_input_tokens"`, u.CacheWriteLong.N)
+		dst = append(dst, '}')
+	}
 	if u.Reasoning.Known {
 		num(`,"completion_tokens_details":{"reasoning_tokens"`, u.Reasoning.N)
 		dst = append(dst, '}')
