@@ -30,30 +30,23 @@ func (l *Ledger) Check() Imbalance {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out Imbalance
-	held := map[*window]amounts{}
 	l.journal.each(func(h *Hold) {
 		out.Holds++
 		if now-h.since > int64(l.cfg.MaxHold) {
 			out.Leaks++
 		}
-		for i := range h.lines {
-			a := held[h.lines[i].win]
-			for u := range units {
-				a[u] += h.lines[i].held[u]
-			}
-			held[h.lines[i].win] = a
-		}
 	})
+	held := l.journal.held()
 	var off, sum amounts
 	for _, in := range l.insts {
-		wrong := false
+		wrong, holds := false, held[in.win]
 		for u := range units {
 			spent, used := in.win.spent[u].Load(), in.win.used[u].Load()
 			sum[u] += spent
 			if !in.terms.limited[u] {
 				continue
 			}
-			diff := used - spent - held[in.win][u]
+			diff := used - spent - holds[u]
 			off[u] += abs(diff)
 			wrong = wrong || diff != 0
 			if spent < 0 || used < 0 {

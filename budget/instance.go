@@ -223,7 +223,7 @@ func (l *Ledger) lease(in *instance) {
 // recount works out what is used from the entries, after a unit became
 // limited. Caller holds the write lock.
 func (l *Ledger) recount(in *instance) {
-	held := l.journal.heldIn(in.win)
+	held := l.journal.held()[in.win]
 	for u := range units {
 		if in.terms.limited[u] {
 			in.win.used[u].Store(in.win.spent[u].Load() + held[u])

@@ -63,19 +63,19 @@ func (j *journal) each(f func(h *Hold)) {
 	}
 }
 
-// heldIn sums what is held in a window.
-func (j *journal) heldIn(w *window) amounts {
-	var held amounts
+// held sums what is held in each window.
+func (j *journal) held() map[*window]amounts {
+	sums := map[*window]amounts{}
 	j.each(func(h *Hold) {
 		for i := range h.lines {
-			if h.lines[i].win == w {
-				for u := range units {
-					held[u] += h.lines[i].held[u]
-				}
+			a := sums[h.lines[i].win]
+			for u := range units {
+				a[u] += h.lines[i].held[u]
 			}
+			sums[h.lines[i].win] = a
 		}
 	})
-	return held
+	return sums
 }
 
 // posted sums what was settled since the start.

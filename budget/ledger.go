@@ -19,6 +19,9 @@ const DefaultMaxHold = time.Hour
 // memory starts anew. Counters are not touched by that.
 const maxSubjects = 1 << 16
 
+// minPrune is the number of counters up to which none is dropped.
+const minPrune = 4096
+
 // Config configures a Ledger.
 type Config struct {
 	UnknownPrice UnknownPrice     // of budgets that name none; default assume-max
@@ -68,6 +71,7 @@ type Ledger struct {
 	resolved  map[string]*resolved
 	loaded    map[model.BudgetID][]Spent // of instances not made yet
 	overrides map[model.BudgetID]Override
+	pruneAt   int // number of instances at which those of past periods are dropped
 
 	configured atomic.Bool // any budget at all
 	journal    journal
@@ -115,7 +119,7 @@ func New(c Config) (*Ledger, error) {
 	}
 	return &Ledger{
 		cfg: c, insts: map[model.BudgetID]*instance{}, resolved: map[string]*resolved{},
-		loaded: map[model.BudgetID][]Spent{}, overrides: map[model.BudgetID]Override{},
+		loaded: map[model.BudgetID][]Spent{}, overrides: map[model.BudgetID]Override{}, pruneAt: minPrune,
 	}, nil
 }
 

@@ -111,10 +111,23 @@ func (in *instance) exceeded(ask amounts, priced bool) (Exceeded, bool) {
 	case !priced:
 		e.Reason, e.Unit = reasonUnknown, unitNames[usd]
 	case e.Reason == "" && in.terms.ladder && in.refuses():
-		e.Reason = reasonLadder
+		e.Reason, e.Unit = reasonLadder, unitNames[in.scarcest()]
 		e.Allowed = Quantities{}
 	}
 	return e, e.Reason != ""
+}
+
+// scarcest is the limited unit of which the largest share is spent.
+func (in *instance) scarcest() (unit int) {
+	most := -1.0
+	for u := range units {
+		if limit := in.terms.limit[u]; in.terms.limited[u] {
+			if share := float64(in.win.spent[u].Load()) / float64(max(limit, 1)); share > most {
+				unit, most = u, share
+			}
+		}
+	}
+	return unit
 }
 
 // wait is the time until the call may fit: the end of the period, or when

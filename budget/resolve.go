@@ -45,6 +45,10 @@ func (l *Ledger) resolve(s *Subject, t *Target, now int64) *resolved {
 	if r := l.resolved[string(key)]; r != nil {
 		return r
 	}
+	if len(l.insts) >= l.pruneAt {
+		l.prune(now)
+		l.pruneAt = max(minPrune, 2*len(l.insts))
+	}
 	r := &resolved{}
 	for _, b := range l.budgets {
 		if t == nil && b.targeted {
@@ -70,6 +74,24 @@ func (l *Ledger) resolve(s *Subject, t *Target, now int64) *resolved {
 	}
 	l.resolved[string(key)] = r
 	return r
+}
+
+// prune drops the counters of single values whose period is over and that hold
+// nothing: one that is made anew says the same. Those of the period total stay.
+// Caller holds the write lock.
+func (l *Ledger) prune(now int64) {
+	held := l.journal.held()
+	for id, in := range l.insts {
+		if _, holds := held[in.win]; holds || len(in.state.stars) == 0 || now < in.win.end {
+			continue
+		}
+		if l.refresh(in, now); in.spent() != (Quantities{}) {
+			continue // still in a rolling window
+		}
+		in.setLevel(0) // View forgets it
+		delete(l.insts, id)
+	}
+	clear(l.resolved)
 }
 
 // match reports whether a call falls under a budget and by which values. tag

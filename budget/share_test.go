@@ -2,6 +2,7 @@ package budget
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -244,5 +245,41 @@ func TestReloadReportsNothingTwice(t *testing.T) {
 	configure()
 	if want := []string{"ladder prefer-cheaper", "warning ", "ladder self-hosted-only"}; !slices.Equal(got, want) {
 		t.Errorf("reported %q, want %q", got, want)
+	}
+}
+
+// TestPastCountersAreDropped: runs of a workflow come and go; their counters do
+// not stay for good, what is spent and held in them does.
+func TestPastCountersAreDropped(t *testing.T) {
+	c := newClock(start)
+	l := newLedger(t, c, Budget{Name: "runs", Scope: Scope{Workflow: Any}, Period: Hourly, LimitUSD: money(1)},
+		Budget{Name: "all", Period: Total, LimitUSD: money(1e6)})
+	run := func(i int) *Hold {
+		h, err := l.Reserve(&Subject{Workflow: strconv.Itoa(i)}, Target{}, costs(0.5))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	long := run(-1)
+	for i := range 2 * minPrune {
+		c.add(2 * time.Second)
+		run(i).Settle(nil, spends(0.5))
+	}
+	if n := len(l.Status()); n > minPrune+1 {
+		t.Errorf("%d counters after an hour has passed several times", n)
+	}
+	if im := l.Check(); !im.Balanced() || im.Holds != 1 {
+		t.Errorf("%+v", im)
+	}
+	long.Settle(nil, spends(0.25))
+	sound(t, l, 0)
+	if got, want := spentOf(t, l, "all").USD, *money(minPrune + 0.25); got != want {
+		t.Errorf("%s spent in all, want %s", got, want)
+	}
+	// Within its hour a counter keeps what it has spent.
+	run(2*minPrune-1).Settle(nil, spends(0.5))
+	if _, err := l.Reserve(&Subject{Workflow: strconv.Itoa(2*minPrune - 1)}, Target{}, costs(0.5)); err == nil {
+		t.Error("a counter forgot what it had spent")
 	}
 }

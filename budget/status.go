@@ -2,6 +2,7 @@ package budget
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -65,37 +66,49 @@ type Projection struct {
 // z90 is the normal quantile of a two-sided interval of 90 %.
 const z90 = 1.6449
 
-// Status lists the counters in the order of configuration, then by id.
-func (l *Ledger) Status() []Status {
+// statusChunk is the number of counters that are read under one lock: calls
+// wait for no more than that.
+const statusChunk = 256
+
+// Status lists the counters in the order of configuration, then by id. Each
+// is of one instant, not all of the same.
+func (l *Ledger) Status() []Status { return l.First(math.MaxInt) }
+
+// First is the beginning of Status.
+func (l *Ledger) First(n int) []Status {
+	l.mu.RLock()
+	ins := slices.Collect(maps.Values(l.insts))
+	order := make(map[*instance]int, len(ins))
+	for _, in := range ins {
+		order[in] = in.state.order
+	}
+	l.mu.RUnlock()
+	slices.SortFunc(ins, func(a, b *instance) int {
+		return cmp.Or(cmp.Compare(order[a], order[b]), cmp.Compare(a.id, b.id))
+	})
+	out := []Status{}
+	for chunk := range slices.Chunk(ins[:min(n, len(ins))], statusChunk) {
+		out = l.appendStatus(out, chunk)
+		l.relevel(chunk)
+	}
+	return out
+}
+
+func (l *Ledger) appendStatus(out []Status, ins []*instance) []Status {
 	now := l.cfg.Clock().UnixNano()
 	l.mu.Lock()
-	ins := make([]*instance, 0, len(l.insts))
-	for _, in := range l.insts {
+	defer l.mu.Unlock()
+	held := l.journal.held()
+	for _, in := range ins {
+		if l.insts[in.id] != in {
+			continue // gone meanwhile
+		}
 		if now >= in.until {
 			l.refresh(in, now)
 		}
-		ins = append(ins, in)
+		settleLevels([]*instance{in})
+		out = append(out, l.statusOf(in, held[in.win], now))
 	}
-	settleLevels(ins)
-	slices.SortFunc(ins, func(a, b *instance) int {
-		return cmp.Or(cmp.Compare(a.state.order, b.state.order), cmp.Compare(a.id, b.id))
-	})
-	held := map[*window]amounts{}
-	l.journal.each(func(h *Hold) {
-		for i := range h.lines {
-			a := held[h.lines[i].win]
-			for u := range units {
-				a[u] += h.lines[i].held[u]
-			}
-			held[h.lines[i].win] = a
-		}
-	})
-	out := make([]Status, len(ins))
-	for i, in := range ins {
-		out[i] = l.statusOf(in, held[in.win], now)
-	}
-	l.mu.Unlock()
-	l.relevel(ins)
 	return out
 }
 

@@ -240,10 +240,7 @@ func (c budgetCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(budgetImbalance, im.USD.USD())
 	gauge(budgetHolds, float64(im.Holds))
 	gauge(budgetLeaks, float64(im.Leaks))
-	for i, s := range l.Status() {
-		if i == maxBudgetSeries {
-			return
-		}
+	for _, s := range l.First(maxBudgetSeries) {
 		gauge(budgetUsed, s.Used, string(s.ID))
 		ch <- prometheus.MustNewConstMetric(budgetOver, prometheus.CounterValue, s.Overshoot.USD.USD(), string(s.ID))
 	}
