@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -21,8 +22,9 @@ type fleet struct {
 	id  uint64
 	doc []byte
 
-	mu    sync.Mutex
-	saved bool
+	saved atomic.Bool
+
+	mu    sync.Mutex // held while it is stored
 	tried time.Time
 }
 
@@ -72,9 +74,11 @@ func bare(s *model.Served) model.Served {
 // decided and recorded, but not replayed.
 func (s *Service) keepFleet(f *fleet) {
 	now := s.now()
-	f.mu.Lock()
+	if !f.mu.TryLock() {
+		return // somebody is at it
+	}
 	defer f.mu.Unlock()
-	if f.saved || !f.tried.IsZero() && now.Sub(f.tried) < fleetRetry {
+	if f.saved.Load() || !f.tried.IsZero() && now.Sub(f.tried) < fleetRetry {
 		return
 	}
 	f.tried = now
@@ -84,16 +88,8 @@ func (s *Service) keepFleet(f *fleet) {
 		s.log.Warn("the registry snapshot is not stored; calls decided on it cannot be replayed until it is", "err", err)
 		return
 	}
-	f.saved, f.doc = true, nil
-}
-
-// unsaved reports whether keepFleet is to be asked again. It does not wait.
-func (f *fleet) unsaved() bool {
-	if !f.mu.TryLock() {
-		return false
-	}
-	defer f.mu.Unlock()
-	return !f.saved
+	f.doc = nil
+	f.saved.Store(true)
 }
 
 // loadFleet reads a stored fleet.
@@ -124,7 +120,7 @@ func (s *Service) trace(q *question, ans *answer, failure error) {
 	if f == nil {
 		return
 	}
-	if f.unsaved() {
+	if !f.saved.Load() {
 		s.keepFleet(f)
 	}
 	if failure != nil { // other errors come before the endpoints are looked at

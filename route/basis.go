@@ -29,8 +29,8 @@ type basis struct {
 // Scores do not depend on the other candidates, so the endpoints that the plan
 // lists, those that were compared to spread the load, and the best by score
 // give the same leader, the same spread and the same order as all of them.
-// What does not do the task, is not active or has no credentials could serve
-// under no rules and is never kept.
+// What the caller's key does not allow, does not do the task, is not active or
+// has no credentials could serve under no rules and is never kept.
 func (s *Scratch) choose(in *Input, p *model.Plan) (list []int32, partial bool) {
 	b := &s.basis
 	b.at = b.at[:0]
@@ -68,17 +68,9 @@ func (s *Scratch) choose(in *Input, p *model.Plan) (list []int32, partial bool) 
 }
 
 // mayServe reports whether the endpoint was looked at and could serve calls of
-// the task under some rules.
-func (m *mark) mayServe() bool {
-	if m.group == groupNone {
-		return false
-	}
-	switch m.filter {
-	case model.FilterTask, model.FilterStatus, model.FilterCredentials:
-		return false
-	}
-	return true
-}
+// the task under some rules: the filters up to that for credentials are on what
+// no rule changes.
+func (m *mark) mayServe() bool { return m.group != groupNone && m.filter > model.FilterCredentials }
 
 // topList keeps the n highest that it was offered.
 type topList struct {

@@ -96,6 +96,15 @@
 //
 // Next is the other half: what to do after a failed attempt, given its error.
 //
+// # Traces
+//
+// A Trace holds what one decision was made from, at about 70 bytes for each
+// endpoint that could have served, and what came of it. Over the same endpoints
+// the decision made again from it is the same, endpoint by endpoint and to the
+// last digit of the score; with other rules it says what would have been chosen.
+// Of more than 48 such endpoints the trace keeps those on which the decision
+// rests and the best and cheapest of the rest, and is marked as partial.
+//
 // # What it does not do
 //
 // It estimates no tokens and no prices, measures nothing, resolves no names and
