@@ -27,6 +27,18 @@ func (i *Imbalance) Balanced() bool { return i.Quantities == Quantities{} && i.N
 // all that was loaded and posted must be in some counter.
 func (l *Ledger) Check() Imbalance {
 	now := l.cfg.Clock().UnixNano()
+	out := l.check(now)
+	if !out.Balanced() {
+		l.cfg.Logger.Error("budget: counters and entries do not agree", "off", out.USD.String(), "tokens", out.Tokens,
+			"requests", out.Requests, "negative", out.Negative, "budgets", out.Budgets)
+	}
+	if out.Leaks > 0 {
+		l.cfg.Logger.Error("budget: attempts hold money for longer than any can take", "holds", out.Leaks)
+	}
+	return out
+}
+
+func (l *Ledger) check(now int64) Imbalance {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out Imbalance

@@ -167,9 +167,9 @@ func (e *Exceeded) message() string {
 	unit := func(q Quantities) string {
 		switch e.Unit {
 		case unitNames[tokens]:
-			return fmt.Sprintf("%d tokens", q.Tokens)
+			return counted(q.Tokens, "token")
 		case unitNames[requests]:
-			return fmt.Sprintf("%d requests", q.Requests)
+			return counted(q.Requests, "request")
 		}
 		return q.USD.String()
 	}
@@ -192,4 +192,11 @@ func (e *Exceeded) message() string {
 		fmt.Fprintf(&b, "; try again at %s", e.ResetsAt.Format(time.RFC3339))
 	}
 	return b.String()
+}
+
+func counted(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -88,5 +89,45 @@ func TestBudgetStopsCalls(t *testing.T) {
 	}
 	if out := b.ok("budget", "show", "few"); !strings.Contains(out, "1 request (100.0%)") {
 		t.Errorf("show:\n%s", out)
+	}
+}
+
+// TestDocumentedBudgets: the configuration in docs/BUDGETS.md is a good one.
+func TestDocumentedBudgets(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/BUDGETS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("there is no example")
+	}
+	b := newBench(t, example)
+	b.ok("config", "check")
+	var list struct {
+		Budgets []budgetState `json:"budgets"`
+	}
+	b.json(&list, "budget", "list")
+	if len(list.Budgets) != 2 || len(list.Budgets[1].Budget.Ladder) != 6 || list.Budgets[1].Budget.UnknownPrice != budget.AssumeMax {
+		t.Errorf("%+v", list.Budgets)
+	}
+}
+
+func TestParseStep(t *testing.T) {
+	for in, want := range map[string]budget.Step{
+		"0.5:notify":            {At: 0.5, Action: budget.Notify},
+		"1:refuse":              {At: 1, Action: budget.RefuseCalls},
+		"0.8:max-price=0.002":   {At: 0.8, Action: budget.MaxPrice, Value: "0.002"},
+		"0.8:require-tag=a=b:c": {At: 0.8, Action: budget.RequireTag, Value: "a=b:c"},
+	} {
+		if got, err := parseStep(in); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "0.5", "half:notify", ":notify"} {
+		if _, err := parseStep(in); model.KindOf(err) != model.KindInvalid {
+			t.Errorf("%q: %v", in, err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+	_ "time/tzdata" // for budgets by local time where the system has no list of zones
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/config"
