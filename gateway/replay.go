@@ -14,9 +14,19 @@ import (
 type Replays interface {
 	Replay(ctx context.Context, q cartrita.ReplayQuery) (*cartrita.ReplayReport, error)
 	Suggest(ctx context.Context, q cartrita.SuggestQuery) (*cartrita.SuggestReport, error)
+	Reprice(ctx context.Context, q cartrita.RepriceQuery) (*cartrita.RepriceReport, error)
 }
 
-var decodeChange = strict.For[cartrita.Change]("gateway.replay")
+var (
+	decodeChange = strict.For[cartrita.Change]("gateway.replay")
+	decodePrices = strict.For[repricing]("gateway.reprice")
+)
+
+// repricing is the body of POST /api/v1/costs/reprice.
+type repricing struct {
+	Prices map[string]*model.Pricing `json:"prices"` // by endpoint or model id
+	DryRun bool                      `json:"dry_run"`
+}
 
 func (g *Gateway) addReplayRoutes(add func(string, map[string]func(*exchange)) *route) {
 	if g.cfg.Replays == nil {
@@ -26,7 +36,43 @@ func (g *Gateway) addReplayRoutes(add func(string, map[string]func(*exchange)) *
 	add("/api/v1/replay", map[string]func(*exchange){
 		http.MethodGet: g.replay, http.MethodHead: g.replay, http.MethodPost: g.replay,
 	}).wants(key.Read, key.Read)
+	add("/api/v1/costs/reprice", map[string]func(*exchange){http.MethodPost: g.reprice}).wants(key.Read, key.Read)
 	add("/api/v1/costs/suggest", map[string]func(*exchange){http.MethodGet: g.suggest, http.MethodHead: g.suggest})
+}
+
+// reprice serves POST /api/v1/costs/reprice.
+func (g *Gateway) reprice(x *exchange) {
+	q := x.query()
+	query := cartrita.RepriceQuery{
+		Since: q.moment("since"), Until: q.moment("until"), User: q.text("user"), Team: q.text("team"), Project: q.text("project"),
+	}
+	if err := q.done(); err != nil {
+		x.fail(err)
+		return
+	}
+	defer x.releaseBody()
+	body, err := x.readBody()
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	var in repricing
+	if err := decodePrices.Decode(body, &in); err != nil {
+		x.fail(err)
+		return
+	}
+	if !in.DryRun {
+		x.fail(model.Invalidf("gateway.reprice", "dry_run", "is not set: a call keeps the price that held at its time, and records are never rewritten; "+
+			"with dry_run true the difference is worked out"))
+		return
+	}
+	query.Prices = in.Prices
+	report, rerr := g.cfg.Replays.Reprice(x.r.Context(), query)
+	if rerr != nil {
+		x.fail(model.AsError(rerr))
+		return
+	}
+	x.writeJSON(report)
 }
 
 // suggest serves GET /api/v1/costs/suggest.

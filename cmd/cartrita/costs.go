@@ -12,6 +12,7 @@ import (
 
 type costsCmd struct {
 	Show    costsShowCmd    `cmd:"" default:"withargs" help:"Add up costs."`
+	Reprice costsRepriceCmd `cmd:"" help:"Say what a corrected price would have changed."`
 	Suggest costsSuggestCmd `cmd:"" help:"Say what could be saved, worked out from past calls."`
 }
 
