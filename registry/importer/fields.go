@@ -101,8 +101,20 @@ func (f *fields) tokens(name string) *int64 {
 }
 
 // perMillion reads a price per token, as a number or a text, and returns it
-// per million tokens. Minus one is unknown.
-func (f *fields) perMillion(name string) *model.Money { return f.price(name, 6) }
+// per million tokens. Minus one is unknown. A price that no model has is taken
+// for one that was entered per million tokens already, and refused: read as it
+// stands, it would be a million times too high.
+func (f *fields) perMillion(name string) *model.Money {
+	m := f.price(name, 6)
+	if m == nil || *m <= dearest {
+		return m
+	}
+	f.bad(name, "%s per token is %s per million tokens, dearer than any model known: was it entered per million?", clip(f.members[name]), *m)
+	return nil
+}
+
+// dearest bounds what a million tokens cost at any model.
+const dearest = 5000 * model.USD
 
 // usd reads a price as it stands.
 func (f *fields) usd(name string) *model.Money { return f.price(name, 0) }

@@ -99,7 +99,7 @@ func liteLLMRecord(e entry, now time.Time) Record {
 			m.Status = model.StatusDeprecated
 		}
 	}
-	m.Pricing = liteLLMPricing(e.key, f)
+	m.Pricing = liteLLMPricing(e.key, mode, f)
 	r.Ignored = f.ignored()
 	if len(r.Problems) == 0 {
 		r.Model = m
@@ -147,23 +147,4 @@ func liteLLMLimits(m *model.Model, f *fields) {
 		out = either
 	}
 	m.ContextLength, m.MaxOutputTokens = in, out
-}
-
-func liteLLMPricing(key string, f *fields) *model.Pricing {
-	p := &model.Pricing{
-		Input:      f.perMillion("input_cost_per_token"),
-		Output:     f.perMillion("output_cost_per_token"),
-		CachedRead: nonzero(f.perMillion("cache_read_input_token_cost")),
-		CacheWrite: nonzero(f.perMillion("cache_creation_input_token_cost")),
-		Reasoning:  nonzero(f.perMillion("output_cost_per_reasoning_token")),
-		Request:    nonzero(f.usd("input_cost_per_request")),
-		Source:     string(LiteLLM),
-	}
-	f.read["source"] = true // where LiteLLM read the price; its own word is the source here
-	free := strings.HasSuffix(key, ":free") || strings.HasSuffix(key, "-free")
-	paid := nonzero(p.Input) != nil || nonzero(p.Output) != nil || p.Request != nil
-	if !paid && !free || p.Input == nil && p.Output == nil && p.Request == nil {
-		return nil
-	}
-	return p
 }

@@ -92,6 +92,7 @@ func openRouterPricing(f *fields) *model.Pricing {
 		CachedRead: nonzero(f.perMillion("input_cache_read")),
 		CacheWrite: nonzero(f.perMillion("input_cache_write")),
 		Reasoning:  nonzero(f.perMillion("internal_reasoning")),
+		AudioInput: nonzero(f.perMillion("audio")),
 		Request:    nonzero(f.usd("request")),
 		Source:     string(OpenRouter),
 	}
