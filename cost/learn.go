@@ -207,7 +207,7 @@ func (k *knowledge) answer(e *Estimator, t *task, i int, p *Profile, q *Request,
 		}
 		return
 	}
-	cut := p.figures(&e.learning, q).lengths.beyond(out)
+	cut := t.base.Load().lengths.beyond(out) // the task knows answers that were not cut
 	t.lengths.observeShape(&cut, e.decay)
 	if c != nil {
 		c.lengths.observeShape(&cut, e.decay)

@@ -123,8 +123,11 @@ func TestTextKind(t *testing.T) {
 }
 
 func TestKindOfALongTextLooksPastItsBeginning(t *testing.T) {
-	text := []byte(`[{"role":"user","content":"Please review: `)
-	for range 400 {
+	text := []byte(`[{"role":"user","content":"`)
+	for range 8 {
+		text = append(text, "Please review what follows and say what could go wrong with it. "...)
+	}
+	for range 2000 {
 		text = append(text, `if (a[i] != b) { return f(x); }\n`...)
 	}
 	text = append(text, `"}]`...)
