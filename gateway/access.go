@@ -27,7 +27,7 @@ const MinKeyBytes = 16
 type keyring []keyDigest
 
 type keyDigest struct {
-	who    *principal
+	who    *key.Identity
 	digest [sha256.Size]byte
 }
 
@@ -37,7 +37,7 @@ func newKeyring(keys []APIKey) (keyring, error) {
 		if len(k.Secret) < MinKeyBytes {
 			return nil, model.Invalidf("gateway.New", "api_keys", "the key %q has %d bytes; want at least %d", k.Name, len(k.Secret), MinKeyBytes)
 		}
-		who := &principal{name: k.Name, role: k.Role, caller: k.Caller}
+		who := &key.Identity{Name: k.Name, Role: k.Role, Caller: k.Caller}
 		ring = append(ring, keyDigest{who, sha256.Sum256([]byte(k.Secret))})
 	}
 	return ring, nil
@@ -45,7 +45,7 @@ func newKeyring(keys []APIKey) (keyring, error) {
 
 // find compares the token with every key, so that the time taken says nothing
 // about which one was nearly right.
-func (r keyring) find(token string) (who *principal) {
+func (r keyring) find(token string) (who *key.Identity) {
 	digest := sha256.Sum256([]byte(token))
 	for i := range r {
 		if subtle.ConstantTimeCompare(digest[:], r[i].digest[:]) == 1 {
@@ -71,29 +71,58 @@ func bearer(header string) (token string, ok bool) {
 	return token, token != ""
 }
 
-// authorize decides whether r may be served. With keys configured it wants one
-// of them. Without, it serves callers on this machine only, and since a web
-// page in a local browser can send requests here too, it wants a loopback Host
-// (against DNS rebinding) and, where the browser names an Origin, a loopback
-// one (against forged cross-site posts).
-func (g *Gateway) authorize(r *http.Request) (who *principal, refused string, err *model.Error) {
-	keys := *g.keys.Load()
-	if len(keys) == 0 {
+// authorize decides whether r may be served, and says who it comes from. Once
+// there are keys it wants one of them. Without, it serves callers on this
+// machine only, and since a web page in a local browser can send requests here
+// too, it wants a loopback Host (against DNS rebinding) and, where the browser
+// names an Origin, a loopback one (against forged cross-site posts).
+func (g *Gateway) authorize(r *http.Request) (who *key.Identity, refused string, err *model.Error) {
+	token, given := "", false
+	if values := r.Header["Authorization"]; len(values) == 1 {
+		token, given = bearer(values[0])
+	}
+	if given && g.isLocalToken(token) {
+		return local, "", nil
+	}
+	if !g.wantsKeys() {
 		refused, err = g.checkLocal(r)
 		return anybody, refused, err
 	}
-	values := r.Header["Authorization"]
-	if len(values) != 1 {
+	if !given {
 		return nil, "unauthenticated", errNoKey
 	}
-	token, ok := bearer(values[0])
-	if !ok {
-		return nil, "unauthenticated", errNoKey
-	}
-	if who = keys.find(token); who == nil {
-		return nil, "unauthenticated", errWrongKey
+	if who, err = g.identify(token); err != nil {
+		return nil, "unauthenticated", err
 	}
 	return who, "", nil
+}
+
+// identify finds whose token it is: a virtual key's, or a static one's.
+func (g *Gateway) identify(token string) (*key.Identity, *model.Error) {
+	if g.cfg.Keys != nil {
+		if who, err := g.cfg.Keys.Find(token); who != nil || err != nil {
+			return who, err
+		}
+	}
+	if who := g.keys.Load().find(token); who != nil {
+		return who, nil
+	}
+	return nil, errWrongKey
+}
+
+// wantsKeys reports whether a request needs a key. That virtual keys expire or
+// are revoked does not open the gateway again.
+func (g *Gateway) wantsKeys() bool {
+	return g.cfg.RequireKeys || len(*g.keys.Load()) > 0 || g.cfg.Keys != nil && g.cfg.Keys.Any()
+}
+
+// isLocalToken compares digests, as everywhere.
+func (g *Gateway) isLocalToken(token string) bool {
+	if g.cfg.LocalToken == "" || len(token) != len(g.cfg.LocalToken) {
+		return false
+	}
+	digest := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(digest[:], g.local[:]) == 1
 }
 
 var (

@@ -16,6 +16,11 @@ func (g *Gateway) serveCall(parse func([]byte) (*request, *model.Error)) func(*e
 			x.fail(err)
 			return
 		}
+		if err := x.takeLimits(reservation(call)); err != nil {
+			x.fail(err)
+			return
+		}
+		defer x.giveLimits()
 		ctx, span := g.startSpan(x, call)
 		defer span.end()
 		if err := g.admit(ctx, call); err != nil {
@@ -42,7 +47,7 @@ func (x *exchange) readCall(parse func([]byte) (*request, *model.Error)) (*model
 		return nil, err
 	}
 	q.call.ID, q.call.Received = x.id, x.received
-	q.call.Caller, q.call.Criteria.Allow = x.who.caller, x.who.allow
+	q.call.Caller, q.call.Criteria.Allow = x.who.Caller, x.who.Allow
 	return &q.call, nil
 }
 
@@ -52,6 +57,7 @@ func (x *exchange) carry(ctx context.Context, call *model.Call, span span) {
 	x.call = true
 	rec, err := x.g.cfg.Service.Serve(ctx, call, x)
 	if rec != nil {
+		x.spent = used(rec)
 		x.g.metrics.observe(rec)
 		span.record(rec)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry/schema"
 )
@@ -61,6 +62,17 @@ type Config struct {
 	// APIKeys are the keys that callers may present. Without any, the gateway
 	// serves loopback names only; it must then listen on loopback only.
 	APIKeys []APIKey
+	// Keys are the virtual keys, for callers and for the paths under
+	// /api/v1/keys. Nil: there are none.
+	Keys Keys
+	// RequireKeys wants a key of every caller even while there is none.
+	RequireKeys bool
+	// LocalToken is a bearer token, at least MinKeyBytes, whose holder is an
+	// administrator: for commands of who may read the data directory anyway.
+	// Empty: there is none.
+	LocalToken string
+	// Limiter counts what keys with limits take. Default: in this process.
+	Limiter key.Limiter
 	// AllowedHosts are names that Host and Origin may carry besides loopback
 	// when there are no keys, such as "gateway.local". Without port.
 	AllowedHosts []string
@@ -199,6 +211,9 @@ func (c Config) validate() error {
 		if f.missing {
 			return model.Invalidf(op, f.name, "is required")
 		}
+	}
+	if n := len(c.LocalToken); n > 0 && n < MinKeyBytes {
+		return model.Invalidf(op, "local_token", "has %d bytes; want at least %d", n, MinKeyBytes)
 	}
 	l := c.Limits
 	for _, f := range []struct {

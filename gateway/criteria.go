@@ -9,6 +9,7 @@ import (
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
 	"github.com/cartrita/cartrita/internal/jsonscan"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -23,7 +24,7 @@ func newCriteriaDecoder() criteriaDecoder { return strict.For[model.Criteria](op
 // most and wins; then the X-Cartrita headers; then OpenAI's own user and
 // metadata; last the name of the API key, as the user. The owner of the key is
 // the user whatever they say.
-func (g *Gateway) wishes(q *request, header http.Header, who *principal) *model.Error {
+func (g *Gateway) wishes(q *request, header http.Header, who *key.Identity) *model.Error {
 	c := &q.call.Criteria
 	if q.extension != nil {
 		tokens := c.InputTokens
@@ -43,7 +44,7 @@ func (g *Gateway) wishes(q *request, header http.Header, who *principal) *model.
 	if err := q.fromOpenAI(); err != nil {
 		return err
 	}
-	who.identify(&c.Context)
+	identify(who, &c.Context)
 	return checkContext(&c.Context)
 }
 

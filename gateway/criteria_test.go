@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -21,7 +22,7 @@ func wishesOf(t *testing.T, body, keyName string, header ...string) (*model.Call
 		h.Add(header[i], header[i+1])
 	}
 	g := &Gateway{criteria: newCriteriaDecoder()}
-	return &q.call, g.wishes(q, h, &principal{name: keyName})
+	return &q.call, g.wishes(q, h, &key.Identity{Name: keyName})
 }
 
 func withMembers(members string) string {

@@ -113,7 +113,7 @@ func (x *exchange) estimateLine(report *cartrita.BatchReport, line []byte, model
 	}
 	call := &q.call
 	call.ID, call.Received = model.NewCallID(), x.received
-	call.Caller, call.Criteria.Allow = x.who.caller, x.who.allow
+	call.Caller, call.Criteria.Allow = x.who.Caller, x.who.Allow
 	compared := models
 	if len(models) == 0 {
 		compared = []string{call.Model}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -21,9 +22,9 @@ type exchange struct {
 	r        *http.Request
 	route    *route
 	received time.Time
-	id       model.CallID // id of the request, and of the call if it is one
-	asked    string       // X-Request-Id of the response, once it is known
-	who      *principal   // who sent it; nil on open routes
+	id       model.CallID  // id of the request, and of the call if it is one
+	asked    string        // X-Request-Id of the response, once it is known
+	who      *key.Identity // who sent it; nil on open routes
 
 	status   int       // 0 until the header is written
 	started  bool      // a stream was started
@@ -32,6 +33,11 @@ type exchange struct {
 	renewAt  time.Time // when the write deadline must be moved
 	held     int64     // bytes of the body budget
 	bodyDone bool      // the request's body was read to its end
+
+	limited  bool         // the key has limits that this request was counted against
+	standing key.Standing // what was left of them
+	taken    int64        // tokens that were reserved
+	spent    int64        // tokens that were used
 
 	// Header values that begin a response, and their text: one allocation
 	// instead of one per header.
@@ -105,6 +111,7 @@ func (x *exchange) Answer(info cartrita.Info, status int, header http.Header, bo
 	if h["Content-Type"] == nil {
 		h["Content-Type"] = contentJSON
 	}
+	x.limitHeaders(h)
 	x.describe(h, info)
 	if len(body) > countedBody {
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
@@ -123,6 +130,7 @@ func (x *exchange) Start(info cartrita.Info, header http.Header) error {
 	h["Cache-Control"] = noCache
 	h["X-Accel-Buffering"] = noBuffering
 	h["Trailer"] = streamTrailer
+	x.limitHeaders(h)
 	x.describe(h, info)
 	x.started = true
 	x.writeHeader(http.StatusOK)
@@ -236,6 +244,7 @@ func (x *exchange) writeBody(status int, contentType []string, body []byte) {
 	h["Content-Type"] = contentType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["X-Content-Type-Options"] = []string{"nosniff"}
+	x.limitHeaders(h)
 	x.set(h, headerRequestID, x.requestID())
 	x.extendDeadline()
 	x.writeHeader(status)

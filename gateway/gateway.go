@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
 	"github.com/cartrita/cartrita/internal/gate"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -19,10 +21,12 @@ type Gateway struct {
 	cfg        Config
 	routes     routes
 	keys       atomic.Pointer[keyring]
+	limiter    key.Limiter
 	gate       *gate.Gate
 	criteria   criteriaDecoder
 	estimating strict.Decoder[cartrita.EstimateRequest]
 	bodies     byteBudget
+	local      [sha256.Size]byte // digest of Config.LocalToken
 	metrics    *metrics
 	stopping   chan struct{} // closed by Drain
 	drain      sync.Once
@@ -39,6 +43,10 @@ func New(cfg Config) (*Gateway, error) {
 	g.estimating = strict.For[cartrita.EstimateRequest](opParse)
 	if err := g.SetAPIKeys(cfg.APIKeys); err != nil {
 		return nil, err
+	}
+	g.local = sha256.Sum256([]byte(cfg.LocalToken))
+	if g.limiter = cfg.Limiter; g.limiter == nil {
+		g.limiter = key.NewMeter(cfg.Clock)
 	}
 	l := cfg.Limits
 	g.gate = gate.New(l.MaxConcurrent, l.MaxQueue)

@@ -147,7 +147,7 @@ func (x *exchange) actor() string {
 	if user := x.r.Header.Get(headerPrefix + "User"); user != "" && len(user) <= maxContextBytes {
 		return user
 	}
-	return x.who.name
+	return x.who.Name
 }
 
 // formatOwn is the registry's name for files of complete records.

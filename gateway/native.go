@@ -27,8 +27,8 @@ func (x *exchange) readCriteria() (c model.Criteria, err *model.Error) {
 // complete adds to criteria what headers and the API key say.
 func (x *exchange) complete(c *model.Criteria) *model.Error {
 	err := fromHeaders(c, x.r.Header)
-	x.who.identify(&c.Context)
-	c.Caller, c.Allow = &x.who.caller, x.who.allow
+	identify(x.who, &c.Context)
+	c.Caller, c.Allow = &x.who.Caller, x.who.Allow
 	if err == nil {
 		err = checkContext(&c.Context)
 	}
@@ -42,6 +42,11 @@ func (g *Gateway) selectModel(x *exchange) {
 		x.fail(err)
 		return
 	}
+	if err := x.takeLimits(0); err != nil {
+		x.fail(err)
+		return
+	}
+	defer x.giveLimits()
 	selection, serr := g.cfg.Service.Select(x.r.Context(), c)
 	if serr != nil {
 		x.fail(model.AsError(serr))

@@ -8,26 +8,20 @@ import (
 	"github.com/cartrita/cartrita/model"
 )
 
-// principal is who a request comes from. Immutable, and shared by all requests
-// of one key.
-type principal struct {
-	name   string // of the key; "" for a caller without one
-	role   key.Role
-	caller model.Caller
-	allow  *model.Allowance // nil: everything
-}
-
-// anybody is a caller on this machine while no keys are wanted.
-var anybody = &principal{role: key.RoleAdmin}
+// Callers without a key of their own.
+var (
+	anybody = &key.Identity{Role: key.RoleAdmin} // on this machine, while no keys are wanted
+	local   = &key.Identity{Role: key.RoleAdmin} // with the local token
+)
 
 // identify puts the key's identity into a call's criteria: a key that has an
 // owner speaks for no other user, one without lets the caller name an end user,
 // and its own name stands for one who was not named.
-func (p *principal) identify(ctx *model.Context) {
-	if p.caller.User != "" {
-		ctx.UserID = p.caller.User
+func identify(who *key.Identity, ctx *model.Context) {
+	if who.Caller.User != "" {
+		ctx.UserID = who.Caller.User
 	}
-	fill(&ctx.UserID, p.name)
+	fill(&ctx.UserID, who.Name)
 }
 
 // mayServe refuses what the role of the key does not allow.
@@ -36,11 +30,11 @@ func (x *exchange) mayServe() *model.Error {
 	if x.r.Method != "GET" && x.r.Method != "HEAD" {
 		need = x.route.writes
 	}
-	if x.who.role.Has(need) {
+	if x.who.Role.Has(need) {
 		return nil
 	}
 	return model.Errorf("gateway.authorize", model.KindForbidden,
-		"a key with the role %s may not do this; it takes the role %s", x.who.role, orList(need.Holders()))
+		"a key with the role %s may not do this; it takes the role %s", x.who.Role, orList(need.Holders()))
 }
 
 func orList(names []string) string {
