@@ -94,9 +94,10 @@ func (ans *answer) choose(q *question, set *Settings, snap *registry.Snapshot) e
 		name, strategy = AutoModel, after
 	}
 	var err error
-	if ans.in.Strategy, err = set.Strategies.Get(strategy); err != nil {
+	if ans.in.Strategy, err = allowedStrategy(q.criteria.Allow, strategy, set.Strategies); err != nil {
 		return err
 	}
+	ans.in.Allowed = q.criteria.Allow.Served(snap.Served)
 	if b := ans.in.Budget; b != nil && b.Strategy != "" {
 		if ans.in.Strategy, err = set.Strategies.Get(b.Strategy); err != nil {
 			return err
@@ -119,11 +120,42 @@ func (ans *answer) choose(q *question, set *Settings, snap *registry.Snapshot) e
 			Message: fmt.Sprintf("model %q is in the registry, but %s", name, why),
 		}
 	}
+	if err := ans.allowsNamed(name, match.Served); err != nil {
+		return err
+	}
 	ans.in.Named, ans.in.Chain = match.Served, match.Chain
 	if ans.in.Named == nil {
 		ans.in.Named = []int32{}
 	}
 	return nil
+}
+
+// allowedStrategy finds the strategy, unless the caller's key does not allow it.
+func allowedStrategy(allow *model.Allowance, name string, all *route.Strategies) (*route.Strategy, error) {
+	s, err := all.Get(name)
+	if err != nil || allow == nil {
+		return s, err
+	}
+	use, ok := allow.Strategy(name, s.Name)
+	if !ok {
+		return nil, &model.Error{
+			Op: "cartrita.decide", Kind: model.KindForbidden, Param: "strategy",
+			Message: fmt.Sprintf("the API key may not use %q; it may use %s", s.Name, strings.Join(allow.Strategies, ", ")),
+		}
+	}
+	return all.Get(use)
+}
+
+// allowsNamed refuses a model none of whose endpoints the caller's key may use:
+// its fallback chain is no answer to a question that may not be asked.
+func (ans *answer) allowsNamed(name string, served []int32) error {
+	if ans.in.Allowed == nil || slices.ContainsFunc(served, func(i int32) bool { return ans.in.Allowed[i] }) {
+		return nil
+	}
+	return &model.Error{
+		Op: "cartrita.decide", Kind: model.KindForbidden, Param: "model",
+		Message: fmt.Sprintf("the API key may not use the model %q", name),
+	}
 }
 
 // countNearLimits replaces the predicted size of the prompt by the exact one

@@ -117,7 +117,7 @@ func (r *run) withDeadline(ctx context.Context) (context.Context, context.Cancel
 // refused records a call that no endpoint may serve, or that no budget pays for. A call that names an
 // unknown model or strategy is a mistake in the request, of which no record is kept.
 func (r *run) refused(failure *model.Error) (*model.Record, error) {
-	if failure.Kind == model.KindNotFound || failure.Kind == model.KindInvalid {
+	if k := failure.Kind; k == model.KindNotFound || k == model.KindInvalid || k == model.KindForbidden {
 		return nil, failure
 	}
 	r.rec.Plan, r.rec.Degraded = r.refusal(failure), r.degraded

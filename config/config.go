@@ -7,7 +7,7 @@ import (
 // Config is everything that can be set. The comments of its fields are the
 // descriptions in the published JSON Schema; the default stands in brackets.
 type Config struct {
-	// Address to listen on, host:port. Port 0 takes a free port. Without api_keys it must be a loopback address. [127.0.0.1:8080]
+	// Address to listen on, host:port. Port 0 takes a free port. Without api_keys or keys.required it must be a loopback address. [127.0.0.1:8080]
 	Listen string `json:"listen"`
 	// Directory of the embedded store, the event spool and server.json. [./data]
 	Data string `json:"data"`
@@ -18,6 +18,8 @@ type Config struct {
 	AllowedHosts []string `json:"allowed_hosts,omitempty"`
 	// Keys that callers must present as a bearer token. None: only loopback callers, without a key.
 	APIKeys []APIKey `json:"api_keys,omitempty"`
+	// Virtual keys, made with `cartrita keys create`.
+	Keys Keys `json:"keys"`
 	// Model servers and what they serve.
 	Providers []Provider `json:"providers,omitempty"`
 	// Model records of your own, added to the built-in catalogue or replacing its record of the same model_id.
@@ -60,6 +62,14 @@ type APIKey struct {
 	Project string `json:"project,omitempty"`
 	// Tags that the calls are counted for.
 	Tags []string `json:"tags,omitempty"`
+}
+
+// Keys says how virtual keys are recognised.
+type Keys struct {
+	// Who needs a key: "auto" everybody as soon as there is any key, configured or created; "always" everybody, even before. [auto]
+	Required string `json:"required"`
+	// Where the secret is with which keys are digested: env:NAME or file:/path, at least 32 characters. Omit it to use key.secret in the data directory, made at the first start.
+	Secret Ref `json:"secret,omitempty"`
 }
 
 // Provider is one model server, or one account at a vendor.

@@ -36,6 +36,12 @@ const (
 	StoreMemory = "memory"
 )
 
+// The values of Keys.Required.
+const (
+	KeysAuto   = "auto"
+	KeysAlways = "always"
+)
+
 // The values of Fallback.Scope.
 const (
 	FallbackAny       = "any"
@@ -58,6 +64,7 @@ func Default() Config {
 		Listen:       DefaultListen,
 		Data:         DefaultData,
 		Store:        DefaultStore,
+		Keys:         Keys{Required: KeysAuto},
 		UnknownPrice: UnknownPriceAssumeMax,
 		Router:       Router{DefaultStrategy: DefaultStrategy, MaxAttempts: DefaultAttempts, EndpointQueue: DefaultEndpointQueue},
 		Limits: Limits{

@@ -37,7 +37,7 @@ func orNone(s string) string {
 }
 
 // Sections that are read once, at the start.
-var startOnly = []string{"allowed_hosts", "data", "embeddings", "events", "limits", "listen", "log.format", "store", "telemetry"}
+var startOnly = []string{"allowed_hosts", "data", "embeddings", "events", "keys", "limits", "listen", "log.format", "store", "telemetry"}
 
 // Diff returns the differences from old to new, by path. Literal header values
 // are masked.

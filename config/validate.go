@@ -52,6 +52,7 @@ func (v *validator) config() {
 		}
 	}
 	v.apiKeys()
+	v.oneOf("keys.required", c.Keys.Required, KeysAuto, KeysAlways)
 	v.providers()
 	v.models()
 	v.router()
@@ -76,8 +77,8 @@ func (v *validator) listen() {
 		v.problem("listen", "%q: want host:port, such as %s or :8080", v.c.Listen, DefaultListen)
 		return
 	}
-	if !Loopback(host) && len(v.c.APIKeys) == 0 && v.read("api_keys") {
-		v.problem("listen", "%s can be reached from other machines: set api_keys, or listen on 127.0.0.1", v.c.Listen)
+	if !Loopback(host) && len(v.c.APIKeys) == 0 && v.c.Keys.Required != KeysAlways && v.read("api_keys") && v.read("keys.required") {
+		v.problem("listen", "%s can be reached from other machines: set api_keys or keys.required: always, or listen on 127.0.0.1", v.c.Listen)
 	}
 }
 

@@ -63,7 +63,7 @@ var defaultMessages = map[model.Kind]string{
 	model.KindTimeout:         "a deadline passed",
 }
 
-// codeModelNotFound is OpenAI's own code for an unknown model, used on the
+// codeModelNotFound is OpenAI's own code for a model that is unknown or not allowed, used on the
 // OpenAI surfaces so that clients that test for it keep working.
 const codeModelNotFound = "model_not_found"
 
@@ -79,7 +79,7 @@ func appendError(dst []byte, e *model.Error, openAI bool, requestID string) []by
 	if e.Param != "" {
 		we.Param = &e.Param
 	}
-	if openAI && e.Kind == model.KindNotFound && e.Param == "model" {
+	if openAI && (e.Kind == model.KindNotFound || e.Kind == model.KindForbidden) && e.Param == "model" {
 		we.Code = codeModelNotFound
 	}
 	type envelope struct {

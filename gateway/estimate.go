@@ -26,6 +26,11 @@ func (g *Gateway) estimate(x *exchange) {
 		x.fail(err)
 		return
 	}
+	if err := x.takeLimits(0); err != nil {
+		x.fail(err)
+		return
+	}
+	defer x.giveLimits()
 	estimates, serr := g.cfg.Service.Estimate(x.r.Context(), req)
 	if serr != nil {
 		x.fail(model.AsError(serr))
@@ -63,6 +68,11 @@ func (g *Gateway) estimateBatch(x *exchange) {
 		x.fail(model.Errorf(opParse, model.KindTooLarge, "the batch has %d lines; send at most %d at once, and add up the answers", n, maxBatchLines))
 		return
 	}
+	if err := x.takeLimits(0); err != nil {
+		x.fail(err)
+		return
+	}
+	defer x.giveLimits()
 	report := cartrita.NewBatchReport(level, len(models) > 1)
 	for line := range bytes.Lines(body) {
 		report.Lines++

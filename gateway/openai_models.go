@@ -35,11 +35,18 @@ const ownSelf = "cartrita"
 func (g *Gateway) listOpenAIModels(x *exchange) {
 	data := []openAIModel{newOpenAIModel(cartrita.AutoModel, ownSelf)}
 	for _, s := range g.cfg.Strategies() {
+		if _, ok := x.who.Allow.Strategy(s.Name, ""); !ok {
+			continue
+		}
 		data = append(data, newOpenAIModel(cartrita.AutoModel+":"+s.Name, ownSelf))
 	}
 	auto := len(data)
 	served := g.cfg.Registry.Snapshot().Served
+	allowed := x.who.Allow.Served(served)
 	for i := range served {
+		if allowed != nil && !allowed[i] {
+			continue
+		}
 		data = append(data, newOpenAIModel(string(served[i].Model.ID), served[i].Model.Provider))
 	}
 	models := data[auto:]

@@ -52,6 +52,7 @@ type Filter uint8
 // which comes before FilterCircuit; the first that fails is reported.
 const (
 	FilterName Filter = iota
+	FilterKey
 	FilterTask
 	FilterStatus
 	FilterCredentials
@@ -71,7 +72,7 @@ const (
 )
 
 var filterNames = [filterCount]string{
-	"model", "task_type", "status", "credentials", "commercial_use", "risk_level", "features",
+	"model", "key", "task_type", "status", "credentials", "commercial_use", "risk_level", "features",
 	"required_tags", "excluded_tags", "context_length", "min_quality_score", "max_cost", "max_latency_ms", "budget", "circuit",
 	"deadline_ms",
 }
@@ -110,6 +111,8 @@ func (e Exclusion) Reason() string {
 	switch e.Filter {
 	case FilterName:
 		return "is not the model that was asked for"
+	case FilterKey:
+		return "is not allowed for this key"
 	case FilterTask:
 		return "does not do " + e.Detail
 	case FilterStatus:

@@ -114,6 +114,9 @@ func (d *decision) prepare() (err error) {
 		return model.Errorf(op, model.KindInternal, "%d endpoints, %d health views, %d estimates: want as many of each",
 			n, len(in.Health), len(in.Estimates))
 	}
+	if in.Allowed != nil && len(in.Allowed) != n {
+		return model.Errorf(op, model.KindInternal, "%d endpoints, %d verdicts of a key: want as many", n, len(in.Allowed))
+	}
 	table := in.Table
 	if table == nil {
 		table = NewTable(in.Served)

@@ -16,6 +16,8 @@ const passed = model.FilterDeadline + 1
 func (d *decision) filter(i int, named bool) model.Filter {
 	f, b := &d.facts[i], &d.bounds
 	switch {
+	case d.in.Allowed != nil && !d.in.Allowed[i]:
+		return model.FilterKey
 	case !f.tasks.Has(d.in.Task):
 		return model.FilterTask
 	case f.status != model.StatusActive && (!named || f.status == model.StatusRetired):

@@ -27,6 +27,10 @@ type Input struct {
 	Health    []model.Health
 	Estimates []model.Estimate
 
+	// Allowed are the endpoints that the caller's API key may use, parallel to
+	// Served; nil: all of them.
+	Allowed []bool
+
 	// Table is NewTable(Served), made once per snapshot; nil makes it here.
 	Table *Table
 

@@ -35,6 +35,7 @@ import (
 // store is what keeps everything: SQLite in the data directory, or memory.
 type store interface {
 	registry.Store
+	key.Store
 	event.Sink
 	event.Reader
 	event.SpendReader
@@ -50,6 +51,7 @@ type node struct {
 	secrets  *config.Secrets
 	store    store
 	registry *registry.Registry
+	keys     *key.Ring
 	events   *event.Log
 	budgets  *budget.Book
 	service  *cartrita.Service
@@ -75,6 +77,8 @@ type node struct {
 type assembleOptions struct {
 	Log    *slog.Logger
 	Tracer trace.Tracer // nil: no traces
+	// LocalToken lets in, as an administrator, who can read the data directory. Empty: nobody.
+	LocalToken string
 }
 
 // assemble puts a node together in the order of the dependencies. On an error
@@ -98,6 +102,9 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 		Store: n.store, Logger: o.Log, Embedder: newEmbedder(&l.Embeddings, n.secrets), Catalogue: cat,
 	})
 	if err = n.registry.Load(a.ctx); err != nil {
+		return nil, err
+	}
+	if n.keys, err = a.openKeys(l, n.store, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
 	if n.events, err = event.Open(eventConfig(&l.Config, n.store, o.Log)); err != nil {
@@ -176,6 +183,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	c, lim := gateway.FromService(n.service), &l.Limits
 	c.APIKeys, c.AllowedHosts, c.Notices = keys, l.AllowedHosts, n.store
 	c.Budgets = publicBook{n.budgets, n.events}
+	c.Keys, c.RequireKeys, c.LocalToken = n.keys, l.Keys.Required == config.KeysAlways, o.LocalToken
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
 	c.Limits = gateway.Limits{
 		MaxBodyBytes: int64(lim.Body), MaxBodyMemory: int64(lim.BodyMemory), MaxHeaderBytes: int(lim.Header),
@@ -391,6 +399,7 @@ func newStrategies(r *config.Router) (*route.Strategies, error) {
 func (n *node) start() error {
 	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })
+	n.background.Go(func() { n.logged("watching the keys", n.keys.Run(n.ctx)) })
 	if n.learned != nil {
 		n.background.Go(func() {
 			t := time.NewTicker(saveEvery)
@@ -462,6 +471,11 @@ func unreadable(c *config.Config, secrets *config.Secrets) (problems []pathProbl
 	for i, k := range c.APIKeys {
 		if _, err := apiKey(i, k, secrets); err != nil {
 			problems = append(problems, pathProblem{fmt.Sprintf("api_keys[%d].key", i), model.AsError(err).Message})
+		}
+	}
+	if c.Keys.Secret != "" {
+		if _, err := configuredKeySecret(c, secrets); err != nil {
+			problems = append(problems, pathProblem{"keys.secret", model.AsError(err).Message})
 		}
 	}
 	for i, p := range c.Providers {

@@ -24,7 +24,8 @@ const serverFile = "server.json"
 type serverInfo struct {
 	URL      string    `json:"url"`
 	PID      int       `json:"pid"`
-	Instance string    `json:"instance"` // what the gateway answers in headerInstance
+	Instance string    `json:"instance"`        // what the gateway answers in headerInstance
+	Token    string    `json:"token,omitempty"` // lets in, as an administrator, who can read this file
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started_at"`
 }
@@ -87,6 +88,7 @@ func (a *app) find(g *globals, l *config.Loaded) (*client, error) {
 	}
 	if info := readServerFile(l.Data); info.URL != "" {
 		if c := a.remote(g, info.URL, key); c.isInstance(a.ctx, info.Instance) {
+			c.key = orDefault(key, info.Token)
 			return c, nil
 		}
 	}
@@ -159,11 +161,12 @@ func (a *app) remote(g *globals, address, key string) *client {
 }
 
 // local puts a gateway together in this process and calls it without network.
-// Nobody else can call it, so it wants no key.
+// Nobody else can call it, and who can open the store is its administrator.
 func (a *app) local(g *globals, l *config.Loaded) (*client, error) {
 	l.APIKeys = nil
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	n, err := a.assemble(l, assembleOptions{Log: log})
+	token := newSecret()
+	n, err := a.assemble(l, assembleOptions{Log: log, LocalToken: token})
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +176,7 @@ func (a *app) local(g *globals, l *config.Loaded) (*client, error) {
 		return nil, err
 	}
 	return &client{
-		base: "http://localhost", user: a.user(), where: "the gateway in this process",
+		base: "http://localhost", key: token, user: a.user(), where: "the gateway in this process",
 		http: &http.Client{Timeout: g.Timeout, Transport: handlerTransport{n.gateway}},
 		stop: n.close,
 	}, nil

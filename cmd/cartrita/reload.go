@@ -41,7 +41,7 @@ func (s *server) watch() (stop func()) {
 
 // reload puts a new configuration in force, except for what needs a restart.
 func (s *server) reload(_ context.Context, next *config.Loaded, _ []config.Change) error {
-	if len(next.APIKeys) == 0 && !onLoopback(s.listener.Addr()) {
+	if len(next.APIKeys) == 0 && s.loaded.Keys.Required != config.KeysAlways && !onLoopback(s.listener.Addr()) {
 		return model.Invalidf("", "api_keys", "cannot be emptied while %s can be reached from other machines", s.listener.Addr())
 	}
 	keys, err := apiKeys(&next.Config, s.node.secrets)

@@ -60,6 +60,7 @@ type server struct {
 	node     *node
 	withDemo bool
 	url      string
+	token    string // in server.json: who may read that is an administrator
 }
 
 // run does, in order: listen, so that a taken port is known at once; put the
@@ -81,7 +82,8 @@ func (s *server) run(mode demoMode) error {
 		return err
 	}
 	defer stopTracing()
-	if s.node, err = s.app.assemble(l, assembleOptions{Log: s.log, Tracer: tracer}); err != nil {
+	s.token = newSecret()
+	if s.node, err = s.app.assemble(l, assembleOptions{Log: s.log, Tracer: tracer, LocalToken: s.token}); err != nil {
 		return err
 	}
 	defer s.node.close()
@@ -182,9 +184,9 @@ func listen(ctx context.Context, c *config.Config) (net.Listener, error) {
 		}
 		return nil, model.Errorf("", model.KindUnavailable, "cannot listen on %s: %v", c.Listen, err)
 	}
-	if len(c.APIKeys) == 0 && !onLoopback(l.Addr()) {
+	if len(c.APIKeys) == 0 && c.Keys.Required != config.KeysAlways && !onLoopback(l.Addr()) {
 		l.Close()
-		return nil, model.Invalidf("", "listen", "%s is %s, which other machines can reach: set api_keys, or listen on 127.0.0.1", c.Listen, l.Addr())
+		return nil, model.Invalidf("", "listen", "%s is %s, which other machines can reach: set api_keys or keys.required: always, or listen on 127.0.0.1", c.Listen, l.Addr())
 	}
 	return l, nil
 }
@@ -204,7 +206,7 @@ func (s *server) announce(instance string) (remove func(), err error) {
 	s.url = "http://" + net.JoinHostPort(dialable(host), port)
 	remove = func() {}
 	if s.loaded.Store != config.StoreMemory {
-		info := serverInfo{URL: s.url, PID: os.Getpid(), Instance: instance, Version: buildVersion().Version, Started: time.Now().UTC()}
+		info := serverInfo{URL: s.url, PID: os.Getpid(), Instance: instance, Token: s.token, Version: buildVersion().Version, Started: time.Now().UTC()}
 		if remove, err = writeServerFile(s.loaded.Data, info); err != nil {
 			return nil, dataError(s.loaded.Data, err)
 		}
@@ -231,7 +233,7 @@ func (s *server) suggest(endpoints int) {
 		return
 	}
 	auth, cli := "", os.Args[0]
-	if len(s.loaded.APIKeys) > 0 {
+	if len(s.loaded.APIKeys) > 0 || s.loaded.Keys.Required == config.KeysAlways || s.node.keys.Any() {
 		auth = " -H \"Authorization: Bearer $CARTRITA_API_KEY\""
 	}
 	at := ""

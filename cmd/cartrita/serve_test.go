@@ -110,9 +110,10 @@ func TestServeWithKeys(t *testing.T) {
 	if code, _ := get(t, r.url+"/v1/models", "Authorization", "Bearer "+key); code != http.StatusOK {
 		t.Errorf("with the key: status %d", code)
 	}
-	if r := b.run("models", "list"); r.code != exitForbidden || !strings.Contains(r.err, "CARTRITA_API_KEY") {
+	if r := b.run("models", "list", "--server", r.url); r.code != exitForbidden || !strings.Contains(r.err, "CARTRITA_API_KEY") {
 		t.Errorf("command without a key: exit code %d: %s", r.code, r.err)
 	}
+	b.ok("models", "list") // who can read the data directory needs none
 	b.ok("models", "list", "--api-key", "env:MY_KEY")
 	b.environ = append(b.environ, "CARTRITA_API_KEY="+key)
 	b.ok("models", "list")
