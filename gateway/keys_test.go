@@ -1,0 +1,226 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/memory"
+)
+
+// keyWorld is a ring of keys over a store in memory, and its time.
+type keyWorld struct {
+	ring *key.Ring
+	now  time.Time
+}
+
+func newKeyWorld(t testing.TB) *keyWorld {
+	t.Helper()
+	s, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kw := &keyWorld{now: time.Now()}
+	kw.ring, err = key.New(key.Config{Store: s, Secret: []byte(strings.Repeat("s", 32)), Clock: func() time.Time { return kw.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kw
+}
+
+func (kw *keyWorld) make(t testing.TB, f key.Fields) (model.KeyID, string) {
+	t.Helper()
+	k, token, err := kw.ring.Create(context.Background(), f, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.ID, token
+}
+
+func ptr[T any](v T) *T { return &v }
+
+const localTestToken = "local-0123456789abcdef"
+
+func newWorldWithKeys(t testing.TB, change ...func(*Config)) (*world, *keyWorld) {
+	kw := newKeyWorld(t)
+	return newWorld(t, append([]func(*Config){func(c *Config) {
+		c.Keys, c.LocalToken = kw.ring, localTestToken
+	}}, change...)...), kw
+}
+
+// answer is what the tests read of answers about keys.
+type answer struct {
+	ID    model.KeyID `json:"id"`
+	Key   string      `json:"key"`
+	State key.State   `json:"state"`
+	Keys  []struct{ ID, Key, State string }
+	Error struct{ Type, Code, Param, Message string }
+}
+
+func (w *world) ask(method, path, body, token string) (int, answer) {
+	w.t.Helper()
+	var header []string
+	if token != "" {
+		header = []string{"Authorization", "Bearer " + token}
+	}
+	resp := w.do(method, path, body, header...)
+	raw := text(w.t, resp)
+	var a answer
+	if err := json.Unmarshal([]byte(raw), &a); err != nil {
+		w.t.Fatalf("%s %s: %v: %s", method, path, err, raw)
+	}
+	return resp.StatusCode, a
+}
+
+func TestKeysOverHTTP(t *testing.T) {
+	w, kw := newWorldWithKeys(t)
+	if code, a := w.ask("POST", "/api/v1/keys", `{"name":"app"}`, ""); code != 400 || a.Error.Param != "role" || !strings.Contains(a.Error.Message, "first key") {
+		t.Fatalf("a first key that would lock its maker out: %d %+v", code, a.Error)
+	}
+	code, admin := w.ask("POST", "/api/v1/keys", `{"name":"ops","role":"admin"}`, "")
+	if code != 200 || !strings.HasPrefix(admin.Key, key.Prefix) || admin.State != key.StateActive {
+		t.Fatalf("the first key: %d %+v", code, admin)
+	}
+	if code, a := w.ask("GET", "/api/v1/keys", "", ""); code != 401 || a.Error.Code != "invalid_api_key" || a.Error.Type != "authentication_error" {
+		t.Errorf("without a key, once there is one: %d %+v", code, a.Error)
+	}
+	code, app := w.ask("POST", "/api/v1/keys", `{"name":"app","team":"a","limits":{"requests_per_minute":5},"expires":"30d"}`, admin.Key)
+	if code != 200 || app.Key == "" {
+		t.Fatalf("%d %+v", code, app.Error)
+	}
+	if code, _ := w.ask("POST", "/v1/chat/completions", chatBody, app.Key); code != 200 {
+		t.Errorf("a call: %d", code)
+	}
+	if code, a := w.ask("GET", "/api/v1/keys", "", app.Key); code != 403 || a.Error.Type != "permission_error" {
+		t.Errorf("a caller lists keys: %d %+v", code, a.Error)
+	}
+	for _, token := range []string{admin.Key, localTestToken} {
+		if code, a := w.ask("GET", "/api/v1/keys", "", token); code != 200 || len(a.Keys) != 2 || a.Keys[0].Key+a.Keys[1].Key != "" {
+			t.Errorf("the list: %d %+v", code, a)
+		}
+	}
+	path := "/api/v1/keys/" + string(app.ID)
+	code, next := w.ask("POST", path+"/rotate", `{"grace":"1h"}`, admin.Key)
+	if code != 200 || next.Key == "" || next.Key == app.Key || next.ID != app.ID {
+		t.Fatalf("rotate: %d %+v", code, next)
+	}
+	status := func(token string) int {
+		code, _ := w.ask("GET", "/api/v1/key", "", token)
+		return code
+	}
+	if a, b := status(app.Key), status(next.Key); a != 200 || b != 200 {
+		t.Errorf("within the grace: %d and %d", a, b)
+	}
+	kw.now = kw.now.Add(time.Hour)
+	if a, b := status(app.Key), status(next.Key); a != 401 || b != 200 {
+		t.Errorf("after the grace: %d and %d", a, b)
+	}
+	if code, a := w.ask("POST", path+"/update", `{"role":"viewer","limits":{}}`, admin.Key); code != 200 || a.Key != "" {
+		t.Errorf("update: %d %+v", code, a)
+	}
+	if code, _ := w.ask("POST", "/v1/chat/completions", chatBody, next.Key); code != 403 {
+		t.Errorf("a viewer calls: %d", code)
+	}
+	if code, a := w.ask("POST", path+"/revoke", "", admin.Key); code != 200 || a.State != key.StateRevoked || status(next.Key) != 401 {
+		t.Errorf("revoke: %d %+v", code, a)
+	}
+	for _, c := range []struct {
+		method, path, body string
+		code               int
+		param              string
+	}{
+		{"POST", "/api/v1/keys", `{"name":"x","colour":"red"}`, 400, "colour"},
+		{"POST", "/api/v1/keys", `{"name":"x","role":"king"}`, 400, "role"},
+		{"POST", path + "/rotate", `{"grace":"1h"}`, 409, ""},
+		{"POST", "/api/v1/keys/nobody/revoke", "", 404, ""},
+		{"GET", "/api/v1/keys/nobody", "", 404, ""},
+		{"POST", path + "/bless", "", 404, ""},
+	} {
+		if code, a := w.ask(c.method, c.path, c.body, admin.Key); code != c.code || a.Error.Param != c.param {
+			t.Errorf("%s %s %s: %d %+v", c.method, c.path, c.body, code, a.Error)
+		}
+	}
+	// Every key revoked: the gateway stays shut, but for who has the local token.
+	if code, _ := w.ask("POST", "/api/v1/keys/"+string(admin.ID)+"/revoke", "", admin.Key); code != 200 {
+		t.Fatal(code)
+	}
+	if a, b := status(""), status(localTestToken); a != 401 || b != 200 {
+		t.Errorf("with all keys revoked: %d, and %d with the local token", a, b)
+	}
+}
+
+func TestLimitsOfAKeyAreToldAsOpenAIDoes(t *testing.T) {
+	w, kw := newWorldWithKeys(t)
+	_, token := kw.make(t, key.Fields{Name: ptr("app"), Limits: &key.Limits{Requests: 2, Tokens: 1000}})
+	call := func() (*http.Response, string) {
+		resp := w.do("POST", "/v1/chat/completions", `{"model":"auto","max_tokens":100,"messages":[{"role":"user","content":"hello"}]}`, "Authorization", "Bearer "+token)
+		return resp, text(t, resp)
+	}
+	resp, body := call()
+	h := resp.Header
+	if resp.StatusCode != 200 || h.Get("x-ratelimit-limit-requests") != "2" || h.Get("x-ratelimit-remaining-requests") != "1" ||
+		h.Get("x-ratelimit-limit-tokens") != "1000" || h.Get("x-ratelimit-remaining-tokens") != "898" {
+		t.Errorf("%d %v %s", resp.StatusCode, h, body)
+	}
+	if d, err := time.ParseDuration(h.Get("x-ratelimit-reset-requests")); err != nil || d <= 0 || d > 30*time.Second {
+		t.Errorf("reset %q", h.Get("x-ratelimit-reset-requests"))
+	}
+	resp, body = call() // the first call gave back what it did not use: it took 15 tokens
+	if got := resp.Header.Get("x-ratelimit-remaining-tokens"); resp.StatusCode != 200 || got != "883" && got != "884" {
+		t.Errorf("%d, %s tokens left: %s", resp.StatusCode, got, body)
+	}
+	resp, body = call()
+	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" || resp.Header.Get("x-ratelimit-remaining-requests") != "0" ||
+		!strings.Contains(body, `"code":"rate_limit_exceeded"`) || !strings.Contains(body, `"type":"rate_limit_error"`) {
+		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, body)
+	}
+	_, free := kw.make(t, key.Fields{Name: ptr("free")})
+	resp = w.do("POST", "/v1/chat/completions", chatBody, "Authorization", "Bearer "+free)
+	if text(t, resp); resp.Header.Get("x-ratelimit-limit-requests") != "" {
+		t.Error("a key without limits is told some")
+	}
+}
+
+func TestConcurrencyOfAKey(t *testing.T) {
+	w, kw := newWorldWithKeys(t)
+	_, token := kw.make(t, key.Fields{Name: ptr("app"), Limits: &key.Limits{Concurrency: 1}})
+	entered, leave := make(chan struct{}), make(chan struct{})
+	w.service.serve = func(ctx context.Context, call *model.Call, wr cartrita.Writer) (*model.Record, error) {
+		entered <- struct{}{}
+		<-leave
+		return serveUnary(ctx, call, wr)
+	}
+	done := make(chan int)
+	call := func() { code, _ := w.ask("POST", "/v1/chat/completions", chatBody, token); done <- code }
+	go call()
+	<-entered
+	if code, a := w.ask("POST", "/v1/chat/completions", chatBody, token); code != 429 || a.Error.Code != "rate_limit_exceeded" {
+		t.Errorf("the second call: %d %+v", code, a.Error)
+	}
+	leave <- struct{}{}
+	if code := <-done; code != 200 {
+		t.Errorf("the first: %d", code)
+	}
+	go call()
+	<-entered
+	leave <- struct{}{}
+	if code := <-done; code != 200 {
+		t.Errorf("after it: %d", code)
+	}
+}
+
+func TestAlwaysWantingKeys(t *testing.T) {
+	w, _ := newWorldWithKeys(t, func(c *Config) { c.RequireKeys = true })
+	if code, _ := w.ask("GET", "/v1/models", "", ""); code != 401 {
+		t.Errorf("without a key: %d", code)
+	}
+	if code, _ := w.ask("POST", "/api/v1/keys", `{"name":"app"}`, localTestToken); code != 200 {
+		t.Errorf("with the local token: %d", code)
+	}
+}
