@@ -122,7 +122,7 @@ func (r *Ring) Revoke(ctx context.Context, id model.KeyID, actor string) (Key, e
 		return k, nil
 	}
 	return r.change(ctx, id, actor, func(d *document, now time.Time) error {
-		d.Revoked = now
+		d.Revoked, d.GraceEnds = now, time.Time{}
 		return nil
 	})
 }

@@ -56,7 +56,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if c.user != "" && strings.HasPrefix(path, modelsPath) {
+	if c.user != "" && (strings.HasPrefix(path, modelsPath) || strings.HasPrefix(path, keysPath)) {
 		req.Header.Set("X-Cartrita-User", c.user)
 	}
 	if c.key != "" {
@@ -136,6 +136,7 @@ var routesInWords = []struct {
 	{regexp.MustCompile(`GET /api/v1/models/([^\s;,]+)`), "models show $1"},
 	{regexp.MustCompile(`GET /api/v1/decisions/([^\s;,]+)`), "explain $1"},
 	{regexp.MustCompile(`GET /api/v1/models\b`), "models list"},
+	{regexp.MustCompile(`GET /api/v1/keys\b`), "keys list"},
 	{regexp.MustCompile(`GET /api/v1/schema/([^\s;,]+)`), "schema $1"},
 }
 
