@@ -55,6 +55,10 @@ func run(ctx context.Context, rig, binary string, rounds int, duration time.Dura
 	if err := command(ctx, "", "go", "test", "-run", "^$", "-bench", ".", "-benchmem", "./event"); err != nil {
 		return err
 	}
+	fmt.Println("\n== Budgets, 64 goroutines: the goal is 2 µs at one scope, 6 µs at five, and no waiting for locks")
+	if err := command(ctx, "", "go", "test", "-run", "^$", "-bench", "ReserveSettle", "-benchmem", "-count", "3", "./budget"); err != nil {
+		return err
+	}
 	fmt.Println("\n== Start-up and idle memory, whole catalogue and store open")
 	if err := startups(ctx, binary, work); err != nil {
 		return err
