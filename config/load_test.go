@@ -258,3 +258,34 @@ func TestRefuseAddsThePlace(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A price in the wrong unit is said when the configuration is read.
+func TestPriceWarnings(t *testing.T) {
+	l, err := Parse("test.yaml", []byte(`
+providers:
+  - name: lab
+    kind: openai
+    base_url: http://127.0.0.1:9000/v1
+    endpoints:
+      - model: llama
+        pricing:
+          input_usd_per_million: 0.0000025
+          tiers:
+            - {above_input_tokens: 200000, input_usd_per_million: 4}
+            - {service_tier: batch, factor: 0.5, output_usd_per_million: 50000}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, w := range l.Warnings {
+		paths = append(paths, w.Path)
+	}
+	at := "providers[0].endpoints[0].pricing."
+	if diff := cmp.Diff([]string{at + "input_usd_per_million", at + "tiers[1].output_usd_per_million"}, paths); diff != "" {
+		t.Errorf("warnings: %s", diff)
+	}
+	if tiers := l.Config.Providers[0].Endpoints[0].Pricing.Tiers; len(tiers) != 2 || tiers[0].AboveInput != 200_000 || *tiers[1].Factor != 0.5 {
+		t.Errorf("tiers: %+v", tiers)
+	}
+}

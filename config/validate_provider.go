@@ -107,4 +107,8 @@ func (v *validator) pricing(path string, p *model.Pricing) {
 	for _, found := range cost.Problems(p) {
 		v.problem(join(path, found.Path), "%s", found.Message)
 	}
+	for _, text := range cost.Warnings(p) {
+		field, said, _ := strings.Cut(text, ": ")
+		v.warn(join(path, field), "%s", said)
+	}
 }

@@ -4,26 +4,45 @@
 //
 // # Prices
 //
-// A model.Pricing holds up to three parts, and a call costs their sum: prices
-// per token, an hourly price of hardware shared by its throughput, and a price
-// per request. A part that has no field set is no part of the bill. Within the
-// token part a nil price is unknown and a zero price is free, with three
-// conventions: cached reads and cache writes without a price of their own cost
-// as much as input, and reasoning tokens as much as output.
+// A model.Pricing holds up to four parts, and a call costs their sum: prices
+// per token, an hourly price of hardware shared by its throughput, a price per
+// request, and a price per second that the call takes. A part that has no field
+// set is no part of the bill. Within the token part a nil price is unknown and
+// a zero price is free, with these conventions for classes without a price of
+// their own:
 //
-// Usage counts all prompt tokens as Input and all generated ones as Output;
-// cached reads, cache writes and reasoning are shares of those. So with prices
-// P per million tokens
+//	cached reads, cache writes, images in   cost as much as input
+//	reasoning                               costs as much as output
+//	audio in                                input's price, as a lower bound
+//	audio and images out                    output's price, as a lower bound
+//	long-lived cache writes                 cache writes' price, as a lower bound
 //
-//	input     (Input − CachedRead − CacheWrite) × P.Input / 10⁶     never below 0
-//	cached    CachedRead × P.CachedRead / 10⁶
-//	write     CacheWrite × P.CacheWrite / 10⁶
-//	output    (Output − Reasoning) × P.Output / 10⁶                 never below 0
-//	reasoning Reasoning × P.Reasoning / 10⁶
+// Usage counts all prompt tokens as Input and all generated ones as Output; the
+// other classes are shares of those, and every token is billed in one class:
+//
+//	share                                             price per 10⁶ tokens
+//	CachedRead                                        CachedRead
+//	CacheWrite − CacheWriteLong, CacheWriteLong       CacheWrite, CacheWriteLong
+//	AudioInput, ImageInput, as far as there is room   AudioInput, ImageInput
+//	what is left of Input, never below 0              Input
+//	Reasoning                                         Reasoning
+//	AudioOutput, ImageOutput, as far as there is room AudioOutput, ImageOutput
+//	what is left of Output, never below 0             Output
+//
 //	hardware  (Input + Output) × rate
-//	request   P.Request
+//	request   Request
+//	duration  seconds × Second
 //
-//	rate = Hourly × Devices × CapacityShare × OverheadFactor × MoEFactor / (TokensPerSecond × 3600)
+//	rate = (Hourly + Watts/1000 × PowerPrice) × Devices × CapacityShare × OverheadFactor × MoEFactor
+//	       / (TokensPerSecond × 3600 [× Utilisation, with AmortiseIdle])
+//
+// Tiers replace token prices. The tier with the highest threshold below the
+// prompt's tokens prices the whole call, and a service tier is looked up by the
+// name that the upstream says it served, at that length. Prices that a tier
+// leaves out stay as they are without it, times its factor. A service tier that
+// the pricing does not list is billed at the usual prices and is Unpriced.
+// Amounts in another currency are multiplied by USDPerUnit and rounded to the
+// nano-dollar before anything else; without it the price is unknown.
 //
 // Products are worked out in 128 bits and every class is rounded once, half
 // up, to the nano-dollar; Total is the sum of the rounded classes. The hardware
@@ -34,7 +53,10 @@
 //
 // A breakdown is Unpriced, and its Total a lower bound, when a class was used
 // whose price is unknown, or when the count of a class whose price is not zero
-// is unknown. Unknown is never taken for zero.
+// is unknown, or when a lower bound stands in. Unknown is never taken for zero.
+//
+// At chooses between versions of a price. Worst bounds what a call can cost,
+// over all classes, service tiers and prompt lengths within the request.
 //
 // # Estimates
 //
@@ -97,9 +119,8 @@
 // # What it does not do
 //
 // It holds no budget, stores nothing (Export and Import carry what it learned
-// to and from a Store), knows no currency but US dollars, and
-// does not know which price held at another time: it prices with the
-// model.Pricing it is given.
+// to and from a Store), and asks nobody for prices or
+// exchange rates: it prices with the model.Pricing it is given.
 //
 // An Estimator, a Profile and their methods are safe for concurrent use.
 // Estimating takes no lock and allocates nothing.

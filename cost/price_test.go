@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -295,6 +296,21 @@ func TestValidate(t *testing.T) {
 		"capacity_share":        {CapacityShare: ptr(1.5)},
 		"overhead_factor":       {OverheadFactor: ptr(0.5)},
 		"moe_factor":            {MoEFactor: ptr(math.NaN())},
+		"second_usd":            {Second: usd("-1")},
+		"utilisation_share":     {Utilisation: ptr(1.5)},
+		"watts_per_device":      {Watts: ptr(-1.0), PowerPrice: usd("1")},
+		"power_usd_per_kwh":     {Watts: ptr(700.0)},
+		"currency":              {Currency: "euro", USDPerUnit: ptr(1.1)},
+		"usd_per_unit":          {Currency: "EUR"},
+		"effective_until":       {EffectiveFrom: time.Unix(9, 0), EffectiveUntil: time.Unix(9, 0)},
+
+		"audio_output_usd_per_million":              {AudioOutput: usd("-1")},
+		"tiers[0]":                                  {Tiers: []model.PriceTier{{Input: usd("1")}}},
+		"tiers[1]":                                  {Tiers: []model.PriceTier{{AboveInput: 5}, {AboveInput: 5, Input: usd("1")}}},
+		"tiers[0].above_input_tokens":               {Tiers: []model.PriceTier{{AboveInput: -5, ServiceTier: "flex"}}},
+		"tiers[0].factor":                           {Tiers: []model.PriceTier{{ServiceTier: "flex", Factor: ptr(-0.5)}}},
+		"tiers[0].service_tier":                     {Tiers: []model.PriceTier{{AboveInput: 5, ServiceTier: "standard"}}},
+		"tiers[0].cache_write_long_usd_per_million": {Tiers: []model.PriceTier{{ServiceTier: "batch", CacheWriteLong: usd("-2")}}},
 	} {
 		if err := model.AsError(Validate(&p)); err == nil || err.Param != param || err.Kind != model.KindInvalid {
 			t.Errorf("Validate(%s) = %v, want an error about the field", param, err)
@@ -309,14 +325,22 @@ func TestWarnings(t *testing.T) {
 		pricing model.Pricing
 		want    int
 	}{
-		"plausible":       {model.Pricing{Input: usd("0.02"), Output: usd("600"), CachedRead: usd("0.01")}, 0},
-		"free":            {model.Pricing{Input: usd("0"), Output: usd("0")}, 0},
-		"per token":       {model.Pricing{Input: usd("0.0000008")}, 1},
-		"too many zeros":  {model.Pricing{Input: usd("8000000"), Output: usd("28000000")}, 2},
-		"dear cache":      {model.Pricing{Input: usd("1"), CachedRead: usd("2")}, 1},
-		"no throughput":   {model.Pricing{Hourly: usd("1")}, 1},
-		"cheap per call":  {model.Pricing{Request: usd("0.000001")}, 0},
-		"with throughput": {model.Pricing{Hourly: usd("1"), TokensPerSecond: ptr(5.0)}, 0},
+		"plausible":        {model.Pricing{Input: usd("0.02"), Output: usd("600"), CachedRead: usd("0.01")}, 0},
+		"free":             {model.Pricing{Input: usd("0"), Output: usd("0")}, 0},
+		"per token":        {model.Pricing{Input: usd("0.0000008")}, 1},
+		"too many zeros":   {model.Pricing{Input: usd("8000000"), Output: usd("28000000")}, 2},
+		"dear cache":       {model.Pricing{Input: usd("1"), CachedRead: usd("2")}, 1},
+		"no throughput":    {model.Pricing{Hourly: usd("1")}, 1},
+		"cheap per call":   {model.Pricing{Request: usd("0.000001")}, 0},
+		"tier per token":   {model.Pricing{Tiers: []model.PriceTier{{AboveInput: 5, Input: usd("0.000004")}}}, 1},
+		"dear audio":       {model.Pricing{AudioInput: usd("40000")}, 1},
+		"dear in dollars":  {model.Pricing{Input: usd("4000"), Currency: "KWD", USDPerUnit: ptr(3.25)}, 1},
+		"per hour":         {model.Pricing{Second: usd("30")}, 1},
+		"dear device":      {model.Pricing{Hourly: usd("2500"), TokensPerSecond: ptr(5.0)}, 1},
+		"dear request":     {model.Pricing{Request: usd("4000")}, 1},
+		"cheap long write": {model.Pricing{Input: usd("3"), CacheWrite: usd("3.75"), CacheWriteLong: usd("3")}, 1},
+		"share unused":     {model.Pricing{Hourly: usd("1"), TokensPerSecond: ptr(5.0), Utilisation: ptr(0.5)}, 1},
+		"with throughput":  {model.Pricing{Hourly: usd("1"), TokensPerSecond: ptr(5.0)}, 0},
 	} {
 		if got := Warnings(&tt.pricing); len(got) != tt.want {
 			t.Errorf("Warnings(%s) = %q, want %d", name, got, tt.want)
