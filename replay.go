@@ -33,11 +33,14 @@ type Change struct {
 	Prices        map[string]*model.Pricing `json:"prices,omitempty"` // by endpoint id or model id; the endpoint's comes first
 	ExcludeModels []model.ModelID           `json:"exclude_models,omitempty"`
 	OnlyModels    []model.ModelID           `json:"only_models,omitempty"`
+	// Budget is what budgets ask of every call, as if these steps of their ladders
+	// were in force, in place of what was. Its strategy comes before Strategy.
+	Budget *model.BudgetLimits `json:"budget,omitempty"`
 }
 
 // none reports a change that changes nothing.
 func (c *Change) none() bool {
-	return c.Strategy == "" && c.Own == nil && len(c.Prices) == 0 && len(c.ExcludeModels) == 0 && len(c.OnlyModels) == 0
+	return c.Strategy == "" && c.Own == nil && len(c.Prices) == 0 && len(c.ExcludeModels) == 0 && len(c.OnlyModels) == 0 && c.Budget == nil
 }
 
 // ReplayBy is what a replay's groups are by.

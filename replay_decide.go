@@ -31,6 +31,12 @@ func (s *Service) newChange(q *ReplayQuery) (*change, error) {
 			return nil, err
 		}
 	}
+	if b := q.Change.Budget; b != nil && b.Strategy != "" {
+		var err error
+		if c.strategy, err = s.Strategies().Get(b.Strategy); err != nil {
+			return nil, err
+		}
+	}
 	for name, p := range q.Change.Prices {
 		if p == nil {
 			return nil, model.Invalidf(op, "change.prices."+name, "is null: want a cost profile")
@@ -99,6 +105,9 @@ func (r *replayer) visit(c *stored) error {
 func (r *replayer) decide(in *route.Input, c *stored) (*model.Plan, error) {
 	if r.change.strategy != nil {
 		in.Strategy = r.change.strategy
+	}
+	if r.change.Budget != nil {
+		in.Budget = r.change.Budget
 	}
 	if r.only == nil {
 		r.only = []int32{}

@@ -20,7 +20,7 @@ type ReplayReport struct {
 	Calls     int64 `json:"calls"`     // that ended in the time asked for
 	Identical int64 `json:"identical"` // decided again as they were
 	Different int64 `json:"different"` // decided otherwise without any change: a fault of this program
-	Untraced  int64 `json:"untraced"`  // without a trace that this program reads, or refused as mistakes
+	Untraced  int64 `json:"untraced"`  // without a trace that this program reads, or refused before a decision was made
 	Partial   int64 `json:"partial"`   // of a registry so large that the trace holds its best endpoints only
 
 	Mismatches []Mismatch     `json:"mismatches,omitempty"` // of the different ones, the first

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,11 +136,7 @@ func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 // call makes a random call: strategies, named models, limits, priorities.
 func (p *past) call() *model.Call {
 	r := p.rng
-	words := r.IntN(400)
-	prompt := fmt.Sprintf("%d ", r.IntN(50))
-	for len(prompt) < words*5 {
-		prompt += "word "
-	}
+	prompt := fmt.Sprintf("%d ", r.IntN(50)) + strings.Repeat("word ", r.IntN(400))
 	body, err := jsonscan.Parse(fmt.Appendf(nil, `{"messages":[{"role":"user","content":%q}]}`, prompt))
 	if err != nil {
 		p.t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/model"
@@ -144,6 +145,26 @@ func TestReplayUnderAnotherStrategy(t *testing.T) {
 			c.Model == "model-1" && to != "p0/model-1" && to != "p1/model-1",
 			c.Model == "p0/model-3" && to != "p0/model-3":
 			t.Errorf("%s is proposed for a call that asks for %q, %+v", to, c.Model, c.Criteria)
+		}
+	}
+}
+
+// A step of a budget's ladder, as if it had been in force: nothing dearer is chosen.
+func TestReplayUnderABudget(t *testing.T) {
+	p := fresh(t, 15)
+	for i := range 50 {
+		p.ask("auto:quality-first", fmt.Sprint("prompt ", i), time.Second) // model-0, $10 and more
+	}
+	p.ask("model-0", "named", time.Second)
+	r := p.replay(cartrita.ReplayQuery{Changes: 100, Change: cartrita.Change{Budget: &model.BudgetLimits{
+		Rules: []model.BudgetRule{{Budget: "b", MaxCostPer1KTokens: usd("0.006")}},
+	}}})
+	if c := r.Total; c.Changed != 51 || c.Refused != 1 || c.Saved.Value <= 0 || c.Would >= c.Cost {
+		t.Errorf("%+v", c)
+	}
+	for _, c := range r.Changes {
+		if c.Would == "p0/model-0" || c.Would == "p1/model-0" || c.Would == "p0/model-1" {
+			t.Errorf("%s costs more than the budget allows", c.Would)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (p *printer) replay(r *cartrita.ReplayReport, by string) {
 	}
 	p.printf("\n")
 	if r.Untraced > 0 {
-		p.notef("%s hold nothing to decide again from: recorded by another version, or refused as mistakes", plural(int(r.Untraced), "call"))
+		p.notef("%s hold nothing to decide again from: recorded by another version, or refused before a decision was made", plural(int(r.Untraced), "call"))
 	}
 	if r.Partial > 0 {
 		p.notef("of %s only the best endpoints are on record: of a large registry, others might have been chosen", plural(int(r.Partial), "call"))
