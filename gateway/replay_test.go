@@ -29,6 +29,10 @@ func (f *fakeReplays) Suggest(_ context.Context, q cartrita.SuggestQuery) (*cart
 	return &cartrita.SuggestReport{Calls: 3}, f.err
 }
 
+func (f *fakeReplays) Reprice(context.Context, cartrita.RepriceQuery) (*cartrita.RepriceReport, error) {
+	return &cartrita.RepriceReport{}, f.err
+}
+
 func TestReplayIsAsked(t *testing.T) {
 	fake := &fakeReplays{}
 	w := newWorld(t, func(c *Config) { c.Replays = fake })

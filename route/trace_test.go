@@ -62,6 +62,9 @@ func TestTraceDecidesTheSameAgain(t *testing.T) {
 			in.Health[i].Queued = int32(rapid.IntRange(0, 3).Draw(rt, "queued"))
 			in.Health[i].TokensPerSecond = rapid.SampledFrom([]float64{0, 20}).Draw(rt, "speed")
 		}
+		if rapid.IntRange(0, 3).Draw(rt, "key") == 0 { // some are not for the caller's key
+			in.Allowed = rapid.SliceOfN(rapid.Bool(), len(in.Served), len(in.Served)).Draw(rt, "allowed")
+		}
 		p, again, tr := traced(rt, in)
 		if !tr.Same(again) {
 			rt.Fatalf("decided\n%+v\nagain\n%+v", p, again)
