@@ -55,6 +55,10 @@ func run(ctx context.Context, rig, binary string, rounds int, duration time.Dura
 	if err := command(ctx, "", "go", "test", "-run", "^$", "-bench", ".", "-benchmem", "./event"); err != nil {
 		return err
 	}
+	fmt.Println("\n== Estimates: the goal is 5 µs with learned cells")
+	if err := command(ctx, "", "go", "test", "-run", "^$", "-bench", "Estimate|Observe|Settled", "-benchmem", "./cost"); err != nil {
+		return err
+	}
 	fmt.Println("\n== Budgets, 64 goroutines: the goal is 2 µs at one scope, 6 µs at five, and no waiting for locks")
 	if err := command(ctx, "", "go", "test", "-run", "^$", "-bench", "ReserveSettle", "-benchmem", "-count", "3", "./budget"); err != nil {
 		return err
