@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"strings"
 	"testing"
@@ -124,24 +125,48 @@ func TestKeysAreReplacedAtOnce(t *testing.T) {
 	}
 }
 
-// FuzzAuthorization checks that nothing but the key itself opens the gate.
+// FuzzAuthorization checks that nothing but the very keys open the gate: a
+// static key, a virtual one and the local token; and none beside a second header.
 func FuzzAuthorization(f *testing.F) {
-	for _, s := range []string{"Bearer " + testKey, "bearer  " + testKey, "Bearer", "Basic x", "Bearer \x00", ""} {
-		f.Add(s)
-	}
 	ring, err := newKeyring([]APIKey{{Name: "a", Secret: testKey, Role: key.RoleAdmin}})
 	if err != nil {
 		f.Fatal(err)
 	}
-	g := &Gateway{}
+	kw := newKeyWorld(f)
+	id, token := kw.make(f, key.Fields{Name: ptr("app")})
+	_, revoked := kw.make(f, key.Fields{Name: ptr("gone")})
+	for _, k := range kw.ring.List() {
+		if k.Name == "gone" {
+			if _, err := kw.ring.Revoke(f.Context(), k.ID, "test"); err != nil {
+				f.Fatal(err)
+			}
+		}
+	}
+	for _, s := range []string{
+		"Bearer " + testKey, "bearer  " + testKey, "Bearer", "Basic x", "Bearer \x00", "", "Bearer " + token, "BEARER   " + token,
+		"Bearer " + token + " ", "Bearer " + token[:len(token)-1], "Bearer " + token + "," + token, "Bearer " + revoked, token,
+		"Bearer ' OR '1'='1' --", "Bearer sk-cartrita-" + string(id) + "-", "Bearer sk-cartrita-\u00e9\u202e", "Bearer " + localTestToken,
+		"Bearer " + strings.Repeat("A", 1<<16), "Bearer sk-cartrita-' UNION SELECT key FROM api_keys--", "bearer\t" + token,
+	} {
+		f.Add(s, false)
+	}
+	f.Add("Bearer "+token, true)
+	g := &Gateway{cfg: Config{Keys: kw.ring, LocalToken: localTestToken}, local: sha256.Sum256([]byte(localTestToken))}
 	g.keys.Store(&ring)
-	f.Fuzz(func(t *testing.T, header string) {
+	f.Fuzz(func(t *testing.T, header string, twice bool) {
 		r := &http.Request{Header: http.Header{"Authorization": {header}}, Host: "localhost"}
-		_, _, err := g.authorize(r)
+		if twice {
+			r.Header.Add("Authorization", header)
+		}
+		who, _, err := g.authorize(r)
 		scheme, rest, _ := strings.Cut(header, " ")
-		right := strings.EqualFold(scheme, "bearer") && strings.TrimLeft(rest, " ") == testKey
-		if (err == nil) != right {
-			t.Errorf("%q: %v", header, err)
+		sent := strings.TrimLeft(rest, " ")
+		right := !twice && strings.EqualFold(scheme, "bearer") && (sent == testKey || sent == token || sent == localTestToken)
+		if (err == nil) != right || (who != nil) != right {
+			t.Errorf("%q, twice %v: %v, %v", header, twice, who, err)
+		}
+		if right && sent == token && (who.Caller.Key != id || who.Role != key.RoleCaller) {
+			t.Errorf("the virtual key stands for %+v", who)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -104,5 +105,30 @@ func BenchmarkAuthorize(b *testing.B) {
 		if _, _, err := g.authorize(r); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkAuthorizeVirtualKey: among a thousand keys, with limits taken and
+// given back, as every call does.
+func BenchmarkAuthorizeVirtualKey(b *testing.B) {
+	kw := newKeyWorld(b)
+	_, token := kw.make(b, key.Fields{Name: ptr("app"), Limits: &key.Limits{Requests: 1 << 39, Tokens: 1 << 39, Concurrency: 9}})
+	for range 1000 {
+		kw.make(b, key.Fields{Name: ptr("other")})
+	}
+	g := &Gateway{cfg: Config{Keys: kw.ring, LocalToken: localTestToken}, limiter: key.NewMeter(nil)}
+	g.keys.Store(&keyring{})
+	x := &exchange{g: g, r: &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		who, _, err := g.authorize(x.r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		x.who = who
+		if err := x.takeLimits(100); err != nil {
+			b.Fatal(err)
+		}
+		x.giveLimits()
 	}
 }
