@@ -116,8 +116,13 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.budgets, err = newBook(n.store, n.events, o.Log); err != nil {
 		return nil, err
 	}
+	seed, err := promptSeed(&l.Config, n.secrets)
+	if err != nil {
+		return nil, err
+	}
 	n.service, err = cartrita.New(cartrita.Config{
 		Registry: n.registry, Events: n.events, Reader: n.store, Cost: n.estimator, Budgets: n.budgets.Ledger(), Logger: o.Log,
+		PromptSeed: seed,
 	})
 	if err != nil {
 		return nil, err

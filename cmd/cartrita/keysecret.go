@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -29,6 +31,17 @@ func (a *app) openKeys(l *config.Loaded, s key.Store, secrets *config.Secrets, l
 		return nil, err
 	}
 	return ring, ring.Load(a.ctx)
+}
+
+// promptSeed makes the fingerprints of prompts those of this installation: it
+// lasts as long as the secret, and does not tell it.
+func promptSeed(c *config.Config, secrets *config.Secrets) (uint64, error) {
+	secret, err := keySecret(c, secrets)
+	if err != nil {
+		return 0, err
+	}
+	sum := sha256.Sum256([]byte("prompt fingerprints\x00" + secret))
+	return binary.LittleEndian.Uint64(sum[:]), nil
 }
 
 // keySecret is the configured secret, else the one of the data directory, which
