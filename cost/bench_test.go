@@ -155,3 +155,31 @@ func BenchmarkExport(b *testing.B) {
 		}
 	}
 }
+
+// A bill and a worst case at an endpoint with six tiers.
+func benchTiers(b *testing.B) *Profile {
+	tiers := []model.PriceTier{{ServiceTier: "batch", Factor: ptr(0.5)}, {ServiceTier: "flex", Factor: ptr(0.5)}, {ServiceTier: "priority", Factor: ptr(2.0)}}
+	for _, above := range []int64{128_000, 200_000, 272_000} {
+		tiers = append(tiers, model.PriceTier{AboveInput: above, Factor: ptr(2.0)})
+	}
+	return newEstimator(b, Config{}).Profile(served("m", &model.Pricing{Input: usd("2.5"), Output: usd("10"), CachedRead: usd("1.25"), Tiers: tiers}))
+}
+
+func BenchmarkPriceTiers(b *testing.B) {
+	p, u := benchTiers(b), usage(250_000, 400, 10, 300, 100)
+	u.ServiceTier = "priority"
+	b.ReportAllocs()
+	for b.Loop() {
+		sinkBreakdown = p.Price(u, 0)
+	}
+}
+
+func BenchmarkWorstTiers(b *testing.B) {
+	p, q := benchTiers(b), Request{PromptBytes: 900_000, MaxOutput: model.Known(1000)}
+	b.ReportAllocs()
+	for b.Loop() {
+		sinkMoney, _ = p.Worst(&q)
+	}
+}
+
+var sinkMoney model.Money
