@@ -9,7 +9,7 @@ import (
 type Config struct {
 	// Address to listen on, host:port. Port 0 takes a free port. Without api_keys or keys.required it must be a loopback address. [127.0.0.1:8080]
 	Listen string `json:"listen"`
-	// Directory of the embedded store, the event spool and server.json. [./data]
+	// Directory of the embedded store, the event spool, learned.json (what estimates learned) and server.json. [./data]
 	Data string `json:"data"`
 	// Where records are kept: "sqlite" (in the data directory) or "memory" (lost on exit). [sqlite]
 	Store string `json:"store"`
