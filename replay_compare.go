@@ -97,6 +97,7 @@ func servedBy(c *stored) (*route.Figures, bool) {
 
 // translated is the usage that another model would have had.
 func translated(u model.Usage, from, to *model.Estimate, limit model.Count) model.Usage {
+	u.ServiceTier = "" // the other endpoint serves in its usual one
 	in := ratio(to.InputTokens, from.InputTokens)
 	out := ratio(to.OutputTokens, from.OutputTokens)
 	scale := func(c model.Count, f float64) model.Count {

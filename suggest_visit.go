@@ -180,7 +180,7 @@ func (a *adviser) look(c *stored, s *model.Served) {
 	}
 	if u.Input.Known && u.Output.Known && !c.rec.Cost.Unpriced {
 		t := at(a.tasks, c.rec.Task)
-		t.calls = append(t.calls, callSize{u.Input.N, u.Output.N, c.rec.Cost.Input + c.rec.Cost.CachedRead + c.rec.Cost.CacheWrite})
+		t.calls = append(t.calls, callSize{u.Input.N, u.Output.N, promptCost(&c.rec.Cost)})
 	}
 	if c.trace.Criteria != nil && c.trace.Criteria.Context.Priority == model.PriorityLow && !c.rec.Stream && hasBatch(s.Pricing) && u.ServiceTier == "" {
 		tiered := u
@@ -284,3 +284,8 @@ func (a *adviser) merge(o *adviser) {
 }
 
 func (r *repeats) merge(o *repeats) { r.calls, r.amount = r.calls+o.calls, r.amount+o.amount }
+
+// promptCost is what the prompt of a call cost, of whatever class its tokens were.
+func promptCost(b *model.CostBreakdown) model.Money {
+	return b.Input + b.CachedRead + b.CacheWrite + b.CacheWriteLong + b.AudioInput + b.ImageInput
+}
