@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
@@ -228,6 +229,7 @@ type ownKey struct {
 	Expires   *time.Time     `json:"expires_at"`      // null: never
 	Limit     *model.Money   `json:"limit"`           // null: budgets are not those of a key
 	Remaining *model.Money   `json:"limit_remaining"` // likewise
+	Usage     *model.Money   `json:"usage"`           // spent in all, but for the latest moments; null: a key without id
 	Limits    key.Limits     `json:"limits"`
 	Rate      map[string]any `json:"rate_limit,omitempty"`
 }
@@ -245,6 +247,14 @@ func (g *Gateway) getOwnKey(x *exchange) {
 	}
 	if n := who.Limits.Requests; n > 0 {
 		own.Rate = map[string]any{"requests": n, "interval": "1m"}
+	}
+	if own.ID != "" {
+		report, err := g.cfg.Reader.Costs(x.r.Context(), event.CostQuery{Key: own.ID})
+		if err != nil {
+			x.fail(model.AsError(err))
+			return
+		}
+		own.Usage = &report.Total.Cost
 	}
 	if g.cfg.Keys != nil && own.ID != "" {
 		if k, err := g.cfg.Keys.Get(own.ID); err == nil && !k.Expires.IsZero() {

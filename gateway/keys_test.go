@@ -224,3 +224,18 @@ func TestAlwaysWantingKeys(t *testing.T) {
 		t.Errorf("with the local token: %d", code)
 	}
 }
+
+func TestAKeyIsToldWhatItIs(t *testing.T) {
+	w, kw := newWorldWithKeys(t)
+	id, token := kw.make(t, key.Fields{Name: ptr("app"), Team: ptr("a"), Limits: &key.Limits{Requests: 60}, Expires: ptr("24h")})
+	w.reader.report.Total.Cost = 1_500_000_000
+	body := text(t, w.do("GET", "/api/v1/key", "", "Authorization", "Bearer "+token))
+	for _, want := range []string{`"label":"app"`, `"role":"caller"`, `"team":"a"`, `"usage":1.5,`, `"limit":null`, `"rate_limit":{"interval":"1m","requests":60}`, `"expires_at":"20`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in %s", want, body)
+		}
+	}
+	if w.reader.query.Key != id || strings.Contains(body, token) {
+		t.Errorf("usage of %q; %s", w.reader.query.Key, body)
+	}
+}

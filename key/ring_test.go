@@ -187,7 +187,9 @@ func TestAKeyExpiresAtItsTime(t *testing.T) {
 		life := time.Duration(hours) * time.Hour
 		_, token := create(rt, r, key.Fields{Name: ptr("app"), Expires: ptr(life.String())})
 		c.t = start.Add(rapid.OneOf(
-			rapid.Custom(func(t *rapid.T) time.Duration { return time.Duration(rapid.Int64Range(0, int64(2*life)).Draw(t, "any")) }),
+			rapid.Custom(func(t *rapid.T) time.Duration {
+				return time.Duration(rapid.Int64Range(0, int64(2*life)).Draw(t, "any"))
+			}),
 			rapid.SampledFrom([]time.Duration{life - 1, life, life + 1}),
 		).Draw(rt, "later"))
 		if got, want := accepted(r, token), c.t.Before(start.Add(life)); got != want {
