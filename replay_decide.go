@@ -41,7 +41,7 @@ func (s *Service) newChange(q *ReplayQuery) (*change, error) {
 		if p == nil {
 			return nil, model.Invalidf(op, "change.prices."+name, "is null: want a cost profile")
 		}
-		if err := cost.Validate(p); err != nil {
+		if err := p.Validate(); err != nil {
 			e := *model.AsError(err)
 			e.Param = "change.prices." + name + "." + e.Param
 			return nil, &e

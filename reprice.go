@@ -62,7 +62,7 @@ func (s *Service) Reprice(ctx context.Context, q RepriceQuery) (*RepriceReport, 
 		if p == nil {
 			return nil, model.Invalidf(op, "prices."+id, "is empty: want a cost profile")
 		}
-		if err := cost.Validate(p); err != nil {
+		if err := p.Validate(); err != nil {
 			e := *model.AsError(err)
 			e.Param = "prices." + id + "." + e.Param
 			return nil, &e

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -104,10 +103,10 @@ func (v *validator) pricing(path string, p *model.Pricing) {
 	if p == nil {
 		return
 	}
-	for _, found := range cost.Problems(p) {
+	for _, found := range p.Problems() {
 		v.problem(join(path, found.Path), "%s", found.Message)
 	}
-	for _, text := range cost.Warnings(p) {
+	for _, text := range p.Warnings() {
 		field, said, _ := strings.Cut(text, ": ")
 		v.warn(join(path, field), "%s", said)
 	}

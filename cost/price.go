@@ -94,7 +94,7 @@ func resolve(p *model.Pricing, throughput float64) rates {
 // exchangeRate is the number of dollars in a unit of the pricing's currency;
 // false when it is not known.
 func exchangeRate(p *model.Pricing) (float64, bool) {
-	if p.Currency == "" || p.Currency == dollars {
+	if p.Currency == "" || p.Currency == model.CurrencyUSD {
 		return 1, true
 	}
 	if p.USDPerUnit == nil || !(*p.USDPerUnit > 0) || math.IsInf(*p.USDPerUnit, 0) {
@@ -102,8 +102,6 @@ func exchangeRate(p *model.Pricing) (float64, bool) {
 	}
 	return *p.USDPerUnit, true
 }
-
-const dollars = "USD"
 
 // amountOf reads one price; a negative one is no price.
 func amountOf(m *model.Money) rate {

@@ -285,7 +285,7 @@ func TestSum(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	ok := model.Pricing{Input: usd("1"), Hourly: usd("2"), TokensPerSecond: ptr(10.0), CapacityShare: ptr(1.0), OverheadFactor: ptr(1.3)}
-	if err := Validate(&ok); err != nil {
+	if err := ok.Validate(); err != nil {
 		t.Errorf("Validate(valid) = %v", err)
 	}
 	for param, p := range map[string]model.Pricing{
@@ -312,7 +312,7 @@ func TestValidate(t *testing.T) {
 		"tiers[0].service_tier":                     {Tiers: []model.PriceTier{{AboveInput: 5, ServiceTier: "standard"}}},
 		"tiers[0].cache_write_long_usd_per_million": {Tiers: []model.PriceTier{{ServiceTier: "batch", CacheWriteLong: usd("-2")}}},
 	} {
-		if err := model.AsError(Validate(&p)); err == nil || err.Param != param || err.Kind != model.KindInvalid {
+		if err := model.AsError(p.Validate()); err == nil || err.Param != param || err.Kind != model.KindInvalid {
 			t.Errorf("Validate(%s) = %v, want an error about the field", param, err)
 		}
 		Price(&p, usage(1, 1, 1, 1, 1), 0) // must not panic either
@@ -342,7 +342,7 @@ func TestWarnings(t *testing.T) {
 		"share unused":     {model.Pricing{Hourly: usd("1"), TokensPerSecond: ptr(5.0), Utilisation: ptr(0.5)}, 1},
 		"with throughput":  {model.Pricing{Hourly: usd("1"), TokensPerSecond: ptr(5.0)}, 0},
 	} {
-		if got := Warnings(&tt.pricing); len(got) != tt.want {
+		if got := tt.pricing.Warnings(); len(got) != tt.want {
 			t.Errorf("Warnings(%s) = %q, want %d", name, got, tt.want)
 		}
 	}

@@ -68,7 +68,7 @@ func tierTable(p *model.Pricing, base listed, exchange float64) (out []tierRates
 	}
 	services, thresholds := []string{""}, []int64{0}
 	for i := range p.Tiers {
-		services = append(services, service(p.Tiers[i].ServiceTier))
+		services = append(services, model.UsualTier(p.Tiers[i].ServiceTier))
 		thresholds = append(thresholds, max(p.Tiers[i].AboveInput, 0))
 	}
 	slices.Sort(services)
@@ -95,28 +95,18 @@ func tierTable(p *model.Pricing, base listed, exchange float64) (out []tierRates
 func tierAt(tiers []model.PriceTier, name string, above int64) (best *model.PriceTier) {
 	for i := range tiers {
 		t := &tiers[i]
-		if service(t.ServiceTier) == name && t.AboveInput <= above && (best == nil || t.AboveInput >= best.AboveInput) {
+		if model.UsualTier(t.ServiceTier) == name && t.AboveInput <= above && (best == nil || t.AboveInput >= best.AboveInput) {
 			best = t
 		}
 	}
 	return best
 }
 
-// service returns the name of a service tier, "" for the names that vendors
-// have for the usual one.
-func service(name string) string {
-	switch name {
-	case "default", "standard", "auto", "on_demand", "standard_only":
-		return ""
-	}
-	return name
-}
-
 // pick returns the token prices that hold for a usage. It is false when the
 // upstream served in a tier that the pricing does not list: then the usual
 // prices stand in.
 func (r *rates) pick(u *model.Usage) (t *tokenRates, known bool) {
-	name, in := service(u.ServiceTier), count(u.Input)
+	name, in := model.UsualTier(u.ServiceTier), count(u.Input)
 	t = &r.base
 	usual := false
 	for i := range r.tiers { // of one service, the first that fits is the highest

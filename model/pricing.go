@@ -77,6 +77,19 @@ type TokenPrice struct {
 // TokenClasses is the number of token classes that have prices.
 const TokenClasses = 10
 
+// CurrencyUSD is the currency of a pricing that names none.
+const CurrencyUSD = "USD"
+
+// UsualTier returns the name of a service tier, "" for the names that vendors
+// have for the usual one.
+func UsualTier(name string) string {
+	switch name {
+	case "default", "standard", "auto", "on_demand", "standard_only":
+		return ""
+	}
+	return name
+}
+
 // TokenPrices lists the token prices of p, always in the same order.
 func (p *Pricing) TokenPrices() [TokenClasses]TokenPrice {
 	return tokenPrices(&p.Input, &p.Output, &p.CachedRead, &p.CacheWrite, &p.CacheWriteLong,

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry/catalogue"
@@ -120,7 +119,7 @@ func checkPricing(at string, p *model.Pricing) (out []schema.Problem) {
 	if p == nil {
 		return nil
 	}
-	for _, found := range cost.Problems(p) {
+	for _, found := range p.Problems() {
 		out = append(out, schema.Problem{Path: at + "." + found.Path, Message: found.Message})
 	}
 	return out

@@ -61,7 +61,7 @@ func TestGoldenBills(t *testing.T) {
 			if err := dec.Decode(&g); err != nil {
 				t.Fatal(err)
 			}
-			if err := cost.Validate(&g.Pricing); err != nil {
+			if err := g.Pricing.Validate(); err != nil {
 				t.Fatal(err)
 			}
 			u, passedOn := g.read(t)

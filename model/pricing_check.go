@@ -1,34 +1,32 @@
-package cost
+package model
 
 import (
 	"fmt"
 	"math"
-
-	"github.com/cartrita/cartrita/model"
 )
 
-// Problem is one thing wrong with a pricing: the field's path on the wire, and
-// what was expected there.
-type Problem struct{ Path, Message string }
+// PricingProblem is one thing wrong with a pricing: the field's path on the
+// wire, and what was expected there.
+type PricingProblem struct{ Path, Message string }
 
 // Validate refuses a pricing that cannot be computed with: negative amounts,
 // throughputs and factors out of range, tiers without a condition, a currency
 // without its rate. The error's Param is the field's name on the wire.
-func Validate(p *model.Pricing) error {
-	if found := Problems(p); len(found) > 0 {
-		return model.Invalidf("cost.Validate", found[0].Path, "%s", found[0].Message)
+func (p *Pricing) Validate() error {
+	if found := p.Problems(); len(found) > 0 {
+		return Invalidf("model.Pricing", found[0].Path, "%s", found[0].Message)
 	}
 	return nil
 }
 
 // Problems lists everything for which Validate refuses a pricing.
-func Problems(p *model.Pricing) []Problem {
-	var c checker
+func (p *Pricing) Problems() []PricingProblem {
+	var c pricingChecker
 	for _, f := range amounts(p) {
 		c.amount(f.name, f.value)
 	}
 	c.ensure(p.Devices >= 0, "devices", "is %d: want 1 or more, or nothing", p.Devices)
-	for _, f := range []bounded{
+	for _, f := range []boundedFigure{
 		{"tokens_per_second", p.TokensPerSecond, func(v float64) bool { return v > 0 }, "above 0"},
 		{"capacity_share", p.CapacityShare, isShare, "above 0 and at most 1"},
 		{"utilisation_share", p.Utilisation, isShare, "above 0 and at most 1"},
@@ -42,7 +40,7 @@ func Problems(p *model.Pricing) []Problem {
 	c.ensure(!p.AmortiseIdle || p.Utilisation != nil, "utilisation_share", "is missing: amortise_idle needs the share of the time that the machine is busy")
 	c.ensure((p.Watts == nil) == (p.PowerPrice == nil), "power_usd_per_kwh", "goes together with watts_per_device: give both or neither")
 	c.ensure(validCurrency(p.Currency), "currency", "is %q: want three capital letters, such as EUR", p.Currency)
-	foreign := p.Currency != "" && p.Currency != dollars
+	foreign := p.Currency != "" && p.Currency != CurrencyUSD
 	c.ensure(!foreign || p.USDPerUnit != nil, "usd_per_unit", "is missing: say how many dollars one %s is", p.Currency)
 	c.ensure(foreign || p.USDPerUnit == nil, "usd_per_unit", "is the rate of another currency, and currency names none")
 	c.ensure(p.EffectiveUntil.IsZero() || p.EffectiveUntil.After(p.EffectiveFrom), "effective_until", "is not after effective_from")
@@ -50,7 +48,7 @@ func Problems(p *model.Pricing) []Problem {
 	return c.found
 }
 
-type bounded struct {
+type boundedFigure struct {
 	name     string
 	value    *float64
 	ok       func(float64) bool
@@ -68,27 +66,27 @@ func validCurrency(s string) bool {
 	return s == "" || len(s) == 3
 }
 
-// checker collects problems.
-type checker struct{ found []Problem }
+// pricingChecker collects problems.
+type pricingChecker struct{ found []PricingProblem }
 
-func (c *checker) ensure(ok bool, path, format string, args ...any) {
+func (c *pricingChecker) ensure(ok bool, path, format string, args ...any) {
 	if !ok {
-		c.found = append(c.found, Problem{path, fmt.Sprintf(format, args...)})
+		c.found = append(c.found, PricingProblem{path, fmt.Sprintf(format, args...)})
 	}
 }
 
-func (c *checker) amount(path string, m *model.Money) {
+func (c *pricingChecker) amount(path string, m *Money) {
 	c.ensure(m == nil || *m >= 0, path, "is %s: want zero or more", m)
 }
 
-func (c *checker) number(f bounded) {
+func (c *pricingChecker) number(f boundedFigure) {
 	if f.value != nil {
 		c.ensure(f.ok(*f.value) && !math.IsInf(*f.value, 0), f.name, "is %v: want a number %s", *f.value, f.expected)
 	}
 }
 
 // tiers checks that each tier says when it holds, and that no two do so alike.
-func (c *checker) tiers(tiers []model.PriceTier) {
+func (c *pricingChecker) tiers(tiers []PriceTier) {
 	type when struct {
 		service string
 		above   int64
@@ -99,15 +97,15 @@ func (c *checker) tiers(tiers []model.PriceTier) {
 		for _, f := range t.TokenPrices() {
 			c.amount(at+"."+f.Name, *f.Price)
 		}
-		c.number(bounded{at + ".factor", t.Factor, func(v float64) bool { return v >= 0 && v <= maxFactor }, "from 0 to 100"})
+		c.number(boundedFigure{at + ".factor", t.Factor, func(v float64) bool { return v >= 0 && v <= maxTierFactor }, "from 0 to 100"})
 		c.ensure(t.AboveInput >= 0, at+".above_input_tokens", "is %d: want a number of tokens", t.AboveInput)
-		usual := service(t.ServiceTier) == ""
+		usual := UsualTier(t.ServiceTier) == ""
 		c.ensure(!usual || t.ServiceTier == "", at+".service_tier", "%q is the usual tier: leave it out", t.ServiceTier)
 		c.ensure(!usual || t.AboveInput > 0, at, "says neither above_input_tokens nor service_tier: want at least one")
-		key := when{service(t.ServiceTier), t.AboveInput}
+		key := when{UsualTier(t.ServiceTier), t.AboveInput}
 		c.ensure(!seen[key], at, "holds for the same calls as an earlier tier")
 		seen[key] = true
 	}
 }
 
-const maxFactor = 100
+const maxTierFactor = 100

@@ -1,48 +1,48 @@
-package cost
+package model
 
-import (
-	"fmt"
-
-	"github.com/cartrita/cartrita/model"
-)
+import "fmt"
 
 // Bounds outside which a price is suspicious: the dearest models on the market
 // cost hundreds of dollars per million tokens, the cheapest around a cent.
 const (
-	suspiciouslyHigh = 5000 * model.USD        // per million tokens
-	suspiciouslyLow  = 500_000 * model.NanoUSD // $0.0005 per million tokens
+	suspiciouslyHigh = 5000 * USD        // per million tokens
+	suspiciouslyLow  = 500_000 * NanoUSD // $0.0005 per million tokens
 )
 
 // The same for the other units: no call costs $1,000 by itself, no device $500
 // an hour, and no second of a call what such a device costs in an hour.
 const (
-	dearRequest = 1000 * model.USD
-	dearHour    = 500 * model.USD
-	dearSecond  = 10 * model.USD
-	dearPower   = 5 * model.USD
+	dearRequest = 1000 * USD
+	dearHour    = 500 * USD
+	dearSecond  = 10 * USD
+	dearPower   = 5 * USD
 )
 
 // Warnings says what looks wrong with a valid pricing: prices that seem to be
 // meant for another unit, cached tokens dearer than fresh ones, hardware
 // without throughput. Each starts with the field's name.
-func Warnings(p *model.Pricing) []string {
+func (p *Pricing) Warnings() []string {
 	var out []string
 	warn := func(path, text string) { out = append(out, path+": "+text) }
-	exchange, _ := exchangeRate(p)
+	rate := 1.0
+	if p.USDPerUnit != nil {
+		rate = *p.USDPerUnit
+	}
+	usd := func(m *Money) Money { return FromUSD(m.USD() * rate) } // near enough for a bound
 	for _, f := range amounts(p) {
 		if f.value != nil {
-			f.dear(warn, model.Money(amountOf(f.value).times(exchange).nano))
+			f.dear(warn, usd(f.value))
 		}
 	}
 	for i := range p.Tiers {
 		for _, f := range p.Tiers[i].TokenPrices() {
 			if m := *f.Price; m != nil {
 				a := amount{fmt.Sprintf("tiers[%d].%s", i, f.Name), m, suspiciouslyHigh, perMillionTokens}
-				a.dear(warn, model.Money(amountOf(m).times(exchange).nano))
+				a.dear(warn, usd(m))
 			}
 		}
 	}
-	above := func(a, b *model.Money) bool { return a != nil && b != nil && *a > *b }
+	above := func(a, b *Money) bool { return a != nil && b != nil && *a > *b }
 	if above(p.CachedRead, p.Input) {
 		warn("cached_read_usd_per_million", "is above the price of fresh input")
 	}
@@ -59,7 +59,7 @@ func Warnings(p *model.Pricing) []string {
 }
 
 // dear warns of an amount that seems to be meant for another unit.
-func (f *amount) dear(warn func(path, text string), v model.Money) {
+func (f *amount) dear(warn func(path, text string), v Money) {
 	switch {
 	case v > f.most:
 		warn(f.name, v.String()+" "+f.unit+" is dearer than any known; was it meant for more of them?")
@@ -71,15 +71,15 @@ func (f *amount) dear(warn func(path, text string), v model.Money) {
 // amount is one amount of a pricing, and the most that is plausible for it.
 type amount struct {
 	name  string
-	value *model.Money
-	most  model.Money
+	value *Money
+	most  Money
 	unit  string
 }
 
 const perMillionTokens = "per million tokens"
 
-func amounts(p *model.Pricing) []amount {
-	out := make([]amount, 0, model.TokenClasses+4)
+func amounts(p *Pricing) []amount {
+	out := make([]amount, 0, TokenClasses+4)
 	for _, f := range p.TokenPrices() {
 		out = append(out, amount{f.Name, *f.Price, suspiciouslyHigh, perMillionTokens})
 	}
