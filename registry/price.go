@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -33,7 +32,7 @@ func (r *Registry) PricingAt(ctx context.Context, id model.ModelID, t time.Time)
 		}
 		prices = append(prices, *p)
 	}
-	p := cost.At(prices, t)
+	p := model.PricingAt(prices, t)
 	if p == nil || !priced(p) {
 		return nil, nil
 	}

@@ -1,16 +1,12 @@
-package cost
+package model
 
-import (
-	"time"
+import "time"
 
-	"github.com/cartrita/cartrita/model"
-)
-
-// At returns the pricing that holds at a time, of several versions: the one
+// PricingAt returns the pricing that holds at a time, of several versions: the one
 // with the latest start that has begun and has not ended, and of those that
 // start together the last in the list. Nil when none holds then.
-func At(prices []model.Pricing, t time.Time) *model.Pricing {
-	var best *model.Pricing
+func PricingAt(prices []Pricing, t time.Time) *Pricing {
+	var best *Pricing
 	for i := range prices {
 		p := &prices[i]
 		if p.EffectiveFrom.After(t) || !p.EffectiveUntil.IsZero() && !t.Before(p.EffectiveUntil) {
