@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cartrita/cartrita/model"
 	"pgregory.net/rapid"
+
+	"github.com/cartrita/cartrita/model"
 )
 
 // TestQuantileReservation is litellm#38647 (show 3): 20 calls at a time with

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ func identify(who *key.Identity, ctx *model.Context) {
 // mayServe refuses what the role of the key does not allow.
 func (x *exchange) mayServe() *model.Error {
 	need := x.route.reads
-	if x.r.Method != "GET" && x.r.Method != "HEAD" {
+	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
 		need = x.route.writes
 	}
 	if x.who.Role.Has(need) {

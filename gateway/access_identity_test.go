@@ -50,7 +50,7 @@ func TestTheKeySaysWhoIsSpending(t *testing.T) {
 	} {
 		got = nil
 		resp := w.do("POST", "/v1/chat/completions", withMembers(c.members), append(c.header, "Authorization", "Bearer "+c.key)...)
-		if body := text(t, resp); resp.StatusCode != 200 || got == nil {
+		if body := text(t, resp); resp.StatusCode != http.StatusOK || got == nil {
 			t.Fatalf("%s %v: %d %s", c.members, c.header, resp.StatusCode, body)
 		}
 		if ctx := got.Criteria.Context; !reflect.DeepEqual(got.Caller, c.caller) || ctx.UserID != c.user || ctx.WorkflowRunID != c.run {

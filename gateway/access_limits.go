@@ -14,9 +14,9 @@ const (
 	headerLimitRequests     = "X-Ratelimit-Limit-Requests"
 	headerRemainingRequests = "X-Ratelimit-Remaining-Requests"
 	headerResetRequests     = "X-Ratelimit-Reset-Requests"
-	headerLimitTokens       = "X-Ratelimit-Limit-Tokens"
-	headerRemainingTokens   = "X-Ratelimit-Remaining-Tokens"
-	headerResetTokens       = "X-Ratelimit-Reset-Tokens"
+	headerLimitTokens       = "X-Ratelimit-Limit-Tokens"     //nolint:gosec // tokens of text, no credentials
+	headerRemainingTokens   = "X-Ratelimit-Remaining-Tokens" //nolint:gosec // tokens of text, no credentials
+	headerResetTokens       = "X-Ratelimit-Reset-Tokens"     //nolint:gosec // tokens of text, no credentials
 )
 
 // bytesPerToken turns bytes of a prompt into tokens before anything is counted.

@@ -111,7 +111,7 @@ func TestBudgetsAreOverridden(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, resp.StatusCode, status)
 		}
 	}
-	if resp := w.do("POST", "/api/v1/budgets/teams/override", `{"until":"2099-01-01T00:00:00Z","limit_usd":3}`); resp.StatusCode != 400 {
+	if resp := w.do("POST", "/api/v1/budgets/teams/override", `{"until":"2099-01-01T00:00:00Z","limit_usd":3}`); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("without a reason: %d", resp.StatusCode)
 	}
 }

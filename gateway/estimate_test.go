@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestEstimateTakesALevel(t *testing.T) {
 	if got.Level == nil || *got.Level != 0.8 || got.MaxTokens == nil || *got.MaxTokens != 100 || got.Model != "gpt-4o" || *got.Task != model.TaskSummarization {
 		t.Errorf("%+v", got)
 	}
-	if body := text(t, w.do("POST", "/api/v1/estimate", `{"levle":0.8}`)); !strings.Contains(body, `did you mean \"level\"?`) {
+	if body := text(t, w.do("POST", "/api/v1/estimate", `{"levl":0.8}`)); !strings.Contains(body, `did you mean \"level\"?`) {
 		t.Errorf("%s", body)
 	}
 }
@@ -104,11 +105,11 @@ func TestEstimateBatchRefuses(t *testing.T) {
 		"?model=" + strings.Repeat("a,", 17): "17 models",
 	} {
 		resp := w.do("POST", "/api/v1/estimate/batch"+query, "{}")
-		if body := text(t, resp); resp.StatusCode != 400 || !strings.Contains(body, want) {
+		if body := text(t, resp); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", query, resp.StatusCode, body)
 		}
 	}
-	if resp := w.do("POST", "/api/v1/estimate/batch", strings.Repeat("{}\n", maxBatchLines+1)); resp.StatusCode != 413 {
+	if resp := w.do("POST", "/api/v1/estimate/batch", strings.Repeat("{}\n", maxBatchLines+1)); resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("too many lines: %d", resp.StatusCode)
 	}
 }

@@ -164,7 +164,7 @@ func TestLimitsOfAKeyAreToldAsOpenAIDoes(t *testing.T) {
 	}
 	resp, body := call()
 	h := resp.Header
-	if resp.StatusCode != 200 || h.Get("x-ratelimit-limit-requests") != "2" || h.Get("x-ratelimit-remaining-requests") != "1" ||
+	if resp.StatusCode != http.StatusOK || h.Get("x-ratelimit-limit-requests") != "2" || h.Get("x-ratelimit-remaining-requests") != "1" ||
 		h.Get("x-ratelimit-limit-tokens") != "1000" || h.Get("x-ratelimit-remaining-tokens") != "898" {
 		t.Errorf("%d %v %s", resp.StatusCode, h, body)
 	}
@@ -172,11 +172,11 @@ func TestLimitsOfAKeyAreToldAsOpenAIDoes(t *testing.T) {
 		t.Errorf("reset %q", h.Get("x-ratelimit-reset-requests"))
 	}
 	resp, body = call() // the first call gave back what it did not use: it took 15 tokens
-	if got := resp.Header.Get("x-ratelimit-remaining-tokens"); resp.StatusCode != 200 || got != "883" && got != "884" {
+	if got := resp.Header.Get("x-ratelimit-remaining-tokens"); resp.StatusCode != http.StatusOK || got != "883" && got != "884" {
 		t.Errorf("%d, %s tokens left: %s", resp.StatusCode, got, body)
 	}
 	resp, body = call()
-	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" || resp.Header.Get("x-ratelimit-remaining-requests") != "0" ||
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" || resp.Header.Get("x-ratelimit-remaining-requests") != "0" ||
 		!strings.Contains(body, `"code":"rate_limit_exceeded"`) || !strings.Contains(body, `"type":"rate_limit_error"`) {
 		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, body)
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -68,12 +69,12 @@ func TestReplayIsAsked(t *testing.T) {
 		{"GET", "/api/v1/costs/suggest?by=model", ""},
 	} {
 		resp := w.do(c.method, c.path, c.body)
-		if e := decodeError(t, resp); resp.StatusCode != 400 {
+		if e := decodeError(t, resp); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, resp.StatusCode, e.Message)
 		}
 	}
 	fake.err = model.Errorf("x", model.KindUnavailable, "no history")
-	if resp := w.do("GET", "/api/v1/replay", ""); resp.StatusCode != 503 {
+	if resp := w.do("GET", "/api/v1/replay", ""); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("without a history: %d", resp.StatusCode)
 	}
 }
