@@ -214,7 +214,7 @@ func TestChargesAddUpToTheLedger(t *testing.T) {
 		return rng.IntN(n)
 	}
 	any := func(ctx context.Context, call *model.Call) (*provider.Response, error) {
-		var end error = io.EOF
+		end := error(io.EOF) //nolint:unconvert // it is assigned another type below
 		switch pick(6) {
 		case 0:
 			return fails(model.KindUpstream)(ctx, call)

@@ -222,12 +222,12 @@ func (cmd *budgetAuditCmd) Run(a *app, g *globals, p *printer) error {
 
 func (p *printer) budgets(list []budgetState) {
 	t := p.table("budget", "~scope", "period", ">limit", ">spent", ">held", ">left", ">used", "resets", "steps in force")
-	for i := range list {
-		for _, c := range list[i].Counters {
+	for _, state := range list {
+		for _, c := range state.Counters {
 			t.row(string(c.ID), c.Scope.String(), periodText(&c), limitText(c.Limit), amountText(c.Limit, c.Spent), amountText(c.Limit, c.Held),
 				limitText(c.Remaining), fmt.Sprintf("%.0f%%", 100*c.Used), resetText(&c), stepsText(c.Steps))
 		}
-		if b := &list[i].Budget; len(list[i].Counters) == 0 {
+		if b := state.Budget; len(state.Counters) == 0 {
 			t.row(b.Name, b.Scope.String(), string(b.Period), limitText(budget.Limits{USD: b.LimitUSD, Tokens: b.LimitTokens, Requests: b.LimitRequests}))
 		}
 	}

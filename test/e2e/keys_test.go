@@ -76,15 +76,15 @@ func TestVirtualKeys(t *testing.T) {
 		t.Errorf("OpenAI's client: %v, %v", err, h)
 	}
 	var refused *openai.Error
-	if _, err := sdk("sk-cartrita-wrong", "auto"); !errors.As(err, &refused) || refused.StatusCode != 401 || refused.Code != "invalid_api_key" {
+	if _, err := sdk("sk-cartrita-wrong", "auto"); !errors.As(err, &refused) || refused.StatusCode != http.StatusUnauthorized || refused.Code != "invalid_api_key" {
 		t.Errorf("OpenAI's client with a wrong key: %v", err)
 	}
 	served := h.Get("X-Cartrita-Model")
 	narrow := command(t, data, "keys", "create", "narrow", "--model", "nobody/*")
-	if _, err := sdk(narrow, served); !errors.As(err, &refused) || refused.StatusCode != 403 || refused.Code != "model_not_found" || refused.Param != "model" {
+	if _, err := sdk(narrow, served); !errors.As(err, &refused) || refused.StatusCode != http.StatusForbidden || refused.Code != "model_not_found" || refused.Param != "model" {
 		t.Errorf("a model that the key does not allow: %v", err)
 	}
-	if _, err := sdk(narrow, "auto"); !errors.As(err, &refused) || refused.StatusCode != 422 {
+	if _, err := sdk(narrow, "auto"); !errors.As(err, &refused) || refused.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("auto, without a model that the key allows: %v", err)
 	}
 	if who := command(t, data, "events", "--json", "--limit", "50"); who == "" {
