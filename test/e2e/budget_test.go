@@ -257,3 +257,40 @@ func (p *process) hasty(stream bool) {
 	_, _ = io.Copy(io.Discard, resp.Body) // it may be cut: that is the point
 	resp.Body.Close()
 }
+
+// TestEveryRouteThatSpendsIsMetered is bifrost#2873: a route beside the usual
+// ones must not spend past a budget. A budget of nothing refuses all of them
+// (litellm#26672); a new route under /v1 fails here until it is listed.
+func TestEveryRouteThatSpendsIsMetered(t *testing.T) {
+	lab := upstream(t, mock.Profile{Name: "sound"})
+	p := start(t, t.TempDir(), "--config", writeFile(t, "dollar.yaml", fmt.Sprintf(dollarConfig, lab, 0)))
+	spend := map[string]string{
+		"/v1/chat/completions": `{"model":"sound","messages":[{"role":"user","content":"hi"}]}`,
+		"/v1/completions":      `{"model":"sound","prompt":"hi"}`,
+		"/v1/embeddings":       `{"model":"sound","input":"hi"}`,
+	}
+	free := map[string]bool{"/v1/models": true, "/v1/models/{id}": true}
+	var index struct {
+		Paths []string `json:"paths"`
+	}
+	p.get("/", &index)
+	if len(index.Paths) == 0 {
+		t.Fatal("the index lists no paths")
+	}
+	for _, path := range index.Paths {
+		if strings.HasPrefix(path, "/v1/") && !free[path] && spend[path] == "" {
+			t.Errorf("%s: is it metered? list it here", path)
+		}
+	}
+	for path, body := range spend {
+		resp, err := http.Post(p.url+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusPaymentRequired || resp.Header.Get("X-Cartrita-Call-Id") == "" {
+			t.Errorf("%s: %s %s", path, resp.Status, text)
+		}
+	}
+}
