@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -18,6 +20,7 @@ type replayCmd struct {
 
 	Strategy     string   `short:"s" help:"Decide by this strategy." placeholder:"NAME"`
 	Prices       string   `help:"Decide at these prices: a file of cost profiles by endpoint or model id." placeholder:"FILE" type:"existingfile"`
+	Change       string   `help:"Decide under this change: a file with any of strategy, own_strategy, prices, exclude_models, only_models and budget; the flags beside it come first." placeholder:"FILE" type:"existingfile"`
 	ExcludeModel []string `help:"Decide without this model; may be repeated." placeholder:"ID"`
 	OnlyModel    []string `help:"Decide among these models only; may be repeated." placeholder:"ID"`
 
@@ -30,15 +33,8 @@ type replayCmd struct {
 
 // Run decides stored calls again.
 func (cmd *replayCmd) Run(a *app, g *globals, p *printer) error {
-	change := cartrita.Change{Strategy: cmd.Strategy}
-	for _, m := range cmd.ExcludeModel {
-		change.ExcludeModels = append(change.ExcludeModels, model.ModelID(m))
-	}
-	for _, m := range cmd.OnlyModel {
-		change.OnlyModels = append(change.OnlyModels, model.ModelID(m))
-	}
-	var err error
-	if change.Prices, err = readPrices(cmd.Prices); err != nil {
+	change, err := cmd.change()
+	if err != nil {
 		return err
 	}
 	c, err := a.connect(g)
@@ -70,6 +66,46 @@ func (cmd *replayCmd) Run(a *app, g *globals, p *printer) error {
 			report.Different, report.Calls)
 	}
 	return err
+}
+
+// change is what the flags and the file ask for.
+func (cmd *replayCmd) change() (change cartrita.Change, err error) {
+	if cmd.Change != "" {
+		if err = readChange(cmd.Change, &change); err != nil {
+			return change, err
+		}
+	}
+	if cmd.Strategy != "" {
+		change.Strategy, change.Own = cmd.Strategy, nil
+	}
+	for _, m := range cmd.ExcludeModel {
+		change.ExcludeModels = append(change.ExcludeModels, model.ModelID(m))
+	}
+	for _, m := range cmd.OnlyModel {
+		change.OnlyModels = append(change.OnlyModels, model.ModelID(m))
+	}
+	if cmd.Prices != "" {
+		change.Prices, err = readPrices(cmd.Prices)
+	}
+	return change, err
+}
+
+// readChange reads a change as the API takes it, YAML or JSON.
+func readChange(file string, change *cartrita.Change) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return model.Invalidf("", "--change", "%v", err)
+	}
+	doc, err := yaml.YAMLToJSON(raw)
+	if err != nil {
+		return model.Invalidf("", "--change", "%s: %v", file, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(change); err != nil {
+		return model.Invalidf("", "--change", "%s: %v", file, err)
+	}
+	return nil
 }
 
 // readPrices reads cost profiles by endpoint or model id, YAML or JSON.
