@@ -121,7 +121,7 @@ func TestBudgetPaysForExactly37(t *testing.T) {
 // works for more than the budget pays, nothing stays held, and what is left
 // can still be spent.
 func TestBudgetHoldsUnderFire(t *testing.T) {
-	const limit, rounds, workers = 600, 5, 16
+	const limit, rounds, workers = 3000, 5, 16
 	// An error of the upstream costs nothing; a stream that is cut costs a dollar,
 	// like one that is left.
 	lab := upstream(t,
@@ -178,12 +178,19 @@ budgets:
 		t.Fatalf("only %s are left: the test shows nothing of phantom refusals", left)
 	}
 	// No phantom refusals: what is left is spent to the last dollar, and no more.
-	admitted := 0
-	for !strings.HasPrefix(p.chat("the rest", false).reason, "402 ") {
-		if admitted++; admitted > limit {
-			t.Fatal("calls are admitted without end")
-		}
+	var admitted atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for !strings.HasPrefix(p.chat("the rest", false).reason, "402 ") {
+				if admitted.Add(1) > limit {
+					t.Error("calls are admitted without end")
+					return
+				}
+			}
+		})
 	}
+	wg.Wait()
 	if after := p.settled("all"); after.Spent != limit*model.USD || after.Held != 0 {
 		t.Errorf("refused at %s of $%d, with %s held", after.Spent, limit, after.Held)
 	}
@@ -198,7 +205,7 @@ budgets:
 		t.Errorf("the records do not add up to the ledger: %+v", audit)
 	}
 	p.crossings("all", "warning", "critical", "hard_stop")
-	t.Logf("%s spent and assumed over %d kills, %d calls bought from the rest", before.Spent, rounds, admitted)
+	t.Logf("%s spent and assumed over %d kills, %d calls bought from the rest", before.Spent, rounds, admitted.Load())
 }
 
 // crossings fails unless each threshold of the budget was reported, once.
