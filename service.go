@@ -175,7 +175,7 @@ func (s *Service) Decision(ctx context.Context, id model.CallID) (*Decision, err
 	}
 	d := &Decision{Record: rec, Explanation: "No plan was made for this call."}
 	if rec.Plan != nil {
-		d.Explanation = route.Explain(rec.Plan)
+		d.Explanation = route.Explain(rec.Plan) + degradedWords(rec.Degraded)
 		d.Excluded = worded(rec.Plan.Excluded)
 	}
 	if rec.Error != nil && (rec.Plan == nil || len(rec.Plan.Attempts) == 0) {

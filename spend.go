@@ -1,9 +1,11 @@
 package cartrita
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cartrita/cartrita/budget"
@@ -292,4 +294,18 @@ func (r *run) noteUnpriced(cand *model.Candidate) {
 	}
 	r.log.Warn("calls go to an endpoint without a known price", "endpoint", cand.Endpoint, "model", cand.Model)
 	r.events.Notice(event.PriceUnknown, string(u.Endpoint)+" "+u.Day, time.Time{}, u)
+}
+
+// degradedWords says which steps of budgets a decision was made under.
+func degradedWords(steps []model.BudgetStep) string {
+	var b strings.Builder
+	for i := range steps {
+		s := &steps[i]
+		fmt.Fprintf(&b, " The budget %s, %.0f %% used, asked for %s", s.Budget, 100*s.Used, s.Action)
+		if s.Detail != "" {
+			b.WriteString(" " + s.Detail)
+		}
+		b.WriteByte('.')
+	}
+	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -301,6 +302,18 @@ func TestAStepCapsTheAnswer(t *testing.T) {
 	}
 	if rec.Plan.Strategy != "cost-optimized" || len(rec.Degraded) != 2 {
 		t.Errorf("decided by %s under %+v, want cost-optimized under two steps", rec.Plan.Strategy, rec.Degraded)
+	}
+	if err := l.Events().Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d, err := l.Decision(t.Context(), rec.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"The budget all, 0 % used, asked for cap-tokens 64.", "asked for prefer-cheaper."} {
+		if !strings.Contains(d.Explanation, want) {
+			t.Errorf("the explanation %q does not say %q", d.Explanation, want)
+		}
 	}
 }
 
