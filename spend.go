@@ -146,21 +146,25 @@ func (r *run) target(cand *model.Candidate) budget.Target {
 // the attempt can cost, the upper end of its estimate, and, where its price is
 // unknown, what the dearest endpoint that we know would take.
 func (r *run) stakes(cand *model.Candidate) budget.Amounts {
-	e := &cand.Estimate
+	p, size := r.view.profiles[cand.Index], r.measured()
+	e := cand.Estimate
+	if size != r.size { // the estimate rests on what the caller says of the call
+		e = r.cost.Estimate(p, size)
+	}
 	a := budget.Amounts{
 		Quantile: e.High, Other: (*quantiles)(r),
-		Tokens: e.InputTokens + r.size.MaxOutput.Or(e.OutputTokens)*max(r.size.Choices, 1),
+		Tokens: e.InputTokens + size.MaxOutput.Or(e.OutputTokens)*max(size.Choices, 1),
 	}
 	if !r.money.counted {
 		a.Requests = 1
 	}
-	worst, known := r.view.profiles[cand.Index].Worst(&r.size)
+	worst, known := p.Worst(&size)
 	a.Known = known && e.Priced
 	if a.Worst = max(worst, e.High); a.Known {
 		return a
 	}
 	a.AssumedMax = r.dearest(func(p *cost.Profile) model.Money {
-		most, _ := p.Worst(&r.size)
+		most, _ := p.Worst(&size)
 		return most
 	})
 	return a
@@ -171,11 +175,19 @@ type quantiles run
 
 // Quantile implements budget.Quantiles.
 func (q *quantiles) Quantile(share float64) model.Money {
-	x, err := q.cost.Explain(q.view.profiles[q.final], q.size, 2*share-1) // its interval leaves as much below as above
+	x, err := q.cost.Explain(q.view.profiles[q.final], (*run)(q).measured(), 2*share-1) // its interval leaves as much below as above
 	if err != nil {
 		return math.MaxInt64 // the worst case is less
 	}
 	return x.High
+}
+
+// measured is the size of the call by what we see of it. What the caller says
+// of it may guide the choice, but does not lower what is held.
+func (r *run) measured() cost.Request {
+	size := r.size
+	size.InputTokens, size.OutputTokens = model.Count{}, model.Count{}
+	return size
 }
 
 // dearest is the highest price among the endpoints whose price is known, and

@@ -345,3 +345,33 @@ func TestBudgetsHoldTheirQuantile(t *testing.T) {
 		t.Errorf("held %v, want p75 < p95 < p99 < worst", held)
 	}
 }
+
+// What a caller says of its own call does not lower what is held for it.
+func TestACallerCannotTalkItsHoldDown(t *testing.T) {
+	var held model.Money
+	var l *lab
+	l = newLabWith(t, script{"a": func(ctx context.Context, call *model.Call) (*provider.Response, error) {
+		for _, s := range l.Budgets().Status() {
+			held = s.Held.USD
+		}
+		return answers(`{}`, counted)(ctx, call)
+	}}, func(c *cartrita.Config) {
+		c.Budgets = purse(t, budget.Budget{Name: "all", Period: budget.Total, LimitUSD: dollars(100)})
+	}, onlyA)
+	holds := make([]model.Money, 2)
+	for i := range holds {
+		call := newCall(t, false)
+		call.PromptBytes, call.MaxOutput = 500, model.Known(100)
+		if i == 1 {
+			none := int64(0)
+			call.Criteria.InputTokens, call.Criteria.OutputTokens = &none, &none
+		}
+		if _, err := l.Serve(t.Context(), call, &page{}); err != nil {
+			t.Fatal(err)
+		}
+		holds[i] = held
+	}
+	if holds[0] == 0 || holds[0] != holds[1] {
+		t.Errorf("%s are held for a call, %s when its caller says that it is nothing", holds[0], holds[1])
+	}
+}

@@ -10,10 +10,10 @@ import (
 // holds for it. The prompt is taken at a token a byte where it was not counted,
 // every token at the dearest class that can apply, and the answer as long as
 // the request allows, else as the model can, else as its context or, where that
-// is unknown too, unknownLength holds; a call that is billed by the second takes ten minutes. The dearest class
-// is looked for in every service tier, and in every tier of context length that
-// the prompt may reach. It rises with every price. It is false,
-// and the amount 0, when a price that matters is unknown.
+// is unknown too, unknownLength holds; a call that is billed by the second takes
+// ten minutes. The dearest class is looked for in every service tier, and in
+// every tier of context length that the prompt may reach. It rises with every
+// price. It is false, and the amount 0, when a price that matters is unknown.
 func (p *Profile) Worst(q *Request) (model.Money, bool) {
 	r := &p.float
 	in, out := p.mostInput(q), min(p.maxOutput, p.context)
@@ -22,6 +22,9 @@ func (p *Profile) Worst(q *Request) (model.Money, bool) {
 	}
 	if q.MaxOutput.Known {
 		out = float64(max(q.MaxOutput.N, 0))
+	}
+	if q.Task == model.TaskEmbeddings || q.Task == model.TaskReranking {
+		out = 0 // there is no text to generate
 	}
 	if p.rates.none || !r.inputKnown && in > 0 || !r.outputKnown && out > 0 {
 		return 0, false

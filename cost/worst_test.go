@@ -72,6 +72,7 @@ func TestWorstIsUnknownWhereAPriceIs(t *testing.T) {
 		"no price for answers":             {&model.Pricing{Input: &usd}, Request{MaxOutput: model.Known(10)}, false},
 		"nothing bounds the answer":        {&model.Pricing{Input: &usd, Output: &usd}, Request{PromptBytes: 1}, true},
 		"per request, whatever its length": {&model.Pricing{Request: &usd}, Request{PromptBytes: 1}, true},
+		"embeddings have no answer":        {&model.Pricing{Input: &usd}, Request{Task: model.TaskEmbeddings, PromptBytes: 1}, true},
 		"bounded":                          {&model.Pricing{Input: &usd, Output: &usd}, Request{PromptBytes: 1, MaxOutput: model.Known(10)}, true},
 	} {
 		served := model.Served{Endpoint: &model.Endpoint{Model: "m"}, Model: &model.Model{ID: "m"}, Pricing: tc.pricing}
