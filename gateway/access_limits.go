@@ -26,8 +26,8 @@ const bytesPerToken = 4
 // that it allows. What it took replaces them at its end.
 func reservation(call *model.Call) int64 {
 	prompt := (call.PromptBytes + bytesPerToken - 1) / bytesPerToken
-	if n := call.Criteria.InputTokens; n != nil {
-		prompt = max(*n, 0)
+	if n := call.Criteria.InputTokens; n != nil { // a caller may only add to what we see
+		prompt = max(prompt, *n)
 	}
 	return prompt + call.MaxOutput.Or(0)*max(call.Choices, 1)
 }
