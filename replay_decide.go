@@ -37,15 +37,8 @@ func (s *Service) newChange(q *ReplayQuery) (*change, error) {
 			return nil, err
 		}
 	}
-	for name, p := range q.Change.Prices {
-		if p == nil {
-			return nil, model.Invalidf(op, "change.prices."+name, "is null: want a cost profile")
-		}
-		if err := p.Validate(); err != nil {
-			e := *model.AsError(err)
-			e.Param = "change.prices." + name + "." + e.Param
-			return nil, &e
-		}
+	if err := checkPrices(op, "change.prices.", q.Change.Prices); err != nil {
+		return nil, err
 	}
 	if q.Changes < 0 || q.Changes > maxChanges {
 		return nil, model.Invalidf(op, "changes", "is %d: want a number from 0 to %d", q.Changes, maxChanges)

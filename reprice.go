@@ -58,15 +58,8 @@ func (s *Service) Reprice(ctx context.Context, q RepriceQuery) (*RepriceReport, 
 	if len(q.Prices) == 0 {
 		return nil, model.Invalidf(op, "prices", "is empty: want cost profiles by endpoint or model id")
 	}
-	for id, p := range q.Prices {
-		if p == nil {
-			return nil, model.Invalidf(op, "prices."+id, "is empty: want a cost profile")
-		}
-		if err := p.Validate(); err != nil {
-			e := *model.AsError(err)
-			e.Param = "prices." + id + "." + e.Param
-			return nil, &e
-		}
+	if err := checkPrices(op, "prices.", q.Prices); err != nil {
+		return nil, err
 	}
 	calls := ReplayQuery{Since: q.Since, Until: q.Until, User: q.User, Team: q.Team, Project: q.Project}
 	sum := newRepricer(q.Prices)
@@ -75,6 +68,22 @@ func (s *Service) Reprice(ctx context.Context, q RepriceQuery) (*RepriceReport, 
 		return nil, err
 	}
 	return sum.report(), nil
+}
+
+// checkPrices refuses prices that cannot be computed with; path stands before
+// the name of the one at fault.
+func checkPrices(op, path string, prices map[string]*model.Pricing) error {
+	for name, p := range prices {
+		if p == nil {
+			return model.Invalidf(op, path+name, "is null: want a cost profile")
+		}
+		if err := p.Validate(); err != nil {
+			e := *model.AsError(err)
+			e.Param = path + name + "." + e.Param
+			return &e
+		}
+	}
+	return nil
 }
 
 // repricer adds up what prices change.
