@@ -271,7 +271,7 @@ func TestChargesAddUpToTheLedger(t *testing.T) {
 				return
 			}
 		}
-	})
+	}, nil)
 	for _, ln := range report.Lines {
 		if !ln.Equal {
 			t.Errorf("%s at %s: the records say %+v, the ledger %+v", ln.Budget, ln.Period, ln.Entries, ln.Counter)

@@ -21,6 +21,10 @@ type Store interface {
 	Overrides(ctx context.Context) ([]SavedOverride, error)
 	// SaveOverride adds an override; earlier ones of the id stay on record.
 	SaveOverride(ctx context.Context, o SavedOverride) error
+	// Openings returns the opening of each budget that has one, by name.
+	Openings(ctx context.Context) ([]Opening, error)
+	// SaveOpening adds an opening or replaces the one of the same name.
+	SaveOpening(ctx context.Context, o Opening) error
 }
 
 // SavedOverride is an override with what it is for and when it was made.
@@ -36,6 +40,10 @@ type SavedOverride struct {
 type Book struct {
 	ledger *Ledger
 	store  Store
+	past   Past
+
+	opening  sync.Mutex         // held while calls on record are counted, outside mu
+	openings map[string]Opening // by name
 
 	mu         sync.Mutex
 	configured []Budget // as given, with the policy of the configuration
@@ -43,7 +51,9 @@ type Book struct {
 }
 
 // NewBook makes a book without budgets.
-func NewBook(l *Ledger, s Store) *Book { return &Book{ledger: l, store: s} }
+func NewBook(l *Ledger, s Store, p Past) *Book {
+	return &Book{ledger: l, store: s, past: p, openings: map[string]Opening{}}
+}
 
 // Ledger returns the ledger that the budgets are in.
 func (b *Book) Ledger() *Ledger { return b.ledger }
@@ -58,6 +68,16 @@ func (b *Book) Load(ctx context.Context, spent []Spent) error {
 	overrides, err := b.store.Overrides(ctx)
 	if err != nil {
 		return err
+	}
+	openings, err := b.store.Openings(ctx)
+	if err != nil {
+		return err
+	}
+	b.opening.Lock()
+	defer b.opening.Unlock()
+	for _, o := range openings {
+		b.openings[o.Name] = o
+		spent = append(spent, o.Spent...)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -104,6 +124,16 @@ func (b *Book) Create(ctx context.Context, n Budget) error {
 	if err := checked.Validate(); err != nil {
 		return err
 	}
+	if err := b.create(ctx, n); err != nil {
+		return err
+	}
+	if err := b.Backfill(ctx); err != nil {
+		b.ledger.cfg.Logger.Warn("budget: what was spent before it was created is not counted until the next start", "budget", n.Name, "error", err)
+	}
+	return nil
+}
+
+func (b *Book) create(ctx context.Context, n Budget) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if find(b.configured, n.Name) >= 0 {

@@ -3,6 +3,7 @@ package budget
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 type kept struct {
 	budgets   []Budget
 	overrides []SavedOverride
+	openings  []Opening
 	err       error
 }
 
@@ -29,13 +31,19 @@ func (k *kept) SaveOverride(_ context.Context, o SavedOverride) error {
 	return k.err
 }
 
+func (k *kept) Openings(context.Context) ([]Opening, error) { return k.openings, k.err }
+func (k *kept) SaveOpening(_ context.Context, o Opening) error {
+	k.openings = append(slices.DeleteFunc(k.openings, func(x Opening) bool { return x.Name == o.Name }), o)
+	return k.err
+}
+
 // TestRestartKeepsRuntimeState is bifrost#5925 across a restart: a declarative
 // configuration does not reset what was spent, created or overridden.
 func TestRestartKeepsRuntimeState(t *testing.T) {
 	c := newClock(start)
 	store := &kept{}
 	configured := []Budget{{Name: "day", Period: Daily, LimitUSD: money(10)}}
-	b := NewBook(newLedger(t, c), store)
+	b := NewBook(newLedger(t, c), store, &past{})
 	if err := b.Configure(configured); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +74,7 @@ func TestRestartKeepsRuntimeState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := NewBook(ledger, store)
+	again := NewBook(ledger, store, &past{})
 	if err := again.Configure(configured); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +102,7 @@ func TestRestartKeepsRuntimeState(t *testing.T) {
 // budget is changed in the configuration only.
 func TestBookRefusals(t *testing.T) {
 	store := &kept{}
-	b := NewBook(newLedger(t, newClock(start)), store)
+	b := NewBook(newLedger(t, newClock(start)), store, &past{})
 	if err := b.Configure([]Budget{{Name: "day", Period: Daily, LimitUSD: money(10)}}); err != nil {
 		t.Fatal(err)
 	}

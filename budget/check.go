@@ -95,6 +95,7 @@ type AuditLine struct {
 	Budget  model.BudgetID `json:"budget"`
 	Period  time.Time      `json:"period"`
 	Entries Quantities     `json:"entries"`
+	Opening Quantities     `json:"opening,omitzero"`  // spent before the budget came into force
 	Counter *Quantities    `json:"counter,omitempty"` // absent: the period is over and no counter shows it
 	Equal   bool           `json:"equal"`             // true when there is nothing to compare with
 }
@@ -105,12 +106,12 @@ type auditKey struct {
 }
 
 // Audit adds up the charges of the outcomes in the records and compares the
-// sums with the counters. What has settled but is not in the records yet
+// sums, and what the budgets opened with, with the counters. What has settled but is not in the records yet
 // differs; write it first.
-func (l *Ledger) Audit(entries iter.Seq[model.Charge]) Report {
+func (l *Ledger) Audit(entries iter.Seq[model.Charge], openings []Opening) Report {
 	var r Report
 	var assumed amounts
-	sums := map[auditKey]amounts{}
+	sums, opened := map[auditKey]amounts{}, map[auditKey]amounts{}
 	for c := range entries {
 		k := auditKey{c.Budget, c.Period.UnixNano()}
 		a := sums[k]
@@ -124,6 +125,14 @@ func (l *Ledger) Audit(entries iter.Seq[model.Charge]) Report {
 		r.Charges++
 	}
 	counters := l.counters()
+	for _, o := range openings {
+		for _, s := range o.Spent {
+			k := auditKey{s.Budget, s.Period.UnixNano()}
+			if _, shown := counters[k]; shown {
+				opened[k] = s.amounts()
+			}
+		}
+	}
 	for k := range counters {
 		if _, ok := sums[k]; !ok && counters[k] != (amounts{}) {
 			sums[k] = amounts{}
@@ -131,9 +140,12 @@ func (l *Ledger) Audit(entries iter.Seq[model.Charge]) Report {
 	}
 	r.Balanced, r.Assumed, r.Lines = true, assumed.quantities(), []AuditLine{}
 	for k, sum := range sums {
-		line := AuditLine{Budget: k.id, Period: instant(k.start), Entries: sum.quantities(), Equal: true}
+		line := AuditLine{Budget: k.id, Period: instant(k.start), Entries: sum.quantities(), Opening: opened[k].quantities(), Equal: true}
 		if have, ok := counters[k]; ok {
 			q := have.quantities()
+			for u, n := range opened[k] {
+				sum[u] += n
+			}
 			line.Counter, line.Equal = &q, have == sum
 		}
 		r.Balanced = r.Balanced && line.Equal

@@ -241,26 +241,31 @@ func (l *Ledger) take(in *instance) {
 	delete(l.loaded, in.id)
 	defer in.reported()
 	for _, e := range entries {
-		at := e.Period.UnixNano()
-		w := in.win
-		var c *cell
-		if in.state.calendar.rolling() {
-			if c = l.bucket(in, at); c == nil {
-				continue
-			}
-		} else if at != w.start {
-			continue
+		l.credit(in, e)
+	}
+}
+
+// credit adds what was spent in one period or bucket, if that counts still.
+// Caller holds the write lock.
+func (l *Ledger) credit(in *instance, e Spent) {
+	at, w := e.Period.UnixNano(), in.win
+	var c *cell
+	if in.state.calendar.rolling() {
+		if c = l.bucket(in, at); c == nil {
+			return
 		}
-		for u, n := range e.Quantities.amounts() {
-			n = max(n, 0)
-			l.journal.loaded[u].Add(n)
-			w.spent[u].Add(n)
-			if c != nil {
-				c.spent[u].Add(n)
-			}
-			if in.terms.limited[u] {
-				w.used[u].Add(n)
-			}
+	} else if at != w.start {
+		return
+	}
+	for u, n := range e.Quantities.amounts() {
+		n = max(n, 0)
+		l.journal.loaded[u].Add(n)
+		w.spent[u].Add(n)
+		if c != nil {
+			c.spent[u].Add(n)
+		}
+		if in.terms.limited[u] {
+			w.used[u].Add(n)
 		}
 	}
 }

@@ -145,9 +145,8 @@ func (l *Ledger) Configure(budgets []Budget) error {
 	now := l.cfg.Clock().UnixNano()
 	l.mu.Lock()
 	l.budgets, l.uses = states, [dims]bool{}
-	byName := make(map[string]*state, len(states))
+	byName := l.byName()
 	for _, s := range states {
-		byName[s.Name] = s
 		for d, v := range s.scope {
 			l.uses[d] = l.uses[d] || v != ""
 		}
@@ -249,6 +248,15 @@ func parseID(byName map[string]*state, id model.BudgetID) (*state, [dims]string,
 	return s, values, true
 }
 
+// byName returns the budgets in force. Caller holds the lock.
+func (l *Ledger) byName() map[string]*state {
+	byName := make(map[string]*state, len(l.budgets))
+	for _, s := range l.budgets {
+		byName[s.Name] = s
+	}
+	return byName
+}
+
 // Spent is what a store knows of one budget in one period, or bucket of a
 // rolling window.
 type Spent struct {
@@ -262,10 +270,7 @@ type Spent struct {
 func (l *Ledger) Load(entries []Spent) {
 	now := l.cfg.Clock().UnixNano()
 	l.mu.Lock()
-	byName := make(map[string]*state, len(l.budgets))
-	for _, s := range l.budgets {
-		byName[s.Name] = s
-	}
+	byName := l.byName()
 	var changed []*instance
 	for _, e := range entries {
 		l.loaded[e.Budget] = append(l.loaded[e.Budget], e)

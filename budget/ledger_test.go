@@ -206,7 +206,7 @@ func TestSoakCountersEqualSpend(t *testing.T) {
 				return
 			}
 		}
-	})
+	}, nil)
 	if !r.Balanced || r.Charges == 0 {
 		t.Errorf("audit: %+v", r)
 	}

@@ -91,6 +91,12 @@ func (c calendar) bounds(now int64) (start, end int64) {
 	return c.day(y, m, d), c.day(y, m, d+1)
 }
 
+// first returns the start of the oldest period or bucket that counts at now.
+func (c calendar) first(now int64) int64 {
+	start, _ := c.bounds(now)
+	return start - int64(c.width)
+}
+
 // day returns the first instant of a local date. Where clocks are put forward
 // at midnight that is the change itself; where midnight comes twice, the first.
 func (c calendar) day(year int, month time.Month, day int) int64 {

@@ -25,6 +25,8 @@ type Budgets interface {
 	Create(ctx context.Context, b budget.Budget) error
 	// Override: KindInvalid, KindNotFound, KindUnavailable.
 	Override(ctx context.Context, id model.BudgetID, o budget.Override) error
+	// Openings returns what the budgets had spent when they came into force.
+	Openings() []budget.Opening
 	Ledger() *budget.Ledger
 }
 
@@ -166,7 +168,7 @@ func (g *Gateway) auditBudgets(x *exchange) {
 		return
 	}
 	var failed error
-	report := ledger.Audit(g.charges(x.r.Context(), since, &failed))
+	report := ledger.Audit(g.charges(x.r.Context(), since, &failed), g.cfg.Budgets.Openings())
 	if failed != nil {
 		x.fail(model.AsError(failed))
 		return

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/event"
@@ -22,13 +24,18 @@ func withBudgets(t testing.TB) func(*Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := budget.NewBook(ledger, store)
+	book := budget.NewBook(ledger, store, nothingPast{})
 	limit := model.USD
 	if err := book.Configure([]budget.Budget{{Name: "teams", Scope: budget.Scope{Team: budget.Any}, Period: budget.Total, LimitUSD: &limit}}); err != nil {
 		t.Fatal(err)
 	}
 	return func(c *Config) { c.Budgets = book }
 }
+
+// nothingPast is a record without calls.
+type nothingPast struct{}
+
+func (nothingPast) Entries(context.Context, time.Time, func(*budget.Entry)) error { return nil }
 
 // charge lets a call of team a spend, and returns what it was charged.
 func charge(t testing.TB, w *world, cost model.Money) []model.Charge {

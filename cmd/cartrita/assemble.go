@@ -41,6 +41,7 @@ type store interface {
 	event.SpendReader
 	budget.Store
 	event.NoticeStore
+	event.History
 	Close() error
 }
 
@@ -412,7 +413,11 @@ func (n *node) start() error {
 			n.keepLearned(n.ctx, t.C)
 		})
 	}
-	return n.loadBudgets()
+	if err := n.loadBudgets(); err != nil {
+		return err
+	}
+	n.backfill()
+	return nil
 }
 
 func (n *node) logged(what string, err error) {

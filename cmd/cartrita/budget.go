@@ -346,7 +346,7 @@ func projectionFacts(pr *budget.Projection) [][2]string {
 }
 
 func (p *printer) audit(r *audit) {
-	t := p.table("~budget", "period", ">records", ">counter", "equal")
+	t := p.table("~budget", "period", ">records", ">opened with", ">counter", "equal")
 	for _, l := range r.Records.Lines {
 		counter, equal := "(over)", "-"
 		if l.Counter != nil {
@@ -355,7 +355,7 @@ func (p *printer) audit(r *audit) {
 				equal = "NO"
 			}
 		}
-		t.row(string(l.Budget), l.Period.Format(time.RFC3339), quantitiesText(l.Entries), counter, equal)
+		t.row(string(l.Budget), l.Period.Format(time.RFC3339), quantitiesText(l.Entries), quantitiesText(l.Opening), counter, equal)
 	}
 	t.flush()
 	p.notef("%s since %s; %s of it assumed; counters against entries: off by %s, %s open, %s leaked",

@@ -7,6 +7,7 @@ import (
 	"time"
 	_ "time/tzdata" // for budgets by local time where the system has no list of zones
 
+	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/event"
@@ -15,7 +16,7 @@ import (
 
 // newBook makes the book of budgets, without any. Crossings become events, and
 // are told to the log.
-func newBook(store budget.Store, events *event.Log, log *slog.Logger) (*budget.Book, error) {
+func newBook(s store, events *event.Log, log *slog.Logger) (*budget.Book, error) {
 	l, err := budget.New(budget.Config{Logger: log, OnCross: func(c budget.Crossing) {
 		key := fmt.Sprintf("%s %s %s %v %s", c.Budget, c.Threshold, c.Action, c.At, c.Period.Format(time.RFC3339))
 		events.Notice(event.BudgetCrossed, key, time.Time{}, c)
@@ -25,7 +26,7 @@ func newBook(store budget.Store, events *event.Log, log *slog.Logger) (*budget.B
 	if err != nil {
 		return nil, err
 	}
-	return budget.NewBook(l, store), nil
+	return budget.NewBook(l, s, cartrita.Past{Events: events, History: s}), nil
 }
 
 // publicBook is the book as the gateway changes it: an override is an event.
@@ -100,6 +101,19 @@ func (n *node) loadBudgets() error {
 		spent[i] = budget.Spent{Budget: s.Budget, Period: s.Period, Quantities: budget.Quantities{USD: s.Cost, Tokens: s.Tokens, Requests: s.Requests}}
 	}
 	return n.budgets.Load(ctx, spent)
+}
+
+// backfill counts what budgets that are new had spent before. What takes longer
+// than a start may, a total over years of calls, goes on in the background.
+func (n *node) backfill() {
+	ctx, cancel := context.WithTimeout(n.ctx, loadTimeout)
+	defer cancel()
+	err := n.budgets.Backfill(ctx)
+	if err == nil || n.ctx.Err() != nil {
+		return
+	}
+	n.log.Warn("budgets that are new count from now on, until their past is known", "error", err)
+	n.background.Go(func() { n.logged("counting the past of budgets", n.budgets.Backfill(n.ctx)) })
 }
 
 // loadTimeout bounds how long a start waits for the store.

@@ -54,6 +54,7 @@ func (s *server) reload(_ context.Context, next *config.Loaded, _ []config.Chang
 	if err := s.node.gateway.SetAPIKeys(keys); err != nil {
 		return err
 	}
+	s.node.backfill()
 	s.level.Set(logLevel(next.Log.Level))
 	s.node.warn()
 	return nil

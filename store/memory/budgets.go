@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/cartrita/cartrita/budget"
@@ -14,6 +15,7 @@ var _ budget.Store = (*Store)(nil)
 type budgets struct {
 	created   []budget.Budget // by name
 	overrides []budget.SavedOverride
+	openings  map[string]budget.Opening // by name
 }
 
 // Budgets implements budget.Store.
@@ -54,5 +56,23 @@ func (s *Store) SaveOverride(_ context.Context, o budget.SavedOverride) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.budgets.overrides = append(s.budgets.overrides, o)
+	return nil
+}
+
+// Openings implements budget.Store.
+func (s *Store) Openings(context.Context) ([]budget.Opening, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(s.budgets.openings), func(x, y budget.Opening) int { return cmp.Compare(x.Name, y.Name) }), nil
+}
+
+// SaveOpening implements budget.Store.
+func (s *Store) SaveOpening(_ context.Context, o budget.Opening) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.budgets.openings == nil {
+		s.budgets.openings = map[string]budget.Opening{}
+	}
+	s.budgets.openings[o.Name] = o
 	return nil
 }

@@ -12,23 +12,32 @@ var _ budget.Store = (*Store)(nil)
 
 // Budgets implements budget.Store.
 func (s *Store) Budgets(ctx context.Context) ([]budget.Budget, error) {
-	const op = "sqlite.Budgets"
-	rows, err := s.read.QueryContext(ctx, `SELECT doc FROM budgets ORDER BY name`)
+	return documents[budget.Budget](ctx, s, "sqlite.Budgets", `SELECT doc FROM budgets ORDER BY name`)
+}
+
+// Openings implements budget.Store.
+func (s *Store) Openings(ctx context.Context) ([]budget.Opening, error) {
+	return documents[budget.Opening](ctx, s, "sqlite.Openings", `SELECT doc FROM budget_openings ORDER BY name`)
+}
+
+// documents reads rows of one JSON document each.
+func documents[T any](ctx context.Context, s *Store, op, query string) ([]T, error) {
+	rows, err := s.read.QueryContext(ctx, query)
 	if err != nil {
 		return nil, failure(op, err)
 	}
 	defer rows.Close()
-	var out []budget.Budget
+	var out []T
 	for rows.Next() {
 		var doc []byte
-		var b budget.Budget
+		var v T
 		if err := rows.Scan(&doc); err != nil {
 			return nil, failure(op, err)
 		}
-		if err := json.Unmarshal(doc, &b); err != nil {
-			return nil, unavailable(op, "a stored budget cannot be read", err)
+		if err := json.Unmarshal(doc, &v); err != nil {
+			return nil, unavailable(op, "a stored document cannot be read", err)
 		}
-		out = append(out, b)
+		out = append(out, v)
 	}
 	return out, failure(op, rows.Err())
 }
@@ -41,6 +50,16 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 	}
 	return s.exec(ctx, "sqlite.SaveBudget",
 		`INSERT INTO budgets (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc))
+}
+
+// SaveOpening implements budget.Store.
+func (s *Store) SaveOpening(ctx context.Context, o budget.Opening) error {
+	doc, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "sqlite.SaveOpening",
+		`INSERT INTO budget_openings (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, o.Name, string(doc))
 }
 
 // Overrides implements budget.Store.

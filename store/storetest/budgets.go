@@ -58,3 +58,25 @@ func budgetOverrides(t *testing.T, s Store) {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 }
+
+func budgetOpenings(t *testing.T, s Store) {
+	at := time.UnixMicro(1_790_000_000_000_001).UTC()
+	opening := func(name, counting string) budget.Opening {
+		return budget.Opening{Name: name, Counting: counting, At: at, Calls: 7, Spent: []budget.Spent{
+			{Budget: model.BudgetID(name + "/a"), Period: at.Truncate(time.Hour), Quantities: budget.Quantities{USD: 1_234_567_890, Tokens: 5, Requests: 7}},
+		}}
+	}
+	last := opening("teams", "daily UTC")
+	for _, o := range []budget.Opening{opening("teams", ""), opening("all", "total UTC"), last} {
+		if err := s.SaveOpening(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Openings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]budget.Opening{opening("all", "total UTC"), last}, got); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}

@@ -63,6 +63,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"costs/refused questions", costsRefused},
 		{"budgets/come back whole", budgetsWhole},
 		{"budgets/overrides", budgetOverrides},
+		{"budgets/openings", budgetOpenings},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

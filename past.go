@@ -1,0 +1,54 @@
+package cartrita
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// Past shows budgets what the calls on record took. It implements budget.Past.
+type Past struct {
+	Events  *event.Log
+	History event.History
+}
+
+// Entries implements budget.Past. Calls that are still in the spool are stored
+// first. What a call without a known price cost is not known here either: it
+// counts with its tokens and as a request.
+func (p Past) Entries(ctx context.Context, since time.Time, visit func(*budget.Entry)) error {
+	if err := p.Events.Flush(ctx); err != nil {
+		return err
+	}
+	return p.History.Walk(ctx, since, time.Time{}, func(calls []event.Call) error {
+		for i := range calls {
+			rec, err := event.ParseRecord(calls[i].RecordJSON, nil)
+			if err != nil {
+				return err
+			}
+			e := entryOf(rec, calls[i].Ended)
+			visit(&e)
+		}
+		return ctx.Err()
+	})
+}
+
+func entryOf(rec *model.Record, ended time.Time) budget.Entry {
+	e := budget.Entry{Subject: subjectOf(&rec.Caller, &rec.Context), At: ended, Charges: rec.Charges}
+	for i := range rec.Attempts {
+		a := &rec.Attempts[i]
+		took := budget.Quantities{USD: a.Cost, Tokens: a.Usage.Input.Or(0) + a.Usage.Output.Or(0)}
+		if took == (budget.Quantities{}) {
+			continue // never sent, or not billed
+		}
+		if len(e.Parts) == 0 {
+			took.Requests = 1
+		}
+		provider, _, _ := strings.Cut(string(a.Endpoint), "/")
+		e.Parts = append(e.Parts, budget.Part{Target: budget.Target{Model: a.Model, Provider: provider}, Quantities: took})
+	}
+	return e
+}
