@@ -152,8 +152,7 @@ func (r *run) stakes(cand *model.Candidate) budget.Amounts {
 		e = r.cost.Estimate(p, size)
 	}
 	a := budget.Amounts{
-		Quantile: e.High, Other: (*quantiles)(r),
-		Tokens: e.InputTokens + size.MaxOutput.Or(e.OutputTokens)*max(size.Choices, 1),
+		Quantile: e.High, Other: (*quantiles)(r), Tokens: p.WorstTokens(&size), Open: !size.MaxOutput.Known,
 	}
 	if !r.money.counted {
 		a.Requests = 1
@@ -180,6 +179,16 @@ func (q *quantiles) Quantile(share float64) model.Money {
 		return math.MaxInt64 // the worst case is less
 	}
 	return x.High
+}
+
+// Tokens implements budget.Quantiles.
+func (q *quantiles) Tokens(share float64) int64 {
+	x, err := q.cost.Explain(q.view.profiles[q.final], (*run)(q).measured(), 2*share-1)
+	if err != nil {
+		return math.MaxInt64
+	}
+	f := &x.Factors
+	return int64(math.Ceil(f.Prompt.High + f.Answer.High*float64(f.Answers)))
 }
 
 // measured is the size of the call by what we see of it. What the caller says

@@ -68,6 +68,7 @@ type Ledger struct {
 	budgets   []*state
 	uses      [dims]bool // dimensions that any budget looks at
 	insts     map[model.BudgetID]*instance
+	away      map[awayKey]*instance // of budgets that are not in force any more
 	resolved  map[string]*resolved
 	loaded    map[model.BudgetID][]Spent // of instances not made yet
 	overrides map[model.BudgetID]Override
@@ -118,7 +119,7 @@ func New(c Config) (*Ledger, error) {
 		return nil, model.Invalidf("budget.New", "max_hold", "is %s: want a positive duration", c.MaxHold)
 	}
 	return &Ledger{
-		cfg: c, insts: map[model.BudgetID]*instance{}, resolved: map[string]*resolved{},
+		cfg: c, insts: map[model.BudgetID]*instance{}, away: map[awayKey]*instance{}, resolved: map[string]*resolved{},
 		loaded: map[model.BudgetID][]Spent{}, overrides: map[model.BudgetID]Override{}, pruneAt: minPrune,
 	}, nil
 }
@@ -182,26 +183,27 @@ func newState(b Budget, order int) (*state, error) {
 	return s, nil
 }
 
-// adopt gives the instances there are to the new budgets of the same name, and
-// puts what was spent in the others aside, should they come back. Caller holds
-// the lock.
+// adopt gives the instances there are to the new budgets of the same name; the
+// others go away. Caller holds the lock.
 func (l *Ledger) adopt(byName map[string]*state, now int64) []*instance {
 	var kept []*instance
-	for id, in := range l.insts {
+	for _, in := range l.insts {
 		s := byName[in.state.Name]
 		if s != nil && s.calendar.same(in.state.calendar) && slices.Equal(s.stars, in.state.stars) {
-			in.fired = carried(in.state.marks, s.marks, in.fired)
-			in.state = s
-			in.level.Store(0) // the marks may be others
-			l.refresh(in, now)
+			l.fit(in, s, now)
 			kept = append(kept, in)
 			continue
 		}
-		l.putAside(in)
-		delete(l.insts, id)
+		l.goAway(in)
 	}
+	l.forget(now)
 	// Counters per value are made when a call needs them; those that a store
-	// knows are made now, to be listed.
+	// knows, or that were away, are made now, to be listed.
+	for k, in := range l.away {
+		if s := byName[in.state.Name]; s != nil && s.awayKey(in.id) == k {
+			kept = append(kept, l.instance(s, in.values, now))
+		}
+	}
 	for id := range l.loaded {
 		if s, values, ok := parseID(byName, id); ok {
 			kept = append(kept, l.instance(s, values, now))
@@ -263,6 +265,7 @@ type Spent struct {
 	Budget model.BudgetID `json:"budget"`
 	Period time.Time      `json:"period"`
 	Quantities
+	Assumed model.Money `json:"assumed_usd,omitzero"` // of it, what no bill says
 }
 
 // Load adds what a store has: once, at the start, before calls are served.

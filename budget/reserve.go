@@ -12,22 +12,24 @@ import (
 type Amounts struct {
 	Worst    model.Money // with the longest answer that the request allows
 	Quantile model.Money // p95 of the estimate; at most Worst counts
-	// Other returns the quantiles that budgets ask for besides p95; without it
-	// they take the worst case.
+	// Other returns the quantiles that are not at hand; without it the worst case
+	// is taken.
 	Other      Quantiles
 	Known      bool        // the price is known
 	AssumedMax model.Money // at the highest known price; used when it is not
 
-	Tokens         int64 // input and output, worst case
-	TokensQuantile int64 // likewise, p95; 0: Tokens
-	Requests       int64 // 1 for the first attempt at a call, 0 for further ones
+	Tokens   int64 // input and output, worst case
+	Requests int64 // 1 for the first attempt at a call, 0 for further ones
+	Open     bool  // nothing in the request bounds the answer; for the words of a refusal
 }
 
-// Quantiles of what an attempt will cost.
+// Quantiles of what an attempt will take. They are asked with a lock held, and
+// must not ask the ledger.
 type Quantiles interface {
 	// Quantile returns the cost that the share of such attempts stays within.
-	// It is asked with a lock held, and must not ask the ledger.
 	Quantile(share float64) model.Money
+	// Tokens returns the tokens of prompt and answers, likewise.
+	Tokens(share float64) int64
 }
 
 // p95 is the quantile that every estimate has at hand.
@@ -44,8 +46,8 @@ func (s *state) asked(a *Amounts) (ask amounts, ok bool) {
 		case a.Other != nil:
 			cost = min(cost, a.Other.Quantile(s.quantile))
 		}
-		if a.TokensQuantile > 0 {
-			n = min(n, a.TokensQuantile)
+		if a.Other != nil && s.LimitTokens != nil {
+			n = min(n, a.Other.Tokens(s.quantile))
 		}
 	}
 	if !a.Known {
@@ -59,6 +61,19 @@ func (s *state) asked(a *Amounts) (ask amounts, ok bool) {
 		}
 	}
 	return amounts{clamp(int64(cost)), clamp(n), clamp(a.Requests)}, true
+}
+
+// likely is what a budget is charged for a call whose end nobody saw: p95 of its
+// estimate, which is what a quantile can say of a bill that never comes, and at
+// most what is held. Where no estimate has a price, it is what is held.
+func (s *state) likely(a *Amounts, held amounts) amounts {
+	if a.Known && a.Quantile > 0 {
+		held[usd] = min(held[usd], clamp(int64(a.Quantile)))
+	}
+	if a.Other != nil && s.LimitTokens != nil {
+		held[tokens] = min(held[tokens], clamp(a.Other.Tokens(p95)))
+	}
+	return held
 }
 
 // Reserve holds what an attempt may cost in every budget that applies, or in
@@ -173,7 +188,7 @@ func (l *Ledger) hold(r *resolved, a *Amounts, now int64) *Hold {
 			h.undo()
 			return nil
 		}
-		h.lines = append(h.lines, line{in: in, win: in.win, cell: in.win.cell(), held: ask})
+		h.lines = append(h.lines, line{in: in, win: in.win, cell: in.win.cell(), held: ask, likely: in.state.likely(a, ask)})
 	}
 	l.journal.open(h)
 	return h

@@ -312,6 +312,9 @@ func (p *printer) budget(s *budgetState) {
 			{"spent", fmt.Sprintf("%s (%.1f%%)", amountText(c.Limit, c.Spent), 100*c.Used)}, {"held", amountText(c.Limit, c.Held)},
 			{"left", limitText(c.Remaining)}, {"resets", resetText(c)}, {"reserve", c.Reserve},
 		}
+		if c.Assumed > 0 {
+			facts = append(facts, [2]string{"assumed", fmt.Sprintf("%s of what is spent, for calls without a known price or whose end nobody saw", c.Assumed)})
+		}
 		if len(c.Thresholds) > 0 {
 			facts = append(facts, [2]string{"crossed", strings.Join(c.Thresholds, ", ")})
 		}

@@ -98,7 +98,7 @@ func (n *node) loadBudgets() error {
 	}
 	spent := make([]budget.Spent, len(stored))
 	for i, s := range stored {
-		spent[i] = budget.Spent{Budget: s.Budget, Period: s.Period, Quantities: budget.Quantities{USD: s.Cost, Tokens: s.Tokens, Requests: s.Requests}}
+		spent[i] = budget.Spent{Budget: s.Budget, Period: s.Period, Quantities: budget.Quantities{USD: s.Cost, Tokens: s.Tokens, Requests: s.Requests}, Assumed: s.Assumed}
 	}
 	return n.budgets.Load(ctx, spent)
 }
