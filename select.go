@@ -64,7 +64,7 @@ func (s *Service) ask(c *Criteria) (*question, error) {
 			return nil, err
 		}
 		q.messages = c.Messages
-		q.size.PromptBytes, q.size.Text, q.size.Images, q.needs = size.Bytes, size.Text, size.Images, size.Needs
+		q.size.PromptBytes, q.size.Text, q.size.Images, q.size.Attached, q.needs = size.Bytes, size.Text, size.Images, size.Attached, size.Needs
 		q.text = func() string { return messagesText(c.Messages) }
 	}
 	return q, nil

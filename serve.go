@@ -83,7 +83,7 @@ func questionOf(call *model.Call) question {
 	q := question{
 		id: call.ID, name: call.Model, criteria: &call.Criteria, task: call.Task, needs: call.Needs,
 		size: cost.Request{
-			Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, MaxOutput: call.MaxOutput,
+			Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, Attached: call.Attached, MaxOutput: call.MaxOutput,
 			Choices:     call.Choices,
 			InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
 		},

@@ -45,10 +45,14 @@ func (r *run) learn(last *model.Attempt) {
 	p, u := r.view.profiles[r.final], last.Usage
 	at := slices.IndexFunc(r.plan.Candidates, func(c model.Candidate) bool { return c.Index == r.final })
 	exact := u.Source == model.UsageUpstream && u.Input.Known && u.Output.Known
-	if bill := p.Price(u, time.Duration(last.LatencyMS*float64(time.Millisecond))); exact && at >= 0 && !bill.Unpriced {
-		r.cost.Settled(p, r.size, r.plan.Candidates[at].Estimate, bill.Total)
+	size := r.measured()
+	// An estimate that rests on what the caller said of the call says nothing
+	// about ours.
+	exact = exact && at >= 0 && size == r.size
+	if bill := p.Price(u, time.Duration(last.LatencyMS*float64(time.Millisecond))); exact && !bill.Unpriced {
+		r.cost.Settled(p, size, r.plan.Candidates[at].Estimate, bill.Total)
 	}
-	r.cost.Observe(p, r.size, u)
+	r.cost.Observe(p, size, u)
 }
 
 // used returns what an attempt used, and whether it is billed:

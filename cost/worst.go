@@ -66,15 +66,17 @@ func (e *Estimator) Dearest() *Profile {
 	})
 }
 
-// mostInput bounds the tokens of a prompt: a token is at least a byte of text.
+// mostInput bounds the tokens of a prompt: a token is at least a byte of text,
+// and of audio, video and files we know no better bound than their bytes and the
+// context.
 func (p *Profile) mostInput(q *Request) float64 {
 	switch {
 	case q.InputTokens.Known:
 		return float64(max(q.InputTokens.N, 0))
-	case q.PromptBytes == 0 && q.Images == 0:
+	case q.PromptBytes == 0 && q.Images == 0 && q.Attached == 0:
 		return min(assumedMost, p.context)
 	}
-	bytes := float64(max(q.PromptBytes, 0)) + templateBytes + mostImageTokens*float64(max(q.Images, 0))
+	bytes := float64(max(q.PromptBytes, 0)) + float64(max(q.Attached, 0)) + templateBytes + mostImageTokens*float64(max(q.Images, 0))
 	return min(bytes, p.context)
 }
 

@@ -22,6 +22,7 @@ type Gateway struct {
 	routes     routes
 	keys       atomic.Pointer[keyring]
 	limiter    key.Limiter
+	answers    answers
 	gate       *gate.Gate
 	criteria   criteriaDecoder
 	estimating strict.Decoder[cartrita.EstimateRequest]

@@ -54,10 +54,13 @@ func (q *request) text(param string, v []byte) *model.Error {
 	default:
 		return wrongType(param, wantText, v)
 	}
-	size, tokens := prompt.Text(v)
-	q.call.PromptBytes += size.Bytes
+	size, tokens, prompts := prompt.Text(v)
+	q.call.PromptBytes += max(size.Bytes, tokens) // of a token number we know that it stands for a byte at least
 	q.call.Text = size.Text
 	q.tokens = tokens
+	if q.call.Surface == model.SurfaceCompletions {
+		q.prompts = prompts
+	}
 	q.given = true
 	return nil
 }

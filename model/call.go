@@ -33,6 +33,7 @@ type Call struct {
 	MaxOutput   Count      // tokens the caller allows, per answer
 	Choices     int64      // answers asked for at once ("n"); 0 is 1
 	PromptBytes int64      // bytes of prompt text as received
+	Attached    int64      // bytes of audio, video and files in the prompt; huge where one is only named
 	Text        TextKind   // what its text looks like
 	Images      int        // image parts in the prompt
 	Criteria    Criteria   // wishes and limits of the caller
