@@ -137,7 +137,7 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 	}
 	var billed bool
 	var bill model.CostBreakdown
-	if row.Usage, billed = r.used(cand, failure); billed {
+	if row.Usage, billed = r.used(cand, latency, failure); billed {
 		bill = r.view.profiles[cand.Index].Price(row.Usage, latency)
 		row.Cost = bill.Total
 		r.rec.Cost = cost.Sum(r.rec.Cost, bill)

@@ -85,10 +85,13 @@ func questionOf(call *model.Call) question {
 		size: cost.Request{
 			Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, Attached: call.Attached, MaxOutput: call.MaxOutput,
 			Choices:     call.Choices,
-			InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
+			InputTokens: call.PromptTokens, OutputTokens: optional(call.Criteria.OutputTokens),
 		},
 		text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
 		subject: subjectOf(&call.Caller, &call.Criteria.Context),
+	}
+	if !q.size.InputTokens.Known {
+		q.size.InputTokens = optional(call.Criteria.InputTokens)
 	}
 	q.messages, _ = call.Body.Get("messages")
 	for _, key := range []string{"tools", "functions"} {

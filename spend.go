@@ -72,6 +72,7 @@ type account struct {
 	hold    *budget.Hold   // of the attempt under way; nil: nothing is held
 	charged []model.Charge // by the attempts that ended
 	counted bool           // the call is charged as a request already
+	priced  bool           // the price of the attempt was known when it was held for
 }
 
 // stake holds money for the first attempt of the plan that the budgets pay
@@ -159,6 +160,7 @@ func (r *run) stakes(cand *model.Candidate) budget.Amounts {
 	}
 	worst, known := p.Worst(&size)
 	a.Known = known && e.Priced
+	r.money.priced = a.Known
 	if a.Worst = max(worst, e.High); a.Known {
 		return a
 	}
@@ -195,7 +197,7 @@ func (q *quantiles) Tokens(share float64) int64 {
 // of it may guide the choice, but does not lower what is held.
 func (r *run) measured() cost.Request {
 	size := r.size
-	size.InputTokens, size.OutputTokens = model.Count{}, model.Count{}
+	size.InputTokens, size.OutputTokens = r.call.PromptTokens, model.Count{}
 	return size
 }
 
@@ -225,7 +227,7 @@ func (r *run) charge(billed bool, u *model.Usage, took time.Duration, bill *mode
 	if !r.money.counted {
 		s.Requests, r.money.counted = 1, true
 	}
-	if bill.Unpriced {
+	if bill.Unpriced && !r.money.priced { // else a part of the bill has no price, and what is likely bounds it
 		s.AssumedMax = r.dearest(func(p *cost.Profile) model.Money { return p.Price(*u, took).Total })
 	}
 	r.money.charged = addCharges(r.money.charged, r.money.hold.Settle(nil, s))

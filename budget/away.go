@@ -64,7 +64,7 @@ func (l *Ledger) forget(now int64) {
 	if len(l.away) == 0 {
 		return
 	}
-	held := l.journal.held()
+	held := l.heldNow()
 	for k, in := range l.away {
 		if _, holds := held[in.win]; holds || now < in.win.end {
 			continue

@@ -33,8 +33,8 @@ type line struct {
 // Spend is what an attempt has cost.
 type Spend struct {
 	Cost       model.Money
-	Known      bool        // Cost is a fact
-	AssumedMax model.Money // of the same usage at the highest known price; 0: what was held
+	Known      bool        // Cost is a fact; else it is the part of it that has a known price
+	AssumedMax model.Money // of the same usage at the highest known price; 0: what is likely
 	Tokens     int64
 	Requests   int64
 }
@@ -72,12 +72,11 @@ func (h *Hold) Settle(dst []model.Charge, s Spend) []model.Charge {
 		}
 		switch {
 		case ln.in.state.UnknownPrice == Free:
-			a[usd] = 0
 			return a, false
 		case s.AssumedMax > 0:
-			a[usd] = clamp(int64(s.AssumedMax))
+			a[usd] = max(a[usd], clamp(int64(s.AssumedMax)))
 		default:
-			a[usd] = max(a[usd], ln.held[usd])
+			a[usd] = max(a[usd], ln.likely[usd])
 		}
 		return a, true
 	})

@@ -206,7 +206,7 @@ func (l *Ledger) setTerms(in *instance, now int64) {
 	}
 	before := in.terms
 	in.terms = t
-	if before == nil || before.limited != t.limited {
+	if before != nil && before.limited != t.limited { // nothing is in a new one
 		l.recount(in)
 	}
 	l.lease(in)
@@ -232,10 +232,19 @@ func (l *Ledger) lease(in *instance) {
 	}
 }
 
+// heldNow is what is held in each window; worked out once where many counters
+// change under one lock. Caller holds the write lock.
+func (l *Ledger) heldNow() map[*window]amounts {
+	if l.held != nil {
+		return l.held
+	}
+	return l.journal.held()
+}
+
 // recount works out what is used from the entries, after a unit became
 // limited. Caller holds the write lock.
 func (l *Ledger) recount(in *instance) {
-	held := l.journal.held()[in.win]
+	held := l.heldNow()[in.win]
 	for u := range units {
 		if in.terms.limited[u] {
 			in.win.used[u].Store(in.win.spent[u].Load() + held[u])
@@ -243,8 +252,9 @@ func (l *Ledger) recount(in *instance) {
 	}
 }
 
-// take moves what a store knew of an instance into its counters. What was
-// crossed by that was reported when it was spent. Caller holds the write lock.
+// take moves what a store knew of an instance into its counters. What that
+// crosses is reported again, should the former process have died before it was
+// noted: who is told keeps one of each. Caller holds the write lock.
 func (l *Ledger) take(in *instance) {
 	entries := l.loaded[in.id]
 	if len(entries) == 0 {
@@ -257,7 +267,9 @@ func (l *Ledger) take(in *instance) {
 	if len(l.loaded[in.id]) == 0 {
 		delete(l.loaded, in.id)
 	}
-	in.reported()
+	if in.state.calendar.rolling() {
+		in.reported() // its crossings have no name that is the same after a restart
+	}
 }
 
 // maxLoaded is how long entries of a store that no counter took are kept.

@@ -72,7 +72,8 @@ type Ledger struct {
 	resolved  map[string]*resolved
 	loaded    map[model.BudgetID][]Spent // of instances not made yet
 	overrides map[model.BudgetID]Override
-	pruneAt   int // number of instances at which those of past periods are dropped
+	held      map[*window]amounts // see heldNow; nil when the lock is not held
+	pruneAt   int                 // number of instances at which those of past periods are dropped
 
 	configured atomic.Bool // any budget at all
 	journal    journal
@@ -153,7 +154,9 @@ func (l *Ledger) Configure(budgets []Budget) error {
 		}
 	}
 	clear(l.resolved)
+	l.held = l.journal.held()
 	changed := l.adopt(byName, now)
+	l.held = nil
 	for _, s := range states {
 		if len(s.stars) == 0 {
 			changed = append(changed, l.instance(s, [dims]string{}, now))
@@ -204,8 +207,8 @@ func (l *Ledger) adopt(byName map[string]*state, now int64) []*instance {
 			kept = append(kept, l.instance(s, in.values, now))
 		}
 	}
-	for id := range l.loaded {
-		if s, values, ok := parseID(byName, id); ok {
+	for id, entries := range l.loaded {
+		if s, values, ok := parseID(byName, id); ok && s.counts(entries, now) {
 			kept = append(kept, l.instance(s, values, now))
 		}
 	}
@@ -277,7 +280,7 @@ func (l *Ledger) Load(entries []Spent) {
 	var changed []*instance
 	for _, e := range entries {
 		l.loaded[e.Budget] = append(l.loaded[e.Budget], e)
-		if s, values, ok := parseID(byName, e.Budget); ok {
+		if s, values, ok := parseID(byName, e.Budget); ok && s.counts([]Spent{e}, now) {
 			in := l.instance(s, values, now)
 			l.take(in)
 			changed = append(changed, in)
@@ -286,4 +289,11 @@ func (l *Ledger) Load(entries []Spent) {
 	settleLevels(changed)
 	l.mu.Unlock()
 	l.relevel(changed)
+}
+
+// counts reports whether any of the entries may still count: a counter whose
+// periods are all over is not made for its past.
+func (s *state) counts(entries []Spent, now int64) bool {
+	first := s.calendar.first(now)
+	return slices.ContainsFunc(entries, func(e Spent) bool { return e.Period.UnixNano() >= first })
 }

@@ -47,9 +47,11 @@ func (l *Ledger) Override(id model.BudgetID, o Override) error {
 		return model.Errorf(op, model.KindNotFound, "there is no budget %q", id)
 	}
 	l.overrides[id] = o
+	l.held = l.journal.held()
 	for _, in := range changed {
 		l.refresh(in, now.UnixNano())
 	}
+	l.held = nil
 	settleLevels(changed)
 	l.mu.Unlock()
 	l.relevel(changed)

@@ -157,7 +157,7 @@ func (e *Estimator) Observe(p *Profile, q Request, u model.Usage) {
 	i := slot(q.Task)
 	t := k.task(&e.learning, i)
 	if in := float64(count(u.Input)); in > 0 {
-		if q.Attached == 0 { // bytes of text say nothing about the tokens of a recording
+		if q.Attached == 0 && !q.InputTokens.Known { // else bytes of text say nothing about the tokens
 			k.prompt(&e.learning, &q, in)
 		}
 		t.read.observeShare(u.CachedRead, in, e.decay)

@@ -32,7 +32,7 @@ const bytesPerToken = 4
 // holds: such a call has to wait until nothing else is left in the minute, but
 // is never one that cannot fit.
 func (g *Gateway) reservation(call *model.Call, limit int64) int64 {
-	prompt := (call.PromptBytes + bytesPerToken - 1) / bytesPerToken
+	prompt := call.PromptTokens.Or((call.PromptBytes + bytesPerToken - 1) / bytesPerToken)
 	if n := call.Criteria.InputTokens; n != nil { // a caller may only add to what we see
 		prompt = max(prompt, *n)
 	}

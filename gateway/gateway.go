@@ -68,6 +68,21 @@ func (g *Gateway) SetAPIKeys(keys []APIKey) error {
 	return nil
 }
 
+// Wait returns when no call is under way, or ctx is done.
+func (g *Gateway) Wait(ctx context.Context) {
+	const often = 5 * time.Millisecond
+	for {
+		if inside, waiting := g.gate.Load(); inside+waiting == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(often):
+		}
+	}
+}
+
 // Drain begins the shutdown: /readyz answers that no new calls are wanted, and
 // event streams, which would never end by themselves, end. Calls run on, and
 // those that arrive all the same are served until the server is shut down.

@@ -21,7 +21,6 @@ type request struct {
 	extension []byte         // the raw "cartrita" member
 	user      string         // from user, or safety_identifier
 	metadata  []byte         // raw
-	tokens    int64          // of a prompt that was sent as token numbers
 	given     bool           // the prompt member stands in the body
 }
 
@@ -130,9 +129,6 @@ func (q *request) finish() *model.Error {
 	}
 	if q.prompts > 1 {
 		c.Choices = times(max(c.Choices, 1), q.prompts)
-	}
-	if q.tokens > 0 {
-		c.Criteria.InputTokens = &q.tokens
 	}
 	if q.extension == nil {
 		return nil

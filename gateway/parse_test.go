@@ -124,11 +124,7 @@ func TestParseCountsTokenNumbersExactly(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
-		var got int64
-		if n := q.call.Criteria.InputTokens; n != nil {
-			got = *n
-		}
-		if got != want || want == 0 && q.call.PromptBytes != 3 {
+		if got := q.call.PromptTokens.Or(0); got != want || want == 0 && q.call.PromptBytes != 3 {
 			t.Errorf("%s: %d tokens, %d bytes", body, got, q.call.PromptBytes)
 		}
 	}

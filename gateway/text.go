@@ -55,9 +55,11 @@ func (q *request) text(param string, v []byte) *model.Error {
 		return wrongType(param, wantText, v)
 	}
 	size, tokens, prompts := prompt.Text(v)
-	q.call.PromptBytes += max(size.Bytes, tokens) // of a token number we know that it stands for a byte at least
+	q.call.PromptBytes += size.Bytes
 	q.call.Text = size.Text
-	q.tokens = tokens
+	if tokens > 0 {
+		q.call.PromptTokens = model.Known(tokens)
+	}
 	if q.call.Surface == model.SurfaceCompletions {
 		q.prompts = prompts
 	}

@@ -148,6 +148,9 @@ func (s *server) serve() error {
 	return s.shutdown(hs)
 }
 
+// settleTimeout is how long calls that were cut off may take to settle.
+const settleTimeout = 5 * time.Second
+
 // shutdown lets load balancers turn away first: until the drain delay is over,
 // calls are still accepted. A second interrupt ends either wait.
 func (s *server) shutdown(hs *http.Server) error {
@@ -167,6 +170,11 @@ func (s *server) shutdown(hs *http.Server) error {
 	if err := hs.Shutdown(ctx); err != nil {
 		s.log.Warn("calls were cut off at shutdown", "reason", err)
 		_ = hs.Close() // Shutdown gave up on them
+		// They settle what they have used; without that they would be charged what
+		// was likely.
+		settle, cancel := context.WithTimeout(context.Background(), settleTimeout)
+		defer cancel()
+		s.node.gateway.Wait(settle)
 	}
 	s.log.Info("stopped")
 	return nil
