@@ -36,6 +36,7 @@ func (r *run) attempt(ctx context.Context, d route.Decision) (failure *model.Err
 	defer func() { // also when a panic passes: our fault is not the endpoint's
 		if !finished {
 			r.assume()
+			r.rec.Cost.Unpriced = true // what the upstream bills for it we do not know
 			r.view.health[cand.Index].Done(r.now(), ticket, model.Outcome{Failed: true, Kind: model.KindInternal})
 		}
 	}()

@@ -83,11 +83,11 @@ func questionOf(call *model.Call) question {
 	q := question{
 		id: call.ID, name: call.Model, criteria: &call.Criteria, task: call.Task, needs: call.Needs,
 		size: cost.Request{
-			Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, Attached: call.Attached, MaxOutput: call.MaxOutput,
+			Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, Texts: call.Texts, Attached: call.Attached, MaxOutput: call.MaxOutput,
 			Choices:     call.Choices,
 			InputTokens: call.PromptTokens, OutputTokens: optional(call.Criteria.OutputTokens),
 		},
-		text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
+		largest: call.Largest, text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
 		subject: subjectOf(&call.Caller, &call.Criteria.Context),
 	}
 	if !q.size.InputTokens.Known {

@@ -148,6 +148,9 @@ func (r *run) target(cand *model.Candidate) budget.Target {
 // unknown, what the dearest endpoint that we know would take.
 func (r *run) stakes(cand *model.Candidate) budget.Amounts {
 	p, size := r.view.profiles[cand.Index], r.measured()
+	if most := r.cap(cand); most < size.MaxOutput.Or(math.MaxInt64) {
+		size.MaxOutput = model.Known(most)
+	}
 	e := cand.Estimate
 	if size != r.size { // the estimate rests on what the caller says of the call
 		e = r.cost.Estimate(p, size)
@@ -264,11 +267,20 @@ next:
 	return sum
 }
 
+// cap is the most tokens of an answer that budgets let the endpoint write;
+// MaxInt64 is none.
+func (r *run) cap(cand *model.Candidate) int64 {
+	if r.call.Surface == model.SurfaceEmbeddings {
+		return math.MaxInt64
+	}
+	return mostTokens(r.limits, cand.Model, r.view.snap.Served[cand.Index].Provider)
+}
+
 // capped returns the call with its answers bounded as the budgets ask of the
 // endpoint; most calls are returned as they are.
 func (r *run) capped(cand *model.Candidate) (*model.Call, *model.Error) {
-	most := mostTokens(r.limits, cand.Model, r.view.snap.Served[cand.Index].Provider)
-	if most == math.MaxInt64 || r.call.Surface == model.SurfaceEmbeddings || r.call.MaxOutput.Or(math.MaxInt64) <= most {
+	most := r.cap(cand)
+	if r.call.MaxOutput.Or(math.MaxInt64) <= most {
 		return r.call, nil
 	}
 	return withMaxOutput(r.call, most)

@@ -96,3 +96,28 @@ func TestPromptInTokenNumbers(t *testing.T) {
 		t.Errorf("held %+v for %d tokens and an answer of one, which cost %s", held, counted, rec.Cost.Total)
 	}
 }
+
+// TestTextsShareNoContext: of many texts that are answered each by itself the
+// largest must fit the context, and all are held for.
+func TestTextsShareNoContext(t *testing.T) {
+	for _, largest := range []float64{0, 0.1} {
+		l := newLabWith(t, script{"a": func(ctx context.Context, call *model.Call) (*provider.Response, error) {
+			return answers(`{"choices":[]}`, model.Usage{Source: model.UsageUpstream, Input: model.Known(5000), Output: model.Known(0)})(ctx, call)
+		}}, func(c *cartrita.Config) {
+			c.Budgets = purse(t, budget.Budget{Name: "all", Period: budget.Total, LimitUSD: dollars(1), LimitTokens: ptrTo[int64](5000 + 19)})
+		}, onlyA, func(e *model.Endpoint) { e.Pricing = &model.Pricing{Input: usd("1"), Output: usd("1")} })
+		call := newCall(t, false)
+		call.Texts, call.Largest, call.Choices = 20, largest, 20
+		call.PromptBytes, call.PromptTokens, call.MaxOutput = 0, model.Known(5000), model.Known(1)
+		_, err := l.Serve(t.Context(), call, &page{})
+		want := model.KindContextLength
+		if largest > 0 {
+			want = model.KindBudget // 5000 tokens of prompt and 20 of answers
+		}
+		if model.KindOf(err) != want {
+			t.Errorf("largest %v: %v, want %s", largest, err, want)
+		}
+	}
+}
+
+func ptrTo[T any](v T) *T { return &v }

@@ -48,13 +48,15 @@ func (l *Ledger) comeBack(id model.BudgetID, s *state, now int64) *instance {
 // write lock.
 func (l *Ledger) fit(in *instance, s *state, now int64) {
 	in.fired = carried(in.state.marks, s.marks, in.fired)
+	if !slices.EqualFunc(in.state.marks, s.marks, func(a, b mark) bool { return a.same(&b) }) {
+		in.level.Store(0)
+	}
 	in.state = s
 	for d, v := range s.scope {
 		if !slices.Contains(s.stars, d) {
 			in.values[d] = v
 		}
 	}
-	in.level.Store(0) // the marks may be others
 	l.refresh(in, now)
 }
 

@@ -193,3 +193,69 @@ func TestTagTwice(t *testing.T) {
 		t.Errorf("spent %s, want $0.1", got)
 	}
 }
+
+// TestFurtherAttemptIsNoFurtherRequest: the fallback of a call that took the last
+// request of a budget goes through; the next call does not.
+func TestFurtherAttemptIsNoFurtherRequest(t *testing.T) {
+	l := newLedger(t, newClock(start), Budget{Name: "b", Period: Daily, LimitRequests: number(1), LimitUSD: money(1)})
+	first, fallback := costs(0.1), costs(0.1)
+	first.Requests, fallback.Requests = 1, 0
+	h, err := l.Reserve(&Subject{}, Target{}, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spent := spends(0.1)
+	spent.Requests = 1
+	h.Settle(nil, spent)
+	if h, err = l.Reserve(&Subject{}, Target{}, fallback); err != nil {
+		t.Errorf("the fallback: %v", err)
+	}
+	h.Settle(nil, spends(0.9))
+	if _, err = l.Reserve(&Subject{}, Target{}, first); err == nil {
+		t.Error("a second call is admitted")
+	}
+	if _, err = l.Reserve(&Subject{}, Target{}, fallback); err == nil {
+		t.Error("a fallback is admitted though the money is spent")
+	}
+	sound(t, l, 0)
+}
+
+// TestRaisedLimitCountsAtOnce: the hysteresis is about what is spent. A limit
+// that is raised opens the budget, by however little; a reload that changes
+// nothing keeps a step that was about to be left.
+func TestRaisedLimitCountsAtOnce(t *testing.T) {
+	c := newClock(start)
+	b := Budget{Name: "b", Period: Daily, LimitUSD: money(10)}
+	l := newLedger(t, c, b)
+	h, err := l.Reserve(&Subject{}, Target{}, costs(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Settle(nil, spends(10))
+	if err := l.Override("b", Override{Until: start.Add(time.Hour), Reason: "a little more", LimitUSD: money(10.3)}); err != nil {
+		t.Fatal(err)
+	}
+	if h, err = l.Reserve(&Subject{}, Target{}, costs(0.2)); err != nil {
+		t.Errorf("with $0.30 more: %v", err)
+	}
+	h.Release()
+
+	rolling := Budget{Name: "r", Period: Hourly, Rolling: true, LimitUSD: money(100), Ladder: []Step{{At: 0.5, Action: CapTokens, Value: "5"}}}
+	l = newLedger(t, c, rolling)
+	for _, cost := range []float64{3, 48} {
+		if h, err = l.Reserve(&Subject{}, Target{}, costs(cost)); err != nil {
+			t.Fatal(err)
+		}
+		h.Settle(nil, spends(cost))
+		c.add(30 * time.Minute)
+	}
+	c.add(2 * time.Minute) // the first has left: 48 of 100, less than the step and more than its lower edge
+	for range 2 {
+		if v := l.View(&Subject{}); v.Limits == nil {
+			t.Error("the step is left too early")
+		}
+		if err := l.Configure([]Budget{rolling}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

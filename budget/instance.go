@@ -206,6 +206,9 @@ func (l *Ledger) setTerms(in *instance, now int64) {
 	}
 	before := in.terms
 	in.terms = t
+	if before != nil && before.limit != t.limit {
+		in.level.Store(0) // a step is left slowly when little is spent, at once when the limit is raised
+	}
 	if before != nil && before.limited != t.limited { // nothing is in a new one
 		l.recount(in)
 	}

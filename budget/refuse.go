@@ -100,7 +100,7 @@ func (in *instance) exceeded(ask amounts, priced bool) (Exceeded, bool) {
 			continue
 		}
 		switch {
-		case spent >= most || ask[u] > 0 && ask[u] <= most && spent+ask[u] > most:
+		case spent >= most && (u != requests || ask[u] > 0) || ask[u] > 0 && ask[u] <= most && spent+ask[u] > most:
 			e.Reason = reasonLimit
 		case ask[u] > most:
 			e.Reason = reasonLarge

@@ -96,7 +96,7 @@ func (l *Ledger) Reserve(s *Subject, t Target, a Amounts) (*Hold, *model.Error) 
 			l.mu.RUnlock()
 			return h, nil
 		}
-		if r.closed() { // whatever else is going on, this one stays refused
+		if r.closed(&a) { // whatever else is going on, this one stays refused
 			err := l.refusal(r, &a, now)
 			l.mu.RUnlock()
 			return nil, inWords(err)
@@ -184,7 +184,7 @@ func (l *Ledger) hold(r *resolved, a *Amounts, now int64) *Hold {
 	h.lines = h.few[:0]
 	for _, in := range r.insts {
 		ask, ok := in.state.asked(a)
-		if !ok || in.closed() || !in.add(&ask) {
+		if !ok || in.closed(&ask) || !in.add(&ask) {
 			h.undo()
 			return nil
 		}
@@ -211,11 +211,8 @@ func (in *instance) add(ask *amounts) bool {
 
 func (in *instance) addUnit(u int, ask int64) bool {
 	used := &in.win.used[u]
-	if ask == 0 { // costs nothing, but a budget that is used up refuses it too
-		return in.win.spent[u].Load() < in.terms.limit[u]
-	}
-	if in.win.spent[u].Load() >= in.terms.limit[u] {
-		return false
+	if ask == 0 {
+		return true
 	}
 	for {
 		n := used.Load()
@@ -228,18 +225,32 @@ func (in *instance) addUnit(u int, ask int64) bool {
 	}
 }
 
-// closed reports a budget that refuses everything: used up by what is spent,
-// or at a step that refuses.
-func (in *instance) closed() bool {
+// closed reports a budget that refuses whatever costs nothing, too: used up by
+// what is spent, or at a step that refuses. A further attempt at a call is no
+// further request, and is not refused for want of one.
+func (in *instance) closed(ask *amounts) bool {
+	further := ask[requests] == 0 && in.terms.limit[requests] > 0
+	refuses := in.terms.ladder && in.refuses()
+	closed := refuses && !further
 	for u := range units {
-		if in.terms.limited[u] && in.win.spent[u].Load() >= in.terms.limit[u] {
-			return true
+		if !in.terms.limited[u] || u == requests && further {
+			continue
 		}
+		spent := in.win.spent[u].Load()
+		closed = closed || spent >= in.terms.limit[u] || refuses && spent >= in.terms.marks[in.state.refuseAt][u]
 	}
-	return in.terms.ladder && in.refuses()
+	return closed
 }
 
-func (r *resolved) closed() bool { return slices.ContainsFunc(r.insts, (*instance).closed) }
+func (r *resolved) closed(a *Amounts) bool {
+	return slices.ContainsFunc(r.insts, func(in *instance) bool {
+		ask, _ := in.state.asked(a)
+		return in.closed(&ask)
+	})
+}
+
+// call is what every call asks for.
+var call = amounts{requests: 1}
 
 // fresh reports that no period and no override has ended.
 func (r *resolved) fresh(now int64) bool {

@@ -77,7 +77,7 @@ func (p *Profile) mostInput(q *Request) float64 {
 		return min(assumedMost, p.context)
 	}
 	bytes := float64(max(q.PromptBytes, 0)) + float64(max(q.Attached, 0)) + templateBytes + mostImageTokens*float64(max(q.Images, 0))
-	return min(bytes, p.context)
+	return min(bytes, p.context*float64(max(q.Texts, 1)))
 }
 
 const (

@@ -34,6 +34,8 @@ type Call struct {
 	Choices      int64      // answers asked for at once ("n"); 0 is 1
 	PromptBytes  int64      // bytes of prompt text as received
 	PromptTokens Count      // of a prompt that is given in token numbers
+	Texts        int64      // texts that are answered each by itself; 0 is 1
+	Largest      float64    // share of the prompt that the largest of them is; 0 is 1
 	Attached     int64      // bytes of audio, video and files in the prompt; huge where one is only named
 	Text         TextKind   // what its text looks like
 	Images       int        // image parts in the prompt

@@ -131,9 +131,9 @@ func (s *scan) attach(raw []byte) {
 }
 
 // Text measures the value of "prompt" or "input": a string, an array of
-// strings, an array of token ids, or an array of those. tokens is the number
-// of token ids in it, prompts the number of texts.
-func Text(raw []byte) (_ Size, tokens, prompts int64) {
+// strings, an array of token ids, or an array of those.
+func Text(raw []byte) Texts {
+	var t Texts
 	var s scan
 	switch raw[0] {
 	case '"':
@@ -142,20 +142,35 @@ func Text(raw []byte) (_ Size, tokens, prompts int64) {
 		jsonscan.Each(raw, func(_, v []byte) bool {
 			switch v[0] {
 			case '"':
+				before := s.Bytes
 				s.text(v)
-				prompts++
+				t.one(s.Bytes - before)
 			case '[':
-				_, n, _ := Text(v)
-				tokens += n
-				prompts++
+				n := Text(v).Tokens
+				t.Tokens += n
+				t.one(n)
 			default:
-				tokens++
+				t.Tokens++
 			}
 			return true
 		})
 	}
 	s.Size.Text = s.kind()
-	return s.Size, tokens, max(prompts, 1)
+	t.Size, t.Count = s.Size, max(t.Count, 1)
+	return t
+}
+
+// Texts is what a prompt of several texts holds together.
+type Texts struct {
+	Size
+	Tokens  int64 // token ids, where it consists of those
+	Count   int64 // texts
+	Largest int64 // bytes, or token ids, of the largest of several; 0 of a single one
+}
+
+func (t *Texts) one(size int64) {
+	t.Count++
+	t.Largest = max(t.Largest, size)
 }
 
 // text measures a string without its quotes, or any other value.

@@ -51,16 +51,17 @@ func TestMessages(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	for in, want := range map[string][3]int64{
-		`"abc"`:            {3, 0, 1},
-		`["ab","c"]`:       {3, 0, 2},
-		`[1,2,3]`:          {0, 3, 1},
-		`[[1,2],[3]]`:      {0, 3, 2},
-		`[]`:               {0, 0, 1},
-		`{"not":"a text"}`: {0, 0, 1},
+	for in, want := range map[string][4]int64{
+		`"abc"`:            {3, 0, 1, 0},
+		`["ab","c"]`:       {3, 0, 2, 2},
+		`[1,2,3]`:          {0, 3, 1, 0},
+		`[[1],[2,3]]`:      {0, 3, 2, 2},
+		`[]`:               {0, 0, 1, 0},
+		`{"not":"a text"}`: {0, 0, 1, 0},
 	} {
-		if s, n, prompts := Text([]byte(in)); s.Bytes != want[0] || n != want[1] || prompts != want[2] {
-			t.Errorf("Text(%s) = %d bytes, %d tokens, %d prompts; want %v", in, s.Bytes, n, prompts, want)
+		got := Text([]byte(in))
+		if [4]int64{got.Bytes, got.Tokens, got.Count, got.Largest} != want {
+			t.Errorf("Text(%s) = %+v; want bytes, tokens, texts, largest %v", in, got, want)
 		}
 	}
 }
@@ -85,8 +86,8 @@ func FuzzMessages(f *testing.F) {
 		if s, err := Messages(raw); err == nil && (s.Bytes < 0 || s.Bytes > int64(len(raw)) || s.Images > len(raw)) {
 			t.Fatalf("%q: %+v", in, s)
 		}
-		if s, n, _ := Text(raw); s.Bytes > int64(len(raw)) || n > int64(len(raw)) {
-			t.Fatalf("%q: %+v, %d tokens", in, s, n)
+		if s := Text(raw); s.Bytes > int64(len(raw)) || s.Tokens > int64(len(raw)) || s.Largest > s.Bytes+s.Tokens {
+			t.Fatalf("%q: %+v", in, s)
 		}
 	})
 }
@@ -116,7 +117,7 @@ func TestTextKind(t *testing.T) {
 		`""`:      model.TextProse,
 		`[1,2,3]`: model.TextProse,
 	} {
-		if s, _, _ := Text([]byte(in)); s.Text != want {
+		if s := Text([]byte(in)); s.Text != want {
 			t.Errorf("Text(%s) looks like %s, want %s", in, s.Text, want)
 		}
 		if in[0] == '[' {
