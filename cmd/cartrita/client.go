@@ -95,7 +95,17 @@ func (c *client) refusal(resp *http.Response) error {
 	if err != nil {
 		return c.unreachable(err)
 	}
-	e := &model.Error{Kind: kindOfStatus(resp.StatusCode), Status: resp.StatusCode}
+	e := c.refused(raw, resp.StatusCode)
+	if e == nil {
+		e = &model.Error{Kind: kindOfStatus(resp.StatusCode), Status: resp.StatusCode}
+		e.Message = fmt.Sprintf("%s answered %s; is it a Cartrita gateway?", c.where, resp.Status)
+	}
+	return e
+}
+
+// refused words the error that an answer holds, nil when it holds none.
+func (c *client) refused(raw []byte, status int) *model.Error {
+	e := &model.Error{Kind: kindOfStatus(status), Status: status}
 	var wire struct {
 		Error struct {
 			Message string          `json:"message"`
@@ -105,8 +115,7 @@ func (c *client) refusal(resp *http.Response) error {
 		} `json:"error"`
 	}
 	if json.Unmarshal(raw, &wire) != nil || wire.Error.Message == "" {
-		e.Message = fmt.Sprintf("%s answered %s; is it a Cartrita gateway?", c.where, resp.Status)
-		return e
+		return nil
 	}
 	e.Message = forTerminal(wire.Error.Message)
 	var kind model.Kind
