@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,8 +61,10 @@ type answer struct {
 	ID    model.KeyID `json:"id"`
 	Key   string      `json:"key"`
 	State key.State   `json:"state"`
-	Keys  []struct{ ID, Key, State string }
-	Error struct{ Type, Code, Param, Message string }
+
+	Warnings []string
+	Keys     []struct{ ID, Key, State string }
+	Error    struct{ Type, Code, Param, Message string }
 }
 
 func (w *world) ask(method, path, body, token string) (int, answer) {
@@ -237,5 +241,32 @@ func TestAKeyIsToldWhatItIs(t *testing.T) {
 	}
 	if w.reader.query.Key != id || strings.Contains(body, token) {
 		t.Errorf("usage of %q; %s", w.reader.query.Key, body)
+	}
+}
+
+// What a key is held to is checked when it is given: a typo in a strategy would
+// else fail every call of the key, with a field that the caller never sent.
+func TestListsOfAKeyAreCheckedWhenTheyAreGiven(t *testing.T) {
+	w, kw := newWorldWithKeys(t)
+	id, _ := kw.make(t, key.Fields{Name: ptr("app")})
+	for i, c := range []struct {
+		members, param, message string
+		warnings                []string
+	}{
+		{`"strategies":["balanced","nope"]`, "strategies[1]", "balanced, speed-first", nil},
+		{`"strategies":["speed-fist"]`, "strategies[0]", `did you mean "speed-first"`, nil},
+		{`"strategies":["none-*"]`, "strategies[0]", "none-*", nil},
+		{`"strategies":["speed-*","balanced"],"models":["openai/*","four-o"],"endpoints":["azure/gpt-4o"]`, "", "", nil},
+		{`"models":["openai/gpt-4o","no/such"],"endpoints":["nobody/*"]`, "", "", []string{
+			`models[1]: "no/such" matches no model with an endpoint now`, `endpoints[0]: "nobody/*" matches no endpoint that is configured now`}},
+		{`"models":[],"strategies":[]`, "", "", nil},
+	} {
+		for _, path := range []string{"/api/v1/keys", "/api/v1/keys/" + string(id) + "/update"} {
+			body := fmt.Sprintf(`{"name":"n%d",%s}`, i, c.members)
+			code, a := w.ask("POST", path, body, localTestToken)
+			if (code == 400) != (c.param != "") || a.Error.Param != c.param || !strings.Contains(a.Error.Message, c.message) || !slices.Equal(a.Warnings, c.warnings) {
+				t.Errorf("%s %s: %d %+v, warnings %q", path, c.members, code, a.Error, a.Warnings)
+			}
+		}
 	}
 }

@@ -26,6 +26,8 @@ type keyAnswer struct {
 	key.Key
 	State key.State `json:"state"`
 	Token string    `json:"key"`
+
+	Warnings []string `json:"warnings"`
 }
 
 type keysCreateCmd struct {
@@ -237,11 +239,18 @@ func (p *printer) newKey(raw []byte, err error) error {
 		return err
 	}
 	p.printf("%s\n", k.Token)
+	p.warnings(&k)
 	p.notef("key %s (%s, %s): keep it now, it is not shown again", k.ID, k.Name, k.Role)
 	if !k.GraceEnds.IsZero() {
 		p.notef("the former secret is accepted until %s UTC", dayOf(k.GraceEnds, ""))
 	}
 	return nil
+}
+
+func (p *printer) warnings(k *keyAnswer) {
+	for _, w := range k.Warnings {
+		p.notef("warning: %s", w)
+	}
 }
 
 func (p *printer) oneKey(raw []byte, err error) error {
@@ -267,6 +276,7 @@ func (p *printer) oneKey(raw []byte, err error) error {
 			p.printf("%s\n", fmt.Sprintf("%-20s %s", line[0], line[1]))
 		}
 	}
+	p.warnings(&k)
 	return nil
 }
 
