@@ -23,9 +23,9 @@ type Keys interface {
 	List() []key.Key
 	// Get: KindNotFound.
 	Get(id model.KeyID) (key.Key, error)
-	// Create: KindInvalid, KindUnavailable.
+	// Create: KindInvalid, KindConflict, KindUnavailable.
 	Create(ctx context.Context, f key.Fields, actor string) (key.Key, string, error)
-	// Update, Rotate and Revoke: also KindNotFound and KindConflict.
+	// Update, Rotate and Revoke: also KindNotFound.
 	Update(ctx context.Context, id model.KeyID, f key.Fields, actor string) (key.Key, error)
 	Rotate(ctx context.Context, id model.KeyID, grace time.Duration, actor string) (key.Key, string, error)
 	Revoke(ctx context.Context, id model.KeyID, actor string) (key.Key, error)

@@ -141,6 +141,8 @@ func TestKeysOverHTTP(t *testing.T) {
 	}{
 		{"POST", "/api/v1/keys", `{"name":"x","colour":"red"}`, 400, "colour"},
 		{"POST", "/api/v1/keys", `{"name":"x","role":"king"}`, 400, "role"},
+		{"POST", "/api/v1/keys", `{"name":"x","limits":{"requests_per_minute":-4}}`, 400, "limits.requests_per_minute"},
+		{"POST", "/api/v1/keys", `{"name":"ops"}`, 409, "name"},
 		{"POST", path + "/rotate", `{"grace":"1h"}`, 409, ""},
 		{"POST", "/api/v1/keys/nobody/revoke", "", 404, ""},
 		{"GET", "/api/v1/keys/nobody", "", 404, ""},
@@ -261,8 +263,8 @@ func TestListsOfAKeyAreCheckedWhenTheyAreGiven(t *testing.T) {
 			`models[1]: "no/such" matches no model with an endpoint now`, `endpoints[0]: "nobody/*" matches no endpoint that is configured now`}},
 		{`"models":[],"strategies":[]`, "", "", nil},
 	} {
-		for _, path := range []string{"/api/v1/keys", "/api/v1/keys/" + string(id) + "/update"} {
-			body := fmt.Sprintf(`{"name":"n%d",%s}`, i, c.members)
+		for name, path := range map[string]string{"new": "/api/v1/keys", "old": "/api/v1/keys/" + string(id) + "/update"} {
+			body := fmt.Sprintf(`{"name":"%s %d",%s}`, name, i, c.members)
 			code, a := w.ask("POST", path, body, localTestToken)
 			if (code == 400) != (c.param != "") || a.Error.Param != c.param || !strings.Contains(a.Error.Message, c.message) || !slices.Equal(a.Warnings, c.warnings) {
 				t.Errorf("%s %s: %d %+v, warnings %q", path, c.members, code, a.Error, a.Warnings)

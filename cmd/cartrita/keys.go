@@ -17,6 +17,7 @@ type keysCmd struct {
 	Create keysCreateCmd `cmd:"" help:"Make a key; its secret is shown this once."`
 	List   keysListCmd   `cmd:"" default:"1" help:"List keys."`
 	Show   keysShowCmd   `cmd:"" help:"Show one key."`
+	Update keysUpdateCmd `cmd:"" help:"Change a key; what is left out stays."`
 	Rotate keysRotateCmd `cmd:"" help:"Give a key a new secret; the former one stays valid for a while."`
 	Revoke keysRevokeCmd `cmd:"" help:"End a key for good."`
 }
@@ -196,7 +197,8 @@ func (a *app) withKeys(g *globals, f func(c *client) error) error {
 	return f(c)
 }
 
-// keyPath finds a key by its id, or by its name if only one in use has it.
+// keyPath finds a key by its id, or by its name: of those that share one, by the
+// active key, which is the only one, else by one that ended.
 func (a *app) keyPath(c *client, name string) (string, error) {
 	raw, err := c.get(a.ctx, keysPath, nil)
 	if err != nil {
@@ -206,23 +208,26 @@ func (a *app) keyPath(c *client, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var found []string
+	found := map[key.State][]string{}
 	for i := range list.Keys {
 		k := &list.Keys[i]
 		if string(k.ID) == name {
 			return keysPath + "/" + url.PathEscape(name), nil
 		}
-		if k.Name == name && k.State != key.StateRevoked {
-			found = append(found, string(k.ID))
+		if k.Name == name {
+			found[k.State] = append(found[k.State], string(k.ID))
 		}
 	}
-	switch len(found) {
-	case 0:
-		return "", model.Errorf("", model.KindNotFound, "no key has the id or name %q; run `cartrita keys list --all`", name)
-	case 1:
-		return keysPath + "/" + found[0], nil
+	for _, state := range []key.State{key.StateActive, key.StateExpired, key.StateRevoked} {
+		switch ids := found[state]; len(ids) {
+		case 0:
+		case 1:
+			return keysPath + "/" + ids[0], nil
+		default:
+			return "", model.Invalidf("", "key", "%d %s keys are named %q: %s; give the id", len(ids), state, name, strings.Join(ids, ", "))
+		}
 	}
-	return "", model.Invalidf("", "key", "%d keys are named %q: %s; give the id", len(found), name, strings.Join(found, ", "))
+	return "", model.Errorf("", model.KindNotFound, "no key has the id or name %q; run `cartrita keys list --all`", name)
 }
 
 // newKey prints a key with its secret: the secret alone on standard output, so

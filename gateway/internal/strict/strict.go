@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -316,7 +317,12 @@ func (n *node) unknown(key, path string) *model.Error {
 	for name := range n.fields {
 		names = append(names, name)
 	}
-	return model.Invalidf("", Join(path, key), "unknown field%s", Hint(key, names))
+	hint := Hint(key, names)
+	if hint == "" {
+		slices.Sort(names)
+		hint = "; there are " + strings.Join(names, ", ")
+	}
+	return model.Invalidf("", Join(path, key), "unknown field%s", hint)
 }
 
 // Hint words the nearest of the known names: `; did you mean "x"?`. It is
