@@ -246,6 +246,28 @@ func TestAKeyIsToldWhatItIs(t *testing.T) {
 	}
 }
 
+// One model is shown to a key under the condition that lists it.
+func TestAKeySeesTheModelsThatItMayUse(t *testing.T) {
+	w, kw := newWorldWithKeys(t)
+	_, token := kw.make(t, key.Fields{Name: ptr("app"), Models: &[]string{"openai/*"}, Strategies: &[]string{"balanced"}})
+	list := text(t, w.do("GET", "/v1/models", "", "Authorization", "Bearer "+token))
+	for name, may := range map[string]bool{
+		"openai/gpt-4o": true, "azure/gpt-4o": true, "four-o": true, "auto": true, "auto:balanced": true,
+		"anthropic/claude": false, "auto:speed-first": false,
+	} {
+		code, a := w.ask("GET", "/v1/models/"+name, "", token)
+		if (code == 200) != may || !may && (code != 403 || a.Error.Code != "model_not_found" || !strings.Contains(a.Error.Message, "may not use")) {
+			t.Errorf("%s: %d %+v", name, code, a.Error)
+		}
+		if !may && strings.Contains(list, `"`+name+`"`) {
+			t.Errorf("%s is listed", name)
+		}
+		if code, _ := w.ask("GET", "/v1/models/"+name, "", localTestToken); code != 200 {
+			t.Errorf("%s without a key: %d", name, code)
+		}
+	}
+}
+
 // What a key is held to is checked when it is given: a typo in a strategy would
 // else fail every call of the key, with a field that the caller never sent.
 func TestListsOfAKeyAreCheckedWhenTheyAreGiven(t *testing.T) {
