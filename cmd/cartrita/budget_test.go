@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"os/user"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,9 @@ func TestBudgetCommands(t *testing.T) {
 	b.ok("budget", "override", "all", "--for", "2d", "--reason", "weekend", "--limit-usd", "200")
 	var shown budgetState
 	b.json(&shown, "budget", "show", "all")
+	if me, err := user.Current(); err == nil && shown.Counters[0].Override.Actor != me.Username {
+		t.Errorf("the override is by %q, want %q", shown.Counters[0].Override.Actor, me.Username)
+	}
 	if left := time.Until(shown.Counters[0].Override.Until); left < 47*time.Hour || left > 48*time.Hour {
 		t.Errorf("for 2d: %v left", left)
 	}
