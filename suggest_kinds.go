@@ -150,7 +150,7 @@ func (a *adviser) machines() ([]Suggestion, string) {
 		}
 	}
 	slices.SortFunc(out, func(a, b Suggestion) int { return strings.Compare(a.Scope, b.Scope) })
-	return out, "no hardware is nearly full, and none whose calls are all known to fit a hosted endpoint of the same weights costs more than that"
+	return out, "no hardware is nearly full, and none of one price whose calls are all known to fit a hosted endpoint of the same weights costs more than that"
 }
 
 func (m *machine) full(window time.Duration) float64 {
@@ -178,12 +178,13 @@ func (m *machine) perHour() (float64, bool) {
 
 // hostedInstead compares what the machine cost in the window with what a hosted
 // endpoint of the same weights would have billed. It is suggested only if such
-// endpoints may serve every single call, also those that failed.
+// endpoints may serve every single call, also those that failed, and if an hour
+// cost the same throughout: at which price it stood idle is not on record.
 func (m *machine) hostedInstead(id model.EndpointID, window time.Duration) (s Suggestion, ok bool) {
 	rate, known := m.perHour()
 	paid := rate * window.Hours()
 	saved := paid - float64(m.hosted)
-	if !known || m.bound > 0 || m.movable < m.calls || m.moved == 0 || m.hosted == 0 || saved <= 0 {
+	if !known || m.repriced || m.bound > 0 || m.movable < m.calls || m.moved == 0 || m.hosted == 0 || saved <= 0 {
 		return s, false
 	}
 	perToken := float64(m.hosted) / float64(m.moved)

@@ -142,12 +142,12 @@ func TestSuggestCachingRepeatedPrompts(t *testing.T) {
 	}
 }
 
-// machineFleet makes p0/model-4 a machine that is paid for by the hour; p1/model-4
+// machineFleet makes p0/model-4 a machine at so many dollars an hour; p1/model-4
 // is hosted.
-func machineFleet(p *past) {
+func machineFleet(p *past, hourly string) {
 	endpoints, models := pastFleet()
 	speed := 1e6
-	endpoints[8].Pricing = &model.Pricing{Hourly: usd("10"), TokensPerSecond: &speed}
+	endpoints[8].Pricing = &model.Pricing{Hourly: usd(hourly), TokensPerSecond: &speed}
 	if err := p.Registry().SetEndpoints(endpoints, models); err != nil {
 		p.t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func machineFleet(p *past) {
 
 func TestSuggestHostedInsteadOfIdleHardware(t *testing.T) {
 	p := fresh(t, 24)
-	machineFleet(p)
+	machineFleet(p, "10")
 	var first, last time.Time
 	hosted, n := model.Money(0), int64(0)
 	for i := range 150 {
@@ -188,7 +188,7 @@ func TestSuggestHostedInsteadOfIdleHardware(t *testing.T) {
 // looks idle, or as if any endpoint would do.
 func TestSuggestSwitchesNoHardwareOffForPartOfItsTraffic(t *testing.T) {
 	p := fresh(t, 24)
-	machineFleet(p)
+	machineFleet(p, "10")
 	for i := range 150 {
 		p.ask("model-4", fmt.Sprint("prompt ", i), 20*time.Minute, func(c *model.Call) { c.Caller.Team, c.Caller.Project = "a", "p" })
 		p.ask("model-4", fmt.Sprint(i, strings.Repeat("words ", 10)), time.Second, func(c *model.Call) {
@@ -207,6 +207,20 @@ func TestSuggestSwitchesNoHardwareOffForPartOfItsTraffic(t *testing.T) {
 		if part := q != (cartrita.SuggestQuery{}); said != part {
 			t.Errorf("of %+v: not suggested %q", q, r.Silent)
 		}
+	}
+}
+
+// An hour's price that changed tells nothing of what the hours between cost.
+func TestSuggestDoesNotGuessWhatHardwareCost(t *testing.T) {
+	p := fresh(t, 24)
+	for _, hourly := range []string{"100", "1"} {
+		machineFleet(p, hourly)
+		for i := range 150 {
+			p.ask("model-4", fmt.Sprint("prompt ", i), 20*time.Minute)
+		}
+	}
+	if s := found(p.suggest(), cartrita.SuggestHosted); s != nil {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -236,7 +250,7 @@ func TestSuggestKeepsHardwareThatSomeCallsMayNeed(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := newPast(t, store, 24)
-		machineFleet(p)
+		machineFleet(p, "10")
 		for i := range 150 {
 			p.ask("model-4", fmt.Sprint("prompt ", i), 20*time.Minute)
 		}

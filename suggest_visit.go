@@ -64,14 +64,15 @@ type callSize struct {
 
 // machine is an endpoint on hardware that is paid for by the hour.
 type machine struct {
-	pricing *model.Pricing
-	speed   float64 // tokens per second; 0 unknown
-	calls   int64
-	tokens  int64
-	movable int64       // calls that a hosted endpoint of the same weights may serve, at a known price
-	bound   int64       // calls, failed ones too, that none may serve
-	hosted  model.Money // price of the movable ones there
-	moved   int64       // tokens of the movable ones
+	pricing  *model.Pricing
+	repriced bool    // an hour cost something else for some of the calls
+	speed    float64 // tokens per second; 0 unknown
+	calls    int64
+	tokens   int64
+	movable  int64       // calls that a hosted endpoint of the same weights may serve, at a known price
+	bound    int64       // calls, failed ones too, that none may serve
+	hosted   model.Money // price of the movable ones there
+	moved    int64       // tokens of the movable ones
 }
 
 func newAdviser(q *ReplayQuery, byCost *route.Strategy) *adviser {
@@ -219,7 +220,7 @@ func hasBatch(p *model.Pricing) bool {
 // filter of the router. A call that failed needed a place too.
 func (a *adviser) move(c *stored, s *model.Served) error {
 	m := at(a.machine, s.ID)
-	m.pricing = s.Pricing
+	m.price(s.Pricing)
 	if p := withThroughput(s.Pricing, s); p.TokensPerSecond != nil {
 		m.speed = *p.TokensPerSecond
 	}
@@ -260,6 +261,18 @@ func (a *adviser) move(c *stored, s *model.Served) error {
 	return nil
 }
 
+// price notes what the machine cost when a call was served.
+func (m *machine) price(p *model.Pricing) {
+	if m.pricing == nil {
+		m.pricing = p
+		return
+	}
+	before, known := m.perHour()
+	other := machine{pricing: p}
+	now, knownNow := other.perHour()
+	m.repriced = m.repriced || before != now || known != knownNow
+}
+
 func (a *adviser) merge(o *adviser) {
 	a.calls, a.cost = a.calls+o.calls, a.cost+o.cost
 	if a.from.IsZero() || !o.from.IsZero() && o.from.Before(a.from) {
@@ -288,7 +301,9 @@ func (a *adviser) merge(o *adviser) {
 	}
 	for k, m := range o.machine {
 		mine := at(a.machine, k)
-		mine.pricing, mine.speed = m.pricing, max(mine.speed, m.speed)
+		mine.price(m.pricing)
+		mine.repriced = mine.repriced || m.repriced
+		mine.speed = max(mine.speed, m.speed)
 		mine.calls, mine.tokens, mine.bound = mine.calls+m.calls, mine.tokens+m.tokens, mine.bound+m.bound
 		mine.movable, mine.hosted, mine.moved = mine.movable+m.movable, mine.hosted+m.hosted, mine.moved+m.moved
 	}
