@@ -38,6 +38,17 @@ func (x *exchange) mayServe() *model.Error {
 		"a key with the role %s may not do this; it takes the role %s", x.who.Role, orList(need.Holders()))
 }
 
+// stillWelcome looks the caller up again: its key may have ended or changed
+// since the request began.
+func (x *exchange) stillWelcome() *model.Error {
+	who, _, err := x.g.authorize(x.r)
+	if err != nil {
+		return err
+	}
+	x.who = who
+	return x.mayServe()
+}
+
 func orList(names []string) string {
 	last := len(names) - 1
 	if last < 1 {

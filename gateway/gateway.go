@@ -29,6 +29,7 @@ type Gateway struct {
 	bodies     byteBudget
 	local      [sha256.Size]byte // digest of Config.LocalToken
 	metrics    *metrics
+	heartbeat  time.Duration // of event streams
 	stopping   chan struct{} // closed by Drain
 	drain      sync.Once
 }
@@ -40,7 +41,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, stopping: make(chan struct{}), criteria: newCriteriaDecoder()}
+	g := &Gateway{cfg: cfg, heartbeat: heartbeat, stopping: make(chan struct{}), criteria: newCriteriaDecoder()}
 	g.estimating = strict.For[cartrita.EstimateRequest](opParse)
 	if err := g.SetAPIKeys(cfg.APIKeys); err != nil {
 		return nil, err
