@@ -137,13 +137,13 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 		out.Failed, out.Kind, out.RetryAfter = true, failure.Kind, failure.RetryAfter
 	}
 	var billed bool
-	var bill model.CostBreakdown
+	bill := &r.bill
 	if row.Usage, billed = r.used(cand, latency, failure); billed {
-		bill = r.view.profiles[cand.Index].Price(row.Usage, latency)
+		*bill = r.view.profiles[cand.Index].Price(row.Usage, latency)
 		row.Cost = bill.Total
-		r.rec.Cost = cost.Sum(r.rec.Cost, bill)
+		r.rec.Cost = cost.Sum(r.rec.Cost, *bill)
 	}
-	r.charge(billed, &row.Usage, latency, &bill)
+	r.charge(billed, &row.Usage, latency, bill)
 	if billed && !cand.Estimate.Priced {
 		r.noteUnpriced(cand)
 	}

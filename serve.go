@@ -58,10 +58,11 @@ type run struct {
 	rec   *model.Record
 	money account
 
-	resp     *provider.Response // of the attempt that succeeded
-	final    int                // index in view of the endpoint tried last
-	started  bool               // content has reached the caller
-	shown    time.Time          // when it did
+	resp     *provider.Response  // of the attempt that succeeded
+	final    int                 // index in view of the endpoint tried last
+	bill     model.CostBreakdown // of the latest attempt that was billed
+	started  bool                // content has reached the caller
+	shown    time.Time           // when it did
 	settled  bool
 	relay    relay         // of the latest streamed attempt
 	upstream time.Duration // spent waiting on upstreams

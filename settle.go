@@ -49,8 +49,8 @@ func (r *run) learn(last *model.Attempt) {
 	// An estimate that rests on what the caller said of the call says nothing
 	// about ours.
 	exact = exact && at >= 0 && size == r.size
-	if bill := p.Price(u, time.Duration(last.LatencyMS*float64(time.Millisecond))); exact && !bill.Unpriced {
-		r.cost.Settled(p, size, r.plan.Candidates[at].Estimate, bill.Total)
+	if exact && !r.bill.Unpriced {
+		r.cost.Settled(p, size, r.plan.Candidates[at].Estimate, r.bill.Total)
 	}
 	r.cost.Observe(p, size, u)
 }
