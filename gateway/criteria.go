@@ -40,7 +40,9 @@ func (g *Gateway) wishes(q *request, header http.Header, who *key.Identity) *mod
 	if err := q.fromOpenAI(); err != nil {
 		return err
 	}
-	identify(who, &c.Context)
+	if err := g.identify(who, &c.Context); err != nil {
+		return err
+	}
 	return checkContext(&c.Context)
 }
 

@@ -18,8 +18,9 @@ type Keys interface {
 	// Find returns whose token it is, nil and nil for one that is not of a
 	// virtual key: KindUnauthenticated.
 	Find(token string) (*key.Identity, *model.Error)
-	Any() bool      // there is a key, of whatever state
-	HasAdmin() bool // an administrator's key is accepted now
+	Owns(user string) bool // the user owns a key that was not revoked
+	Any() bool             // there is a key, of whatever state
+	HasAdmin() bool        // an administrator's key is accepted now
 	List() []key.Key
 	// Get: KindNotFound.
 	Get(id model.KeyID) (key.Key, error)

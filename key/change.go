@@ -198,12 +198,12 @@ func (r *Ring) save(ctx context.Context, doc *document, number int) error {
 	// The version of the store is left as it is: the next poll reads everything
 	// once more, also what another process wrote in between.
 	old := r.index.Load()
-	next := &index{byID: maps.Clone(old.byID)}
-	if next.byID == nil {
-		next.byID = map[model.KeyID]*entry{}
+	byID := maps.Clone(old.byID)
+	if byID == nil {
+		byID = map[model.KeyID]*entry{}
 	}
-	next.byID[doc.ID] = r.entry(s, old.byID[doc.ID])
-	r.index.Store(next)
+	byID[doc.ID] = r.entry(s, old.byID[doc.ID])
+	r.index.Store(newIndex(byID))
 	return nil
 }
 
