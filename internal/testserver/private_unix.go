@@ -38,7 +38,7 @@ func (s *Postgres) URL() string {
 
 // watch starts the server and waits for its input to end. With a word before,
 // the directory stays: the server is to be started again.
-const watch = `"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
+const watch = `"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off \
   -c full_page_writes=off -c max_connections=200 -c timezone=UTC >>"$2/log" 2>&1 </dev/null &
 server=$!
 read -r word

@@ -173,52 +173,69 @@ func (q *query) add(text string, value any) {
 const maxTargets = 16
 
 // selectCalls writes the query for a page, newest first, with one row more
-// than the page holds. Without it (nil) nothing can match. Every form can walk
-// an index whose last column is seq from its end and stop after the page.
+// than the page holds. Without it (nil) nothing can match. Every form walks an
+// index in order and stops after the page.
 func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*query, error) {
 	const columns = `SELECT seq, started, ended, strategy FROM calls`
-	order := ` ORDER BY seq DESC LIMIT ` + strconv.Itoa(f.PageSize()+1)
+	limit := ` LIMIT ` + strconv.Itoa(f.PageSize()+1)
 	q := &query{text: columns + ` WHERE true`}
-	if err := callConditions(q, f); err != nil {
+	own := f.User != "" || f.Workflow != "" || f.Session != "" || f.Key != "" || f.Team != "" || f.Project != "" || f.State == model.StateFailed
+	byTarget := f.Model != "" || f.Endpoint != "" || f.Provider != ""
+	var ids []int64
+	if byTarget {
+		var err error
+		if ids, err = s.findTargets(ctx, f); err != nil || len(ids) == 0 {
+			return nil, err
+		}
+	}
+	each := byTarget && !own && len(ids) <= maxTargets
+	if err := callConditions(q, f, own || each); err != nil {
 		return nil, err
 	}
-	if f.Model == "" && f.Endpoint == "" && f.Provider == "" {
-		q.text += order
-		return q, nil
-	}
-	ids, err := s.findTargets(ctx, f)
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	if len(ids) > maxTargets || f.User != "" || f.Workflow != "" || f.Session != "" || f.Key != "" || f.Team != "" || f.Project != "" {
+	if byTarget && !each {
 		q.add(` AND target = ANY(?)`, ids)
-		q.text += order
-		return q, nil
 	}
-	inner := q.text
-	q.text = `SELECT c.* FROM `
-	q.add(`unnest(?::bigint[]) AS t(id)`, ids)
-	q.text += ` CROSS JOIN LATERAL (` + inner + ` AND target = t.id` + order + `) c` + order
+	switch {
+	case each:
+		inner := q.text
+		q.text = `SELECT c.* FROM `
+		q.add(`unnest(?::bigint[]) AS t(id)`, ids)
+		q.text += ` CROSS JOIN LATERAL (` + inner + ` AND target = t.id ORDER BY -seq` + limit + `) c ORDER BY c.seq DESC` + limit
+	case own:
+		q.text += ` ORDER BY -seq` + limit
+	default:
+		q.text += ` ORDER BY seq DESC` + limit
+	}
 	return q, nil
 }
 
 // callConditions writes the part of the condition that is on calls itself.
-func callConditions(q *query, f event.Filter) error {
+// With negative it says of -seq what it would say of seq, for the indexes that
+// have that.
+func callConditions(q *query, f event.Filter, negative bool) error {
+	seq := func(than, value string, arg any) {
+		if negative {
+			than = map[string]string{`>=`: `<=`, `<=`: `>=`, `<`: `>`}[than]
+			q.add(` AND -seq `+than+` -`+value, arg)
+			return
+		}
+		q.add(` AND seq `+than+` `+value, arg)
+	}
 	if !f.Since.IsZero() {
-		q.add(` AND seq >= ?`, f.Since.UnixMicro()) // never below ended
+		seq(`>=`, `(?::bigint)`, f.Since.UnixMicro()) // never below ended
 		q.add(` AND ended >= ?`, f.Since)
 	}
 	if !f.Until.IsZero() {
 		q.add(` AND ended < ?`, f.Until)
-		// Where to begin: behind the last block that holds such a call.
-		q.add(` AND seq <= (SELECT last FROM call_blocks WHERE oldest < ? ORDER BY seq DESC LIMIT 1)`, f.Until)
+		// Where to begin: at the last block that holds such a call.
+		seq(`<=`, `(SELECT last FROM call_blocks WHERE oldest < ? ORDER BY seq DESC LIMIT 1)`, f.Until)
 	}
 	if f.Cursor != "" {
-		seq, err := strconv.ParseInt(f.Cursor, 36, 64)
+		cursor, err := strconv.ParseInt(f.Cursor, 36, 64)
 		if err != nil {
 			return model.Invalidf("postgres.Calls", "cursor", "is not one that a page gave")
 		}
-		q.add(` AND seq < ?`, seq)
+		seq(`<`, `(?::bigint)`, cursor)
 	}
 	if f.State == model.StateFailed {
 		q.text += ` AND state = 'failed'` // literally: only then its partial index is used

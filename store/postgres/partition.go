@@ -41,9 +41,8 @@ func idTime(id model.CallID) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// firstID is the lowest id of a month.
-func firstID(m month) (id model.CallID) {
-	ms := m.begin().UnixMilli()
+// firstIDAt is the lowest id of a millisecond since the epoch.
+func firstIDAt(ms int64) (id model.CallID) {
 	for i := range 6 {
 		id[i] = byte(ms >> (8 * (5 - i)))
 	}
@@ -100,6 +99,9 @@ func (s *Store) withoutPartition(wanted map[month]bool, now time.Time) []month {
 	})
 }
 
+// quoted is the lowest id of a month as SQL.
+func quoted(m month) string { return "'" + firstIDAt(m.begin().UnixMilli()).String() + "'" }
+
 // makePartitions makes the partitions of a month unless they are there, and
 // moves what the default ones hold of it. Nobody stores calls meanwhile.
 func makePartitions(ctx context.Context, tx pgx.Tx, m month) error {
@@ -107,7 +109,7 @@ func makePartitions(ctx context.Context, tx pgx.Tx, m month) error {
 		return err
 	}
 	for _, p := range []struct{ table, column, low, high string }{
-		{"calls", "id", "'" + firstID(m).String() + "'", "'" + firstID(m+1).String() + "'"},
+		{"calls", "id", quoted(m), quoted(m + 1)},
 		{"call_blocks", "seq", fmt.Sprint(m.begin().UnixMicro()), fmt.Sprint((m + 1).begin().UnixMicro())},
 	} {
 		name := p.table + m.begin().Format("_2006_01")

@@ -35,6 +35,7 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 var (
@@ -70,6 +71,8 @@ type Store struct {
 	now    func() time.Time
 	answer time.Duration
 
+	packers sync.Pool // of *batch.Packer: their buffers are large
+
 	mu      sync.Mutex // guards what follows
 	targets map[target]int64
 	months  map[month]time.Time // has a partition (zero), or when to try again
@@ -93,6 +96,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{
 		pool: pool, log: c.Logger, now: time.Now, answer: answerTimeout,
 		targets: map[target]int64{}, months: map[month]time.Time{},
+		packers: sync.Pool{New: func() any { return new(batch.Packer) }},
 	}
 	if s.log == nil {
 		s.log = slog.Default()
