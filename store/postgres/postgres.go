@@ -23,7 +23,10 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -103,7 +106,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	if err := s.migrate(ctx); err != nil {
 		pool.Close()
-		return nil, failure(op, err)
+		return nil, notOpened(op, config.ConnConfig, err)
 	}
 	s.partition(ctx, nil)
 	return s, nil
@@ -199,6 +202,25 @@ const (
 func lock(ctx context.Context, tx pgx.Tx, number int) error {
 	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('cartrita ' || current_schema()), $1)`, number)
 	return err
+}
+
+// notOpened says to who starts the program which database cannot be used, and why.
+func notOpened(op string, c *pgx.ConnConfig, err error) error {
+	err = failure(op, err)
+	var server *pgconn.PgError
+	var network *net.OpError
+	why := ""
+	switch {
+	case model.KindOf(err) != model.KindUnavailable:
+		return err
+	case errors.As(err, &server):
+		why = ": " + server.Message
+	case errors.As(err, &network):
+		why = ": " + network.Err.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		why = ": it does not answer"
+	}
+	return unavailable(op, fmt.Sprintf("the database %s at %s cannot be used%s", c.Database, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), why), err)
 }
 
 // failure classifies an error of the database; one that is classified already
