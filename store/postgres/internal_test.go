@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -263,4 +264,29 @@ func explain(t *testing.T, s *Store, query string, args []any) string {
 		t.Fatalf("%v in %s", err, query)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// A process that freezes while it stores calls does not keep others from it.
+func TestAFrozenWriterIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	err := s.update(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		var limit, isolation string
+		if err := tx.QueryRow(ctx, `SELECT current_setting('idle_in_transaction_session_timeout'), current_setting('transaction_isolation')`).Scan(&limit, &isolation); err != nil {
+			return err
+		}
+		if limit != "15s" || isolation != "read committed" {
+			t.Errorf("the transaction may be idle for %s and is %s", limit, isolation)
+		}
+		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '1ms'; SELECT last FROM call_clock FOR UPDATE`); err != nil {
+			return err
+		}
+		return s.Ingest(ctx, event.Batch{Calls: []event.Call{callAt(time.Now(), time.Now())}}) // another connection
+	})
+	if model.KindOf(failure("", err)) != model.KindUnavailable {
+		t.Errorf("the frozen transaction ends with %v", err)
+	}
+	if report, err := s.Costs(t.Context(), event.CostQuery{}); err != nil || report.Total.Calls != 1 {
+		t.Errorf("%d calls are counted, %v", report.Total.Calls, err)
+	}
 }
