@@ -160,7 +160,11 @@ func openStore(ctx context.Context, c *config.Config, secrets *config.Secrets, l
 	if !config.IsPostgres(url) {
 		return nil, model.Invalidf("", "store", "%s holds no URL such as postgres://user:password@host:5432/database", c.Store)
 	}
-	return opened(postgres.Open(ctx, postgres.Config{URL: url, Logger: log}))
+	s, err := postgres.Open(ctx, postgres.Config{URL: url, Logger: log})
+	if model.KindOf(err) == model.KindInvalid {
+		err = model.Invalidf("", "store", "the URL %s", model.AsError(err).Message)
+	}
+	return opened(s, err)
 }
 
 // opened keeps a nil store of one kind from becoming a store that is not nil.

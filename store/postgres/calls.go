@@ -213,29 +213,28 @@ func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*query, error)
 // With negative it says of -seq what it would say of seq, for the indexes that
 // have that.
 func callConditions(q *query, f event.Filter, negative bool) error {
-	seq := func(than, value string, arg any) {
+	seq := func(condition, negated string, arg any) {
 		if negative {
-			than = map[string]string{`>=`: `<=`, `<=`: `>=`, `<`: `>`}[than]
-			q.add(` AND -seq `+than+` -`+value, arg)
-			return
+			condition = negated
 		}
-		q.add(` AND seq `+than+` `+value, arg)
+		q.add(` AND `+condition, arg)
 	}
 	if !f.Since.IsZero() {
-		seq(`>=`, `(?::bigint)`, f.Since.UnixMicro()) // never below ended
+		seq(`seq >= ?`, `-seq <= -(?::bigint)`, f.Since.UnixMicro()) // never below ended
 		q.add(` AND ended >= ?`, f.Since)
 	}
 	if !f.Until.IsZero() {
 		q.add(` AND ended < ?`, f.Until)
 		// Where to begin: at the last block that holds such a call.
-		seq(`<=`, `(SELECT last FROM call_blocks WHERE oldest < ? ORDER BY seq DESC LIMIT 1)`, f.Until)
+		const last = `(SELECT last FROM call_blocks WHERE oldest < ? ORDER BY seq DESC LIMIT 1)`
+		seq(`seq <= `+last, `-seq >= -`+last, f.Until)
 	}
 	if f.Cursor != "" {
 		cursor, err := strconv.ParseInt(f.Cursor, 36, 64)
 		if err != nil {
 			return model.Invalidf("postgres.Calls", "cursor", "is not one that a page gave")
 		}
-		seq(`<`, `(?::bigint)`, cursor)
+		seq(`seq < ?`, `-seq > -(?::bigint)`, cursor)
 	}
 	if f.State == model.StateFailed {
 		q.text += ` AND state = 'failed'` // literally: only then its partial index is used

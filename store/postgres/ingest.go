@@ -243,9 +243,9 @@ func (s *Store) targetIDs(ctx context.Context, tx pgx.Tx, rows []batch.Row) (ids
 func (s *Store) forgetTargets() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	any := len(s.targets) > 0
+	had := len(s.targets) > 0
 	clear(s.targets)
-	return any
+	return had
 }
 
 // Position implements event.Sink.

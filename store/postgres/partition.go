@@ -105,7 +105,7 @@ func quoted(m month) string { return "'" + firstIDAt(m.begin().UnixMilli()).Stri
 // makePartitions makes the partitions of a month unless they are there, and
 // moves what the default ones hold of it. Nobody stores calls meanwhile.
 func makePartitions(ctx context.Context, tx pgx.Tx, m month) error {
-	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '`+partitionWait+`'; SELECT last FROM call_clock FOR UPDATE`); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT last FROM call_clock FOR UPDATE; SET LOCAL lock_timeout = '`+partitionWait+`'`); err != nil {
 		return err
 	}
 	for _, p := range []struct{ table, column, low, high string }{

@@ -51,7 +51,7 @@ var (
 // waited for.
 const (
 	DefaultMaxConns = 8
-	connectTimeout  = 5 * time.Second
+	connectTimeout  = 5 * time.Second  // unless the URL has connect_timeout
 	answerTimeout   = 15 * time.Second // for one question, or one batch stored
 	migrateTimeout  = 5 * time.Minute
 )
@@ -63,7 +63,7 @@ type Config struct {
 	// hosts may be named, and the settings of pgx, such as search_path for a
 	// schema other than public. Required.
 	URL      string
-	MaxConns int          // connections at most; default 8
+	MaxConns int          // connections at most; default what the URL says in pool_max_conns, else 8
 	Logger   *slog.Logger // default slog.Default
 }
 
@@ -125,13 +125,14 @@ func parse(c Config) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, model.Invalidf(op, "url", "is not understood; want postgres://user:password@host:5432/database, with the parameters that libpq knows")
 	}
-	config.MaxConns = DefaultMaxConns
-	if c.MaxConns > 0 {
+	switch {
+	case c.MaxConns > 0:
 		config.MaxConns = int32(min(c.MaxConns, 1<<15))
+	case !strings.Contains(c.URL, "pool_max_conns="):
+		config.MaxConns = DefaultMaxConns
 	}
 	config.MinConns = min(config.MinConns, config.MaxConns)
-	config.MaxConnIdleTime = 5 * time.Minute
-	if config.ConnConfig.ConnectTimeout == 0 || config.ConnConfig.ConnectTimeout > connectTimeout {
+	if !strings.Contains(c.URL, "connect_timeout=") {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
@@ -209,12 +210,15 @@ func notOpened(op string, c *pgx.ConnConfig, err error) error {
 	err = failure(op, err)
 	var server *pgconn.PgError
 	var network *net.OpError
+	var name *net.DNSError
 	why := ""
 	switch {
 	case model.KindOf(err) != model.KindUnavailable:
 		return err
 	case errors.As(err, &server):
 		why = ": " + server.Message
+	case errors.As(err, &name):
+		why = ": " + name.Err
 	case errors.As(err, &network):
 		why = ": " + network.Err.Error()
 	case errors.Is(err, context.DeadlineExceeded):
