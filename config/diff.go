@@ -119,8 +119,8 @@ func maskURL(s string) string {
 	if err != nil {
 		return masked
 	}
-	secret := false
-	if _, secret = u.User.Password(); secret {
+	_, secret := u.User.Password()
+	if secret {
 		u.User = url.UserPassword(u.User.Username(), maskedPassword)
 	}
 	q := u.Query()

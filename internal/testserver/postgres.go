@@ -10,6 +10,7 @@ package testserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -60,7 +61,7 @@ func NewPostgres(t testing.TB) *Postgres {
 // a failure.
 func skip(t testing.TB, err error) {
 	t.Helper()
-	if _, missing := err.(missingError); missing {
+	if missing := missingError(""); errors.As(err, &missing) {
 		t.Skipf("NOT TESTED: no PostgreSQL. %v. Install it (on Debian and Ubuntu `make servers` does) or set %s to the URL of one.", err, PostgresVariable)
 	}
 	t.Fatalf("the private PostgreSQL: %v", err)
@@ -95,8 +96,8 @@ func admin(t testing.TB, server, statement string) {
 	if err != nil {
 		t.Fatalf("the PostgreSQL for tests: %v", err)
 	}
-	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, statement); err != nil {
+	_, err = conn.Exec(ctx, statement)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }

@@ -101,7 +101,9 @@ func (s *Postgres) init() error {
 			return err
 		}
 	}
-	cmd := exec.Command(filepath.Join(s.bin, "initdb"), "--no-sync", "--auth=trust", "--username=postgres",
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--no-sync", "--auth=trust", "--username=postgres", //nolint:gosec // what was found installed
 		"--encoding=UTF8", "--no-locale", "-D", filepath.Join(s.dir, "data"))
 	cmd.SysProcAttr, cmd.Dir = s.attr, s.dir
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -126,7 +128,7 @@ func unprivileged() (uid, gid uint32, err error) {
 }
 
 func (s *Postgres) start() (err error) {
-	cmd := exec.Command("/bin/sh", "-c", watch, "sh", s.bin, s.dir)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", watch, "sh", s.bin, s.dir) //nolint:gosec // a fixed script
 	cmd.SysProcAttr, cmd.Dir = s.attr, s.dir
 	if s.hold, err = cmd.StdinPipe(); err != nil {
 		return err
