@@ -94,9 +94,10 @@ ALTER TABLE call_blocks ALTER records SET STORAGE EXTERNAL, ALTER plans SET STOR
 CREATE TABLE call_blocks_default PARTITION OF call_blocks DEFAULT;
 
 -- Sums per hour: over all calls (dimension ''), and over those that have a
--- user, a workflow run, a stage.
+-- user, a workflow run, a stage. A dimension is a partition, because a question
+-- is about one or two of them, and those of users and runs are large.
 CREATE TABLE cost_rollup (
-  dimension   text        NOT NULL CHECK (dimension IN ('', 'user', 'workflow', 'stage', 'supervisor', 'key', 'team', 'project', 'tag')),
+  dimension   text        NOT NULL,                 -- no other than the partitions below
   hour        timestamptz NOT NULL,                 -- its beginning
   value       text        NOT NULL CHECK ((value = '') = (dimension = '')),
   target      bigint      NOT NULL REFERENCES targets (id),
@@ -116,7 +117,16 @@ CREATE TABLE cost_rollup (
   ttft_ms     double precision NOT NULL,            -- sum over ttft_calls
   ttft_calls  bigint      NOT NULL CHECK (ttft_calls BETWEEN 0 AND calls),
   PRIMARY KEY (dimension, hour, value, target, task, strategy)
-) WITH (fillfactor = 70); -- rows of the hour at hand change all the time
+) PARTITION BY LIST (dimension);
+CREATE TABLE cost_rollup_all        PARTITION OF cost_rollup FOR VALUES IN ('')           WITH (fillfactor = 70); -- rows of the hour at hand
+CREATE TABLE cost_rollup_user       PARTITION OF cost_rollup FOR VALUES IN ('user')       WITH (fillfactor = 70); -- change all the time
+CREATE TABLE cost_rollup_workflow   PARTITION OF cost_rollup FOR VALUES IN ('workflow')   WITH (fillfactor = 70);
+CREATE TABLE cost_rollup_stage      PARTITION OF cost_rollup FOR VALUES IN ('stage')      WITH (fillfactor = 70);
+CREATE TABLE cost_rollup_supervisor PARTITION OF cost_rollup FOR VALUES IN ('supervisor') WITH (fillfactor = 70);
+CREATE TABLE cost_rollup_key        PARTITION OF cost_rollup FOR VALUES IN ('key')        WITH (fillfactor = 70);
+CREATE TABLE cost_rollup_team       PARTITION OF cost_rollup FOR VALUES IN ('team')       WITH (fillfactor = 70);
+CREATE TABLE cost_rollup_project    PARTITION OF cost_rollup FOR VALUES IN ('project')    WITH (fillfactor = 70);
+CREATE TABLE cost_rollup_tag        PARTITION OF cost_rollup FOR VALUES IN ('tag')        WITH (fillfactor = 70);
 
 -- What each model cost each day (UTC), from the rollups.
 CREATE VIEW model_daily_costs AS
