@@ -19,7 +19,7 @@ import (
 
 type serveCmd struct {
 	Listen    string   `help:"Address to listen on; port 0 takes a free one. Overrides the configuration." placeholder:"ADDR"`
-	Store     string   `help:"Where records are kept: sqlite or memory. Overrides the configuration." placeholder:"KIND"`
+	Store     string   `help:"Where records are kept: sqlite, memory, or a PostgreSQL URL (env:NAME or file:/path keep its password out of sight). Overrides the configuration." placeholder:"KIND"`
 	LogLevel  string   `name:"log-level" help:"debug, info, warn or error. Overrides the configuration." placeholder:"LEVEL"`
 	LogFormat string   `name:"log-format" help:"auto, text or json. Overrides the configuration." placeholder:"FORMAT"`
 	Demo      demoMode `help:"Start demo models as well: --demo, or --demo=auto for only where nothing else is there to route to." placeholder:"WHEN"`

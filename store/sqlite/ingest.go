@@ -7,6 +7,7 @@ import (
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 // Ingest implements event.Sink.
@@ -41,19 +42,19 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 	last := s.last
 	added := map[target]int64{}
 	err := s.write.do(func(ctx context.Context) error {
-		rows := make([]row, len(calls))
-		sums, spend := rollups{}, spending{}
+		rows := make([]batch.Row, len(calls))
+		sums, spend := batch.Rollups{}, batch.Spending{}
 		w := s.write
 		w.calls.args, w.rollups.args = w.calls.args[:0], w.rollups.args[:0]
 		for i, c := range calls {
 			last = max(last+1, c.Ended.UnixMicro())
-			rows[i] = row{last, c}
+			rows[i] = batch.Row{Seq: last, Call: c}
 			id, err := s.targetID(ctx, &c.Summary, added)
 			if err != nil {
 				return err
 			}
-			sums.add(c, id)
-			spend.add(c)
+			sums.Add(c, id)
+			spend.Add(c)
 			if err := w.call(ctx, rows[i], id); err != nil {
 				return err
 			}
@@ -64,10 +65,10 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 		if err := w.blocks(ctx, rows); err != nil {
 			return err
 		}
-		if err := sums.write(ctx, &w.rollups); err != nil {
+		if err := writeRollups(ctx, sums, &w.rollups); err != nil {
 			return err
 		}
-		if err := spend.write(ctx, w.spend); err != nil {
+		if err := writeSpending(ctx, spend, w.spend); err != nil {
 			return err
 		}
 		if b.Position == (event.Position{}) {

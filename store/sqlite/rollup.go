@@ -2,10 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"time"
 
-	"github.com/cartrita/cartrita/event"
-	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 const rollupInsert = `
@@ -21,45 +19,9 @@ ON CONFLICT DO UPDATE SET
   output = output + excluded.output, reasoning = reasoning + excluded.reasoning,
   latency_ms = latency_ms + excluded.latency_ms, ttft_ms = ttft_ms + excluded.ttft_ms, ttft_calls = ttft_calls + excluded.ttft_calls`
 
-// rollupKey is the primary key of a rollup row.
-type rollupKey struct {
-	dimension event.Dimension // "" for all calls
-	hour      int64
-	value     string
-	target    int64
-	task      model.Task
-	strategy  string
-}
-
-// rollups adds up a batch, so that a row of the table is written once per batch.
-type rollups map[rollupKey]*event.Tally
-
-// add counts a call that ended; a decision without a call costs nothing.
-func (r rollups) add(c *event.Call, target int64) {
-	if c.State == model.StatePlanned {
-		return
-	}
-	k := rollupKey{hour: hourOf(c.Ended), target: target, task: c.Task, strategy: c.Strategy}
-	add := func(v event.Value) {
-		k.dimension, k.value = v.Dimension, v.Value
-		r.at(k).Add(&c.Summary)
-	}
-	add(event.Value{})
-	c.Values(add)
-}
-
-func (r rollups) at(k rollupKey) *event.Tally {
-	t := r[k]
-	if t == nil {
-		t = new(event.Tally)
-		r[k] = t
-	}
-	return t
-}
-
-func (r rollups) write(ctx context.Context, into *bulk) error {
+func writeRollups(ctx context.Context, r batch.Rollups, into *bulk) error {
 	for k, t := range r {
-		if err := into.row(ctx, string(k.dimension), k.hour, k.value, k.target, k.task.String(), k.strategy,
+		if err := into.row(ctx, string(k.Dimension), k.Hour, k.Value, k.Target, k.Task.String(), k.Strategy,
 			t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
 			t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.Latency, t.TTFT, t.TTFTCalls); err != nil {
 			return err
@@ -67,15 +29,3 @@ func (r rollups) write(ctx context.Context, into *bulk) error {
 	}
 	return into.end(ctx)
 }
-
-const hourSeconds = int64(time.Hour / time.Second)
-
-func hourOf(t time.Time) int64 {
-	s := t.Unix()
-	if s < 0 {
-		s -= hourSeconds - 1
-	}
-	return s / hourSeconds
-}
-
-func hourTime(h int64) time.Time { return time.Unix(h*hourSeconds, 0).UTC() }
