@@ -13,18 +13,26 @@ var _ budget.Store = (*Store)(nil)
 
 // Budgets implements budget.Store.
 func (s *Store) Budgets(ctx context.Context) ([]budget.Budget, error) {
-	const op = "postgres.Budgets"
-	return list(ctx, s, op, `SELECT doc::text FROM budgets ORDER BY name COLLATE "C"`, nil,
-		func(row pgx.CollectableRow) (b budget.Budget, err error) {
-			var doc string
-			if err := row.Scan(&doc); err != nil {
-				return b, err
-			}
-			if err := json.Unmarshal([]byte(doc), &b); err != nil {
-				return b, unavailable(op, "a stored budget cannot be read", err)
-			}
-			return b, nil
-		})
+	return documents[budget.Budget](ctx, s, "postgres.Budgets", `SELECT doc::text FROM budgets ORDER BY name COLLATE "C"`)
+}
+
+// Openings implements budget.Store.
+func (s *Store) Openings(ctx context.Context) ([]budget.Opening, error) {
+	return documents[budget.Opening](ctx, s, "postgres.Openings", `SELECT doc::text FROM budget_openings ORDER BY name COLLATE "C"`)
+}
+
+// documents reads rows of one JSON document each.
+func documents[T any](ctx context.Context, s *Store, op, query string) ([]T, error) {
+	return list(ctx, s, op, query, nil, func(row pgx.CollectableRow) (v T, err error) {
+		var doc string
+		if err := row.Scan(&doc); err != nil {
+			return v, err
+		}
+		if err := json.Unmarshal([]byte(doc), &v); err != nil {
+			return v, unavailable(op, "a stored document cannot be read", err)
+		}
+		return v, nil
+	})
 }
 
 // SaveBudget implements budget.Store.
@@ -35,6 +43,16 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 	}
 	return s.exec(ctx, "postgres.SaveBudget",
 		`INSERT INTO budgets (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc))
+}
+
+// SaveOpening implements budget.Store.
+func (s *Store) SaveOpening(ctx context.Context, o budget.Opening) error {
+	doc, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "postgres.SaveOpening",
+		`INSERT INTO budget_openings (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, o.Name, string(doc))
 }
 
 // Overrides implements budget.Store.

@@ -165,6 +165,12 @@ CREATE TABLE budgets (
   doc  json NOT NULL
 );
 
+-- What each budget had spent when it came into force.
+CREATE TABLE budget_openings (
+  name text NOT NULL PRIMARY KEY CHECK (name <> ''),
+  doc  json NOT NULL
+);
+
 -- Every override that was put on a budget, with who did and why; the latest of a
 -- budget counts until it expires.
 CREATE TABLE budget_overrides (
