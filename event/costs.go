@@ -2,6 +2,7 @@ package event
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -156,7 +157,9 @@ type CostLine struct {
 	CostSum
 }
 
-// CostSum adds up calls that ended.
+// CostSum adds up calls that ended. By model, endpoint or provider, cost and
+// tokens are what that one billed, the calls are those that it answered or was
+// tried last for: it may have billed for attempts of calls that are not its own.
 type CostSum struct {
 	Calls      int64       `json:"calls"`
 	Failed     int64       `json:"failed"`
@@ -180,16 +183,36 @@ type Tally struct {
 	TTFTCalls int64
 }
 
-// Add counts a call that ended.
-func (t *Tally) Add(s *Summary) {
-	one := Tally{Latency: s.LatencyMS, CostSum: CostSum{
-		Calls: 1, Failed: bit(s.State == model.StateFailed, 0), Unpriced: bit(s.Unpriced, 0), Cost: s.Cost, Estimated: s.Estimated,
-		Input: s.Input, CachedRead: s.CachedRead, CacheWrite: s.CacheWrite, Output: s.Output, Reasoning: s.Reasoning,
-	}}
-	if s.TTFTMS > 0 {
-		one.TTFT, one.TTFTCalls = s.TTFTMS, 1
+// Parts returns what a call that ended adds to the sums of each target: the
+// call itself and what was billed where it was answered, or tried last; and at
+// the endpoints that billed for attempts before, only that.
+func (s *Summary) Parts() iter.Seq2[Target, Tally] {
+	return func(yield func(Target, Tally) bool) {
+		here := s.Billed
+		for i := range s.Shares {
+			here.add(&s.Shares[i].Billed, -1)
+		}
+		t := here.tally()
+		t.Calls, t.Failed, t.Unpriced, t.Estimated = 1, bit(s.State == model.StateFailed, 0), bit(s.Unpriced, 0), s.Estimated
+		t.Latency = s.LatencyMS
+		if s.TTFTMS > 0 {
+			t.TTFT, t.TTFTCalls = s.TTFTMS, 1
+		}
+		if !yield(s.Target(), t) {
+			return
+		}
+		for i := range s.Shares {
+			if !yield(s.Shares[i].Target, s.Shares[i].tally()) {
+				return
+			}
+		}
 	}
-	t.Merge(one, 1)
+}
+
+func (b *Billed) tally() Tally {
+	return Tally{CostSum: CostSum{
+		Cost: b.Cost, Input: b.Input, CachedRead: b.CachedRead, CacheWrite: b.CacheWrite, Output: b.Output, Reasoning: b.Reasoning,
+	}}
 }
 
 // Merge adds sign × u.
@@ -234,7 +257,7 @@ func NewCostReport(q CostQuery, total Tally, groups map[string]Tally) CostReport
 		for _, g := range groups {
 			rest.Merge(g, -1)
 		}
-		if rest.Calls > 0 {
+		if rest.Calls > 0 || rest.Cost != 0 || rest.Input+rest.Output > 0 {
 			r.Groups = append(r.Groups, CostLine{CostSum: rest.Sum()})
 		}
 	}

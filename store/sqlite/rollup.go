@@ -34,18 +34,26 @@ type rollupKey struct {
 // rollups adds up a batch, so that a row of the table is written once per batch.
 type rollups map[rollupKey]*event.Tally
 
-// add counts a call that ended; a decision without a call costs nothing.
-func (r rollups) add(c *event.Call, target int64) {
+// add counts a call that ended, at targets numbered by id; a decision without
+// a call costs nothing.
+func (r rollups) add(c *event.Call, id func(event.Target) (int64, error)) error {
 	if c.State == model.StatePlanned {
-		return
+		return nil
 	}
-	k := rollupKey{hour: hourOf(c.Ended), target: target, task: c.Task, strategy: c.Strategy}
-	add := func(v event.Value) {
-		k.dimension, k.value = v.Dimension, v.Value
-		r.at(k).Add(&c.Summary)
+	for target, part := range c.Parts() {
+		n, err := id(target)
+		if err != nil {
+			return err
+		}
+		k := rollupKey{hour: hourOf(c.Ended), target: n, task: c.Task, strategy: c.Strategy}
+		add := func(v event.Value) {
+			k.dimension, k.value = v.Dimension, v.Value
+			r.at(k).Merge(part, 1)
+		}
+		add(event.Value{})
+		c.Values(add)
 	}
-	add(event.Value{})
-	c.Values(add)
+	return nil
 }
 
 func (r rollups) at(k rollupKey) *event.Tally {

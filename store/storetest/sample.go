@@ -34,6 +34,16 @@ func Sample(n int) event.Call {
 		},
 	}
 	r.Attempts = []model.Attempt{{Endpoint: r.Endpoint, Model: r.Model, Step: model.StepBest, LatencyMS: 1400, Status: 200, Usage: r.Usage, Cost: r.Cost.Total}}
+	if n%6 == 4 { // it fell back from the other provider, which had billed for what had come
+		first := model.Attempt{
+			Endpoint: model.EndpointID(fmt.Sprintf("p%d/model-%d", (n+1)%2, n%3)), Model: r.Model, Step: model.StepBest, LatencyMS: 90, Status: 200,
+			Usage: model.Usage{Input: model.Known(100), Output: model.Known(11), Source: model.UsageCounted}, Cost: r.Cost.Total / 4,
+			Error: &model.Failure{Kind: model.KindUpstream, Message: "the stream broke off"},
+		}
+		r.Attempts[0].Cost -= first.Cost
+		r.Attempts = append([]model.Attempt{first, first}, r.Attempts...)
+		r.Attempts[1].Usage, r.Attempts[1].Cost = model.Usage{}, 0 // one that billed nothing
+	}
 	if n%3 > 0 {
 		r.Context.UserID = fmt.Sprintf("user-%d", n%3)
 		r.TTFTMS = 200

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"history/walk", historyWalk},
 		{"history/fleets", historyFleets},
 		{"costs/add up", costsAddUp},
+		{"costs/by biller", costsByBiller},
 		{"costs/budgets", budgetSpend},
 		{"notices", notices},
 		{"costs/refused questions", costsRefused},
