@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -32,11 +33,11 @@ type Summary struct {
 	Charges    []model.Charge
 
 	Unpriced  bool
-	Billed            // for all attempts
-	Shares    []Share // of it, billed for attempts at other endpoints than Endpoint, each once; nil for most calls
-	Estimated model.Money
-	LatencyMS float64
-	TTFTMS    float64
+	Billed                // for all attempts
+	Shares    []Share     // of it, billed for attempts at other endpoints than Endpoint, each once; nil for most calls
+	Estimated model.Money // 0 when nothing was sent, as LatencyMS
+	LatencyMS float64     // 0 unknown
+	TTFTMS    float64     // 0 unknown, or no stream
 }
 
 // Billed is what was billed.
@@ -88,8 +89,10 @@ func Summarize(r *model.Record) Summary {
 		Key: r.Caller.Key, Team: r.Caller.Team, Project: r.Caller.Project, Tags: r.Caller.Tags,
 		Supervisor: r.Context.Supervisor, Charges: r.Charges,
 		User: r.Context.UserID, Workflow: r.Context.WorkflowRunID, Stage: r.Context.Stage, Session: r.Context.SessionID,
-		Unpriced: r.Cost.Unpriced, Billed: billed(r.Cost.Total, &r.Usage), Estimated: r.Estimated,
-		LatencyMS: finite(r.LatencyMS), TTFTMS: finite(r.TTFTMS),
+		Unpriced: r.Cost.Unpriced, Billed: billed(r.Cost.Total, &r.Usage), TTFTMS: finite(r.TTFTMS),
+	}
+	if slices.ContainsFunc(r.Attempts, func(a model.Attempt) bool { return a.Sent() }) {
+		s.Estimated, s.LatencyMS = r.Estimated, finite(r.LatencyMS)
 	}
 	if r.Plan != nil {
 		s.Strategy = r.Plan.Strategy

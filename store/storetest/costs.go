@@ -14,7 +14,7 @@ import (
 
 // costsAddUp compares every report with sums over the calls themselves.
 func costsAddUp(t *testing.T, s Store) {
-	calls := append(samples(1500), decision(1500), refused(1501)) // 25 minutes: two hours
+	calls := append(samples(1500), decision(1500), refused(1501), unpaid(1502)) // 25 minutes: two hours
 	ingest(t, s, 130, calls...)
 	task := model.Task(1)
 	nextHour := base.Truncate(time.Hour).Add(time.Hour)
@@ -165,6 +165,24 @@ func costsByBiller(t *testing.T, s Store) {
 	only, err := s.Costs(t.Context(), event.CostQuery{Provider: "p0", By: event.ByTask})
 	if err != nil || only.Total.Cost != 5*model.USD || only.Total.Calls != 0 || len(only.Groups) != 1 {
 		t.Errorf("of p0 alone: %+v, %v", only, err)
+	}
+}
+
+// costsOfNothing keeps calls that were never sent out of the estimate and of
+// the mean latency, and says of what is not known that it is not.
+func costsOfNothing(t *testing.T, s Store) {
+	ingest(t, s, 10, unpaid(0), refused(1))
+	report, err := s.Costs(t.Context(), event.CostQuery{})
+	if c := report.Total; err != nil || c.Calls != 2 || c.Failed != 2 || c.Estimated != 0 || c.LatencyMS != nil || c.TTFTMS != nil {
+		t.Errorf("two calls that were never sent: %+v, %v", c, err)
+	}
+	sent := Sample(2) // a stream to the end
+	ingest(t, s, 10, sent)
+	report, err = s.Costs(t.Context(), event.CostQuery{})
+	c := report.Total
+	if err != nil || c.Calls != 3 || c.Estimated != sent.Record.Estimated || c.LatencyMS == nil || *c.LatencyMS != sent.Record.LatencyMS ||
+		c.TTFTMS == nil || *c.TTFTMS != sent.Record.TTFTMS {
+		t.Errorf("with one that was: %+v, %v", c, err)
 	}
 }
 

@@ -91,7 +91,17 @@ func refused(n int) event.Call {
 	c := Sample(n)
 	c.Started = time.Time{}
 	c.Record = &model.Record{ID: c.Record.ID, Received: c.Record.Received, Surface: model.SurfaceChat, Task: model.TaskChat, Asked: "nobody",
-		State: model.StateFailed, Error: &model.Failure{Kind: model.KindNoCandidate, Message: "nobody may serve it"}}
+		State: model.StateFailed, Error: &model.Failure{Kind: model.KindNoCandidate, Message: "nobody may serve it"}, LatencyMS: 0.3}
+	return encode(c)
+}
+
+// unpaid makes a call that a budget refused before it was sent.
+func unpaid(n int) event.Call {
+	c := Sample(n)
+	r := c.Record
+	failure := &model.Failure{Kind: model.KindBudget, Message: "no money left"}
+	r.State, r.Error, r.Usage, r.Cost, r.TTFTMS, r.LatencyMS = model.StateFailed, failure, model.Usage{}, model.CostBreakdown{}, 0, 0.2
+	r.Attempts = []model.Attempt{{Endpoint: r.Endpoint, Model: r.Model, Step: model.StepBest, Error: failure}}
 	return encode(c)
 }
 

@@ -1,5 +1,6 @@
 -- A call that fell back is billed at several endpoints: rows of those that did
--- not answer it have cost and tokens, but no calls. A CHECK cannot be altered:
+-- not answer it have cost and tokens, but no calls. A call that was never sent
+-- has no latency, so that the calls that have one are counted apart. A CHECK cannot be altered:
 -- the table is made anew. Rows of calls that are stored already stay as they
 -- are, with all of a call at the endpoint that it ended at.
 DROP VIEW model_daily_costs;
@@ -21,12 +22,16 @@ CREATE TABLE cost_rollup (
   cache_write INTEGER NOT NULL,
   output      INTEGER NOT NULL,
   reasoning   INTEGER NOT NULL,
-  latency_ms  REAL    NOT NULL,                -- sum over calls
+  latency_ms  REAL    NOT NULL,                -- sum over latency_calls
+  latency_calls INTEGER NOT NULL CHECK (latency_calls BETWEEN 0 AND calls),
   ttft_ms     REAL    NOT NULL,                -- sum over ttft_calls
   ttft_calls  INTEGER NOT NULL CHECK (ttft_calls BETWEEN 0 AND calls),
   PRIMARY KEY (dimension, hour, value, target, task, strategy)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO cost_rollup SELECT * FROM cost_rollup_2;
+INSERT INTO cost_rollup
+  SELECT dimension, hour, value, target, task, strategy, calls, failed, unpriced, cost, estimated,
+         input, cached_read, cache_write, output, reasoning, latency_ms, calls, ttft_ms, ttft_calls
+    FROM cost_rollup_2;
 DROP TABLE cost_rollup_2;
 
 -- What each model cost each day (UTC), from the rollups.
