@@ -33,6 +33,10 @@ type Change struct {
 	Prices        map[string]*model.Pricing `json:"prices,omitempty"` // by endpoint id or model id; the endpoint's comes first
 	ExcludeModels []model.ModelID           `json:"exclude_models,omitempty"`
 	OnlyModels    []model.ModelID           `json:"only_models,omitempty"`
+	// KeepLimits holds every call to the hard limits and fallback rules of the
+	// strategy that it was decided under as well, the stricter of each; without it
+	// another strategy replaces them, as it would in the configuration.
+	KeepLimits bool `json:"keep_limits,omitempty"`
 	// Budget is what budgets ask of every call, as if these steps of their ladders
 	// were in force, in place of what was. Its strategy comes before Strategy.
 	Budget *model.BudgetLimits `json:"budget,omitempty"`

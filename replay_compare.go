@@ -19,6 +19,7 @@ type compared struct {
 	would   model.Money
 	doubt   float64 // standard deviation of would, in nano-USD
 	changed bool
+	beyond  bool // a hard limit of its own strategy forbids other
 
 	strategy string // as it was
 }

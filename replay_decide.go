@@ -59,6 +59,7 @@ type replayer struct {
 	totals *totals
 	again  route.Again
 	only   []int32
+	within route.Strategy // of the change, with the limits of the call's own
 }
 
 func newReplayer(c *change, t *totals) *replayer { return &replayer{change: c, totals: t} }
@@ -90,7 +91,9 @@ func (r *replayer) visit(c *stored) error {
 	if err != nil && model.KindOf(err) == model.KindInvalid {
 		return err
 	}
-	r.totals.add(r.compare(c, same, other))
+	compared := r.compare(c, same, other)
+	compared.beyond = r.beyond(in, c, other)
+	r.totals.add(compared)
 	return nil
 }
 
@@ -98,6 +101,10 @@ func (r *replayer) visit(c *stored) error {
 func (r *replayer) decide(in *route.Input, c *stored) (*model.Plan, error) {
 	if r.change.strategy != nil {
 		in.Strategy = r.change.strategy
+		if r.change.KeepLimits {
+			r.within = in.Strategy.Within(&c.trace.Strategy)
+			in.Strategy = &r.within
+		}
 	}
 	if r.change.Budget != nil {
 		in.Budget = r.change.Budget
@@ -119,6 +126,19 @@ func (r *replayer) decide(in *route.Input, c *stored) (*model.Plan, error) {
 	}
 	in.Only = r.only // never nil, which would be all
 	return route.Decide(in)
+}
+
+// beyond reports whether the call would have gone where a hard limit of the
+// strategy that it was decided under forbids. in is that of decide.
+func (r *replayer) beyond(in *route.Input, c *stored, other *model.Plan) bool {
+	if other == nil || r.change.strategy == nil || r.change.KeepLimits || !c.trace.Strategy.Limited() {
+		return false
+	}
+	r.within = r.change.strategy.Within(&c.trace.Strategy)
+	r.only = append(r.only[:0], int32(other.First().Index))
+	in.Strategy, in.Only = &r.within, r.only
+	p, _ := route.Decide(in)
+	return p == nil
 }
 
 func (c *change) allows(s *model.Served) bool {

@@ -42,10 +42,11 @@ type Mismatch struct {
 type Comparison struct {
 	Key      string      `json:"key,omitempty"`
 	Calls    int64       `json:"calls"`
-	Changed  int64       `json:"changed"`  // would have gone elsewhere first
-	Refused  int64       `json:"refused"`  // would have been served by nobody
-	Admitted int64       `json:"admitted"` // had been served by nobody
-	Priced   int64       `json:"priced"`   // whose costs are known both ways; the costs below are of these
+	Changed  int64       `json:"changed"`       // would have gone elsewhere first
+	Refused  int64       `json:"refused"`       // would have been served by nobody
+	Admitted int64       `json:"admitted"`      // had been served by nobody
+	Beyond   int64       `json:"beyond_limits"` // would have gone where the hard limits of the strategy they were decided under forbid; see Change.KeepLimits
+	Priced   int64       `json:"priced"`        // whose costs are known both ways; the costs below are of these
 	Cost     model.Money `json:"cost_usd"`
 	Would    model.Money `json:"would_cost_usd"`
 	Saved    Interval    `json:"saved_usd"`     // in all
@@ -75,7 +76,7 @@ var replayMethod = []string{
 	"Every decision was made again from what was known when it was made; the calls that came out the same were then decided under the change.",
 	"At another model a call is priced by the tokens it used, scaled by the ratio of the tokens that the two models were expected to take and give at that time; calls that were not completed, or have no known price, are left out of the costs.",
 	"Intervals hold 90 %, by a normal approximation over the calls and over the estimates of single calls. An error that all estimates of a model share, as of its answers' length before it was used much, is not in them.",
-	"Latency and quality are the router's expectations, not measurements under the change. A call keeps the model that it names and its own limits. Feedback is not modelled: load, health and caches stay as they were.",
+	"Latency and quality are the router's expectations, not measurements under the change. A call keeps the model that it names and the limits that it set itself; the hard limits of its strategy go with the strategy, unless they are kept, and beyond_limits counts the calls that these would have stopped. Feedback is not modelled: load, health and caches stay as they were.",
 }
 
 // moments add up a difference per call.
@@ -119,15 +120,18 @@ func (m *moments) mean() *Interval {
 
 // sums add up one group.
 type sums struct {
-	calls, changed, refused, admitted, priced int64
-	cost, would                               model.Money
-	saved, latency, quality                   moments
+	calls, changed, refused, admitted, beyond, priced int64
+	cost, would                                       model.Money
+	saved, latency, quality                           moments
 }
 
 func (s *sums) add(c *compared) {
 	s.calls++
 	if c.changed {
 		s.changed++
+	}
+	if c.beyond {
+		s.beyond++
 	}
 	switch {
 	case c.first == nil && c.other != nil:
@@ -152,6 +156,7 @@ func (s *sums) add(c *compared) {
 
 func (s *sums) merge(o *sums) {
 	s.calls, s.changed, s.refused, s.admitted = s.calls+o.calls, s.changed+o.changed, s.refused+o.refused, s.admitted+o.admitted
+	s.beyond += o.beyond
 	s.priced, s.cost, s.would = s.priced+o.priced, s.cost+o.cost, s.would+o.would
 	s.saved.merge(&o.saved)
 	s.latency.merge(&o.latency)
@@ -160,7 +165,7 @@ func (s *sums) merge(o *sums) {
 
 func (s *sums) comparison(key string) Comparison {
 	return Comparison{
-		Key: key, Calls: s.calls, Changed: s.changed, Refused: s.refused, Admitted: s.admitted, Priced: s.priced,
+		Key: key, Calls: s.calls, Changed: s.changed, Refused: s.refused, Admitted: s.admitted, Beyond: s.beyond, Priced: s.priced,
 		Cost: s.cost, Would: s.would, Saved: s.saved.total(1e-9), Latency: s.latency.mean(), Quality: s.quality.mean(),
 	}
 }

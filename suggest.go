@@ -121,32 +121,3 @@ func confidence(i Interval) string {
 	}
 	return "low"
 }
-
-// strategies suggests to decide by cost, for each task where that saves for
-// certain at the level of the interval.
-func (a *adviser) strategies(kind SuggestionKind, tasks map[string]*sums) ([]Suggestion, string) {
-	var out []Suggestion
-	for task, s := range tasks {
-		c := s.comparison(task)
-		if c.Calls < fewCalls || c.Changed == 0 || c.Saved.Low <= 0 || c.Refused > 0 {
-			continue
-		}
-		found := Suggestion{
-			Kind: kind, Scope: task, Calls: c.Changed, Saved: c.Saved, Latency: c.Latency, Quality: c.Quality, Confidence: confidence(c.Saved),
-			How: fmt.Sprintf("%d calls were decided again under the change from what was known at the time, with every limit of each call; "+
-				"at another model a call is priced by the tokens it used, scaled by the ratio of the tokens that the models were expected to take and give.", c.Calls),
-		}
-		if kind == SuggestStrategy {
-			found.Title = "Decide by cost: " + task
-			found.TradeOff = "Cheaper models may be worse or slower, see quality and latency; both are the router's expectations, not measurements of your answers."
-			found.Apply = "Send these calls to auto:cost-optimized, or set default_strategy: cost-optimized. See each call with: cartrita replay --strategy cost-optimized --by task"
-		} else {
-			found.Title = "Decide by cost among models of no lower quality: " + task
-			found.TradeOff = "Latency may rise, see there. Quality is the registry's composite of benchmarks; your task may differ."
-			found.Apply = "Send these calls to auto:cost-optimized with min_quality_score at the quality of the model that serves them now."
-		}
-		out = append(out, found)
-	}
-	slices.SortFunc(out, func(a, b Suggestion) int { return cmp.Compare(a.Scope, b.Scope) })
-	return out, fmt.Sprintf("for no task with %d calls or more does it save at the 90 %% level without refusing calls", fewCalls)
-}

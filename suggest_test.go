@@ -13,6 +13,8 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/provider"
+	"github.com/cartrita/cartrita/route"
 	"github.com/cartrita/cartrita/store/memory"
 )
 
@@ -289,5 +291,112 @@ func TestSuggestBatchesAndShorterContexts(t *testing.T) {
 	}
 	if s := found(r, cartrita.SuggestContext); s == nil || (s.Saved.Low != 0 || s.Confidence != "low" || s.Saved.High > spent) {
 		t.Errorf("context: %+v", s)
+	}
+}
+
+// The strategy that the calls were decided under keeps them in the US: what is
+// suggested must not lead out of it, though other strategies set no limits.
+func TestSuggestNothingThatALimitOfTheStrategyForbids(t *testing.T) {
+	p := fresh(t, 33)
+	limited(p, route.Strategy{Name: "us-only", Weights: model.Weights{Quality: 1}, Limits: route.Limits{RequiredTags: []string{"us"}}})
+	for i := range 300 {
+		p.ask("auto:us-only", fmt.Sprint("prompt ", i), time.Second)
+	}
+	free := p.replay(cartrita.ReplayQuery{Changes: 1000, Change: cartrita.Change{Strategy: "cost-optimized"}})
+	kept := p.replay(cartrita.ReplayQuery{Changes: 1000, Change: cartrita.Change{Strategy: "cost-optimized", KeepLimits: true}})
+	abroad := func(r *cartrita.ReplayReport) (n int64) {
+		for _, c := range r.Changes {
+			if strings.HasPrefix(string(c.Would), "p0/") {
+				n++
+			}
+		}
+		return n
+	}
+	if n := abroad(free); n == 0 || free.Total.Beyond != n {
+		t.Errorf("the strategy alone leads %d calls out of the US, reported %d", n, free.Total.Beyond)
+	}
+	if n := abroad(kept); n != 0 || kept.Total.Beyond != 0 || kept.Total.Changed == 0 {
+		t.Errorf("with limits kept %d calls leave the US, reported %d, of %d", n, kept.Total.Beyond, kept.Total.Changed)
+	}
+	for _, kind := range []cartrita.SuggestionKind{cartrita.SuggestStrategy, cartrita.SuggestSameQuality} {
+		if s := found(p.suggest(), kind); s != nil { // the US has nothing that is cheaper for certain
+			t.Errorf("%s: %+v", kind, s)
+		}
+	}
+}
+
+// Advice for calls under a strategy with limits is to keep the limits.
+func TestSuggestSaysToKeepTheStrategysLimits(t *testing.T) {
+	p := fresh(t, 21)
+	limited(p, route.Strategy{
+		Name: "careful", Weights: model.Weights{Quality: .60, Cost: .10, Latency: .10, Safety: .15, Availability: .05},
+		Limits: route.Limits{ExcludedTags: []string{"trial"}},
+	})
+	for i := range 300 {
+		p.ask("auto:careful", fmt.Sprint("prompt ", i), time.Second)
+	}
+	s := found(p.suggest(), cartrita.SuggestStrategy)
+	if s == nil {
+		t.Fatal("nothing is suggested")
+	}
+	if !strings.Contains(s.Apply, "300 calls decided under strategies with hard limits (careful)") || !strings.Contains(s.Apply, "keep their limits") {
+		t.Errorf("advises: %s", s.Apply)
+	}
+	total := p.replay(cartrita.ReplayQuery{Change: cartrita.Change{Strategy: "cost-optimized", KeepLimits: true}}).Total
+	if s.Calls != total.Changed || math.Abs(s.Saved.Value-total.Saved.Value) > 1e-9 {
+		t.Errorf("suggested %+v, replayed %+v", s, total)
+	}
+}
+
+// A floor of the strategy holds for what is suggested as well.
+func TestSuggestKeepsTheStrategysFloor(t *testing.T) {
+	p := fresh(t, 34)
+	for i := range 300 {
+		p.ask("auto:frugal", fmt.Sprint("prompt ", i), time.Second) // min_quality_score 0.55
+	}
+	r := p.replay(cartrita.ReplayQuery{Changes: 1000, Change: cartrita.Change{Strategy: "cost-optimized", KeepLimits: true}})
+	for _, c := range r.Changes {
+		if strings.HasSuffix(string(c.Would), "/model-4") { // 0.5
+			t.Fatalf("%+v", c)
+		}
+	}
+}
+
+// limited puts a strategy beside the built-in ones.
+func limited(p *past, own route.Strategy) {
+	p.t.Helper()
+	set, err := route.NewStrategies("", own)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	up := answering{p}
+	if err := p.Configure(cartrita.Settings{Providers: map[string]provider.Client{"p0": up, "p1": up}, Strategies: set}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Calls that name a model keep it in the replay, and in the advice.
+func TestSuggestTellsNamedCallsApart(t *testing.T) {
+	p := fresh(t, 32)
+	for i := range 400 {
+		p.ask("model-0", fmt.Sprint("prompt ", i), time.Second)
+		p.ask("auto:quality-first", fmt.Sprint("prompt ", i), time.Second)
+	}
+	apart := false
+	for _, s := range p.suggest().Suggestions {
+		if s.Kind != cartrita.SuggestStrategy {
+			continue
+		}
+		named := strings.Contains(s.Scope, "name a model")
+		if advised := strings.Contains(s.Apply, "auto:") || strings.Contains(s.Apply, "default_strategy"); advised == named || s.Calls > 400 {
+			t.Errorf("%s, %d calls: %s", s.Scope, s.Calls, s.Apply)
+		}
+		apart = apart || named
+		if named && s.Quality.Value != 0 {
+			t.Errorf("calls that name a model change in quality: %+v", s.Quality)
+		}
+	}
+	if !apart {
+		t.Error("the calls that name a model are not suggested apart")
 	}
 }

@@ -20,14 +20,40 @@ type adviser struct {
 	calls    int64
 	cost     model.Money
 	from, to time.Time
-	cheap    map[string]*sums // by task
-	floor    map[string]*sums
+	cheap    map[trafficKey]*traffic
+	floor    map[trafficKey]*traffic
 	prompts  map[promptKey]*repeats
 	prefixes map[prefixKey]*repeats
 	tasks    map[model.Task]*taskSizes
 	batch    map[model.EndpointID]*sums
 	machine  map[model.EndpointID]*machine
 	blind    map[model.EndpointID]int64 // calls whose decision is not on record, by who served them
+}
+
+// trafficKey tells calls apart that a strategy is changed for in different ways.
+type trafficKey struct {
+	task  string
+	named bool // they name a model, and stay there
+}
+
+// traffic is calls decided again under another strategy.
+type traffic struct {
+	sums
+	limited map[string]int64 // calls by the strategy with hard limits that they were decided under
+}
+
+func (t *traffic) merge(o *traffic) {
+	t.sums.merge(&o.sums)
+	for name, n := range o.limited {
+		t.limit(name, n)
+	}
+}
+
+func (t *traffic) limit(strategy string, calls int64) {
+	if t.limited == nil {
+		t.limited = map[string]int64{}
+	}
+	t.limited[strategy] += calls
 }
 
 // promptKey tells prompts apart that one cached answer may serve.
@@ -76,10 +102,11 @@ type machine struct {
 }
 
 func newAdviser(q *ReplayQuery, byCost *route.Strategy) *adviser {
-	c := &change{Change: &Change{}, strategy: byCost}
+	// What is advised must stay within what the strategies in use forbid.
+	c := &change{Change: &Change{KeepLimits: true}, strategy: byCost}
 	return &adviser{
 		byCost: byCost, replayer: newReplayer(c, newTotals(q)), part: q.Team != "" || q.Project != "" || q.User != "",
-		cheap: map[string]*sums{}, floor: map[string]*sums{}, prompts: map[promptKey]*repeats{}, prefixes: map[prefixKey]*repeats{},
+		cheap: map[trafficKey]*traffic{}, floor: map[trafficKey]*traffic{}, prompts: map[promptKey]*repeats{}, prefixes: map[prefixKey]*repeats{},
 		tasks: map[model.Task]*taskSizes{}, batch: map[model.EndpointID]*sums{}, machine: map[model.EndpointID]*machine{}, blind: map[model.EndpointID]int64{},
 	}
 }
@@ -128,13 +155,20 @@ func (a *adviser) visit(c *stored) error {
 }
 
 // decide decides the call by cost, and by cost among models no worse than the
-// one that was chosen.
+// one that was chosen. A call whose strategy a budget set is left out: no
+// strategy that is advised would have been its own.
 func (a *adviser) decide(c *stored) error {
-	task := c.rec.Task.String()
+	if b := c.trace.Budget; b != nil && b.Strategy != "" {
+		return nil
+	}
+	key := trafficKey{c.rec.Task.String(), c.trace.Named != nil}
 	for _, way := range []struct {
-		into  map[string]*sums
+		into  map[trafficKey]*traffic
 		floor bool
 	}{{a.cheap, false}, {a.floor, true}} {
+		if way.floor && key.named {
+			continue // another endpoint of the model is no worse
+		}
 		in, err := a.replayer.again.Input(c.trace, c.fleet)
 		if err != nil {
 			return err
@@ -155,7 +189,11 @@ func (a *adviser) decide(c *stored) error {
 		a.replayer.change.strategy = &a.own
 		other, _ := a.replayer.decide(in, c)
 		compared := a.replayer.compare(c, same, other)
-		at(way.into, task).add(&compared)
+		t := at(way.into, key)
+		t.add(&compared)
+		if c.trace.Strategy.Limited() {
+			t.limit(c.trace.Strategy.Name, 1)
+		}
 	}
 	return nil
 }
@@ -281,7 +319,7 @@ func (a *adviser) merge(o *adviser) {
 	if o.to.After(a.to) {
 		a.to = o.to
 	}
-	for _, pair := range [][2]map[string]*sums{{a.cheap, o.cheap}, {a.floor, o.floor}} {
+	for _, pair := range [][2]map[trafficKey]*traffic{{a.cheap, o.cheap}, {a.floor, o.floor}} {
 		for k, s := range pair[1] {
 			at(pair[0], k).merge(s)
 		}

@@ -2,6 +2,7 @@ package event
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -156,40 +157,65 @@ type CostLine struct {
 	CostSum
 }
 
-// CostSum adds up calls that ended.
+// CostSum adds up calls that ended. By model, endpoint or provider, cost and
+// tokens are what that one billed, the calls are those that it answered or was
+// tried last for: it may have billed for attempts of calls that are not its own.
 type CostSum struct {
 	Calls      int64       `json:"calls"`
 	Failed     int64       `json:"failed"`
 	Cost       model.Money `json:"cost_usd"`
-	Estimated  model.Money `json:"estimated_usd"`  // what was expected before
+	Estimated  model.Money `json:"estimated_usd"`  // what was expected before, of calls that were sent
 	Unpriced   int64       `json:"unpriced_calls"` // calls whose cost is a lower bound
 	Input      int64       `json:"input_tokens"`
 	CachedRead int64       `json:"cached_read_tokens"`
 	CacheWrite int64       `json:"cache_write_tokens"`
 	Output     int64       `json:"output_tokens"`
 	Reasoning  int64       `json:"reasoning_tokens"`
-	LatencyMS  float64     `json:"mean_latency_ms"` // over Calls
-	TTFTMS     float64     `json:"mean_ttft_ms"`    // over calls that had a first token
+	LatencyMS  *float64    `json:"mean_latency_ms"` // over calls that were sent; null: none, or not known
+	TTFTMS     *float64    `json:"mean_ttft_ms"`    // over calls that had a first token; null: none
 }
 
 // Tally is a sum under way: what a rollup keeps. The zero value is empty.
 type Tally struct {
-	CostSum           // its means are not used
-	Latency   float64 // ms, sum over Calls
-	TTFT      float64 // ms, sum over TTFTCalls
-	TTFTCalls int64
+	CostSum              // its means are not used
+	Latency      float64 // ms, sum over LatencyCalls
+	LatencyCalls int64
+	TTFT         float64 // ms, sum over TTFTCalls
+	TTFTCalls    int64
 }
 
-// Add counts a call that ended.
-func (t *Tally) Add(s *Summary) {
-	one := Tally{Latency: s.LatencyMS, CostSum: CostSum{
-		Calls: 1, Failed: bit(s.State == model.StateFailed, 0), Unpriced: bit(s.Unpriced, 0), Cost: s.Cost, Estimated: s.Estimated,
-		Input: s.Input, CachedRead: s.CachedRead, CacheWrite: s.CacheWrite, Output: s.Output, Reasoning: s.Reasoning,
-	}}
-	if s.TTFTMS > 0 {
-		one.TTFT, one.TTFTCalls = s.TTFTMS, 1
+// Parts returns what a call that ended adds to the sums of each target: the
+// call itself and what was billed where it was answered, or tried last; and at
+// the endpoints that billed for attempts before, only that.
+func (s *Summary) Parts() iter.Seq2[Target, Tally] {
+	return func(yield func(Target, Tally) bool) {
+		here := s.Billed
+		for i := range s.Shares {
+			here.add(&s.Shares[i].Billed, -1)
+		}
+		t := here.tally()
+		t.Calls, t.Failed, t.Unpriced, t.Estimated = 1, bit(s.State == model.StateFailed, 0), bit(s.Unpriced, 0), s.Estimated
+		if s.LatencyMS > 0 {
+			t.Latency, t.LatencyCalls = s.LatencyMS, 1
+		}
+		if s.TTFTMS > 0 {
+			t.TTFT, t.TTFTCalls = s.TTFTMS, 1
+		}
+		if !yield(s.Target(), t) {
+			return
+		}
+		for i := range s.Shares {
+			if !yield(s.Shares[i].Target, s.Shares[i].tally()) {
+				return
+			}
+		}
 	}
-	t.Merge(one, 1)
+}
+
+func (b *Billed) tally() Tally {
+	return Tally{CostSum: CostSum{
+		Cost: b.Cost, Input: b.Input, CachedRead: b.CachedRead, CacheWrite: b.CacheWrite, Output: b.Output, Reasoning: b.Reasoning,
+	}}
 }
 
 // Merge adds sign × u.
@@ -205,6 +231,7 @@ func (t *Tally) Merge(u Tally, sign int64) {
 	t.Output += sign * u.Output
 	t.Reasoning += sign * u.Reasoning
 	t.Latency += float64(sign) * u.Latency
+	t.LatencyCalls += sign * u.LatencyCalls
 	t.TTFT += float64(sign) * u.TTFT
 	t.TTFTCalls += sign * u.TTFTCalls
 }
@@ -212,15 +239,16 @@ func (t *Tally) Merge(u Tally, sign int64) {
 // Sum returns the sums with their means.
 func (t Tally) Sum() CostSum {
 	s := t.CostSum
-	s.LatencyMS, s.TTFTMS = mean(t.Latency, t.Calls), mean(t.TTFT, t.TTFTCalls)
+	s.LatencyMS, s.TTFTMS = mean(t.Latency, t.LatencyCalls), mean(t.TTFT, t.TTFTCalls)
 	return s
 }
 
-func mean(sum float64, n int64) float64 {
+func mean(sum float64, n int64) *float64 {
 	if n <= 0 {
-		return 0
+		return nil
 	}
-	return max(sum/float64(n), 0)
+	out := max(sum/float64(n), 0)
+	return &out
 }
 
 // NewCostReport makes the report of a checked query: the total and the groups
@@ -234,7 +262,7 @@ func NewCostReport(q CostQuery, total Tally, groups map[string]Tally) CostReport
 		for _, g := range groups {
 			rest.Merge(g, -1)
 		}
-		if rest.Calls > 0 {
+		if rest.Calls > 0 || rest.Cost != 0 || rest.Input+rest.Output > 0 {
 			r.Groups = append(r.Groups, CostLine{CostSum: rest.Sum()})
 		}
 	}

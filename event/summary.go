@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -31,16 +32,54 @@ type Summary struct {
 	Tags       []string // of the key
 	Charges    []model.Charge
 
-	Unpriced   bool
+	Unpriced  bool
+	Billed                // for all attempts
+	Shares    []Share     // of it, billed for attempts at other endpoints than Endpoint, each once; nil for most calls
+	Estimated model.Money // 0 when nothing was sent, as LatencyMS
+	LatencyMS float64     // 0 unknown
+	TTFTMS    float64     // 0 unknown, or no stream
+}
+
+// Billed is what was billed.
+type Billed struct {
 	Cost       model.Money
-	Estimated  model.Money
 	Input      int64 // tokens, as the following; 0 when unknown
 	CachedRead int64
 	CacheWrite int64
 	Output     int64
 	Reasoning  int64
-	LatencyMS  float64
-	TTFTMS     float64
+}
+
+// Share is what one endpoint billed.
+type Share struct {
+	Target
+	Billed
+}
+
+// Target is an endpoint with what it serves and whose it is.
+type Target struct {
+	Endpoint model.EndpointID
+	Model    model.ModelID
+	Provider string
+}
+
+// Target returns what answered, or was tried last.
+func (s *Summary) Target() Target { return Target{s.Endpoint, s.Model, s.Provider} }
+
+func (b *Billed) add(o *Billed, sign int64) {
+	b.Cost += model.Money(sign) * o.Cost
+	b.Input += sign * o.Input
+	b.CachedRead += sign * o.CachedRead
+	b.CacheWrite += sign * o.CacheWrite
+	b.Output += sign * o.Output
+	b.Reasoning += sign * o.Reasoning
+}
+
+func billed(cost model.Money, u *model.Usage) Billed {
+	return Billed{
+		Cost: cost, Input: u.Input.Or(0), CachedRead: u.CachedRead.Or(0), CacheWrite: u.CacheWrite.Or(0),
+		Output: u.Output.Or(0), Reasoning: u.Reasoning.Or(0),
+	}
 }
 
 // Summarize returns the summary of a record.
@@ -50,15 +89,42 @@ func Summarize(r *model.Record) Summary {
 		Key: r.Caller.Key, Team: r.Caller.Team, Project: r.Caller.Project, Tags: r.Caller.Tags,
 		Supervisor: r.Context.Supervisor, Charges: r.Charges,
 		User: r.Context.UserID, Workflow: r.Context.WorkflowRunID, Stage: r.Context.Stage, Session: r.Context.SessionID,
-		Unpriced: r.Cost.Unpriced, Cost: r.Cost.Total, Estimated: r.Estimated,
-		Input: r.Usage.Input.Or(0), CachedRead: r.Usage.CachedRead.Or(0), CacheWrite: r.Usage.CacheWrite.Or(0),
-		Output: r.Usage.Output.Or(0), Reasoning: r.Usage.Reasoning.Or(0),
-		LatencyMS: finite(r.LatencyMS), TTFTMS: finite(r.TTFTMS),
+		Unpriced: r.Cost.Unpriced, Billed: billed(r.Cost.Total, &r.Usage), TTFTMS: finite(r.TTFTMS),
+	}
+	if slices.ContainsFunc(r.Attempts, func(a model.Attempt) bool { return a.Sent() }) {
+		s.Estimated, s.LatencyMS = r.Estimated, finite(r.LatencyMS)
 	}
 	if r.Plan != nil {
 		s.Strategy = r.Plan.Strategy
 	}
+	for i := range max(len(r.Attempts)-1, 0) { // the usage of the record is that of the last
+		s.earlier(&r.Attempts[i])
+	}
 	return s
+}
+
+// earlier adds what an attempt before the last was billed. Its cost is in that
+// of the call already, its tokens are not.
+func (s *Summary) earlier(a *model.Attempt) {
+	b := billed(a.Cost, &a.Usage)
+	if b == (Billed{}) {
+		return
+	}
+	s.Input += b.Input
+	s.CachedRead += b.CachedRead
+	s.CacheWrite += b.CacheWrite
+	s.Output += b.Output
+	s.Reasoning += b.Reasoning
+	if a.Endpoint == s.Endpoint {
+		return
+	}
+	for i := range s.Shares {
+		if s.Shares[i].Endpoint == a.Endpoint {
+			s.Shares[i].add(&b, 1)
+			return
+		}
+	}
+	s.Shares = append(s.Shares, Share{Target{a.Endpoint, a.Model, providerOf(a.Endpoint)}, b})
 }
 
 func finite(f float64) float64 {
@@ -70,9 +136,10 @@ func finite(f float64) float64 {
 
 // The frame holds the strings behind their length, then the numbers as
 // varints, then the milliseconds as eight bytes each; then, if anything is
-// known of it, who paid: strings, tags and charges behind their number. The id
-// is in the header. A summary that ends before the last part was written by a
-// version that did not know it.
+// known of it, who paid: strings, tags and charges behind their number; then,
+// if there are any, the shares behind their number. The id is in the header. A
+// summary that ends before the last part was written by a version that did not
+// know it.
 
 func (s *Summary) append(b []byte) []byte {
 	for _, t := range [...]string{string(s.State), s.Task.String(), s.Strategy, string(s.Model), string(s.Endpoint), s.Provider, s.User, s.Workflow, s.Stage, s.Session} {
@@ -84,10 +151,28 @@ func (s *Summary) append(b []byte) []byte {
 	}
 	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s.LatencyMS))
 	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s.TTFTMS))
-	if s.Key == "" && s.Team == "" && s.Project == "" && s.Supervisor == "" && len(s.Tags)+len(s.Charges) == 0 {
+	if s.Key == "" && s.Team == "" && s.Project == "" && s.Supervisor == "" && len(s.Tags)+len(s.Charges)+len(s.Shares) == 0 {
 		return b
 	}
-	return s.appendPayer(b)
+	b = s.appendPayer(b)
+	if len(s.Shares) == 0 {
+		return b
+	}
+	return s.appendShares(b)
+}
+
+func (s *Summary) appendShares(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s.Shares)))
+	for i := range s.Shares {
+		p := &s.Shares[i]
+		for _, t := range [...]string{string(p.Endpoint), string(p.Model), p.Provider} {
+			b = append(binary.AppendUvarint(b, uint64(len(t))), t...)
+		}
+		for _, n := range [...]int64{int64(p.Cost), p.Input, p.CachedRead, p.CacheWrite, p.Output, p.Reasoning} {
+			b = binary.AppendVarint(b, n)
+		}
+	}
+	return b
 }
 
 func (s *Summary) appendPayer(b []byte) []byte {
@@ -147,7 +232,7 @@ func (s *Summary) read(b []byte) bool {
 	return len(b) == 0 || s.readPayer(b)
 }
 
-// readPayer is the inverse of appendPayer.
+// readPayer is the inverse of appendPayer and of appendShares.
 func (s *Summary) readPayer(b []byte) bool {
 	ok := true
 	str := func() string {
@@ -183,6 +268,14 @@ func (s *Summary) readPayer(b []byte) bool {
 			Budget: model.BudgetID(str()), Period: time.UnixMicro(num()).UTC(),
 			Cost: model.Money(num()), Tokens: num(), Requests: num(), Assumed: num() != 0,
 		})
+	}
+	if len(b) > 0 {
+		for range many() {
+			s.Shares = append(s.Shares, Share{
+				Target{model.EndpointID(str()), model.ModelID(str()), str()},
+				Billed{model.Money(num()), num(), num(), num(), num(), num()},
+			})
+		}
 	}
 	return ok && len(b) == 0
 }

@@ -77,7 +77,7 @@ func costsCSV(r *event.CostReport) []byte {
 		rows = append(rows, []string{
 			inert(l.Key), whole(l.Calls), whole(l.Failed), decimal(l.Cost), decimal(l.Estimated), whole(l.Unpriced),
 			whole(l.Input), whole(l.CachedRead), whole(l.CacheWrite), whole(l.Output), whole(l.Reasoning),
-			strconv.FormatFloat(l.LatencyMS, 'f', 3, 64), strconv.FormatFloat(l.TTFTMS, 'f', 3, 64),
+			milli(l.LatencyMS), milli(l.TTFTMS),
 		})
 	}
 	return writeCSV(rows)
@@ -91,6 +91,14 @@ func writeCSV(rows [][]string) []byte {
 }
 
 func whole(n int64) string { return strconv.FormatInt(n, 10) }
+
+// milli writes milliseconds; nothing when they are not known.
+func milli(ms *float64) string {
+	if ms == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*ms, 'f', 3, 64)
+}
 
 func decimal(m model.Money) string { return string(m.AppendDecimal(nil)) }
 

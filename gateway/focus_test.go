@@ -27,6 +27,32 @@ func paidCall(n int, provider, name, team string, cost model.Money) event.Call {
 	return event.Call{Ended: ended, Summary: event.Summarize(r), Record: r, RecordJSON: event.AppendRecord(nil, r)}
 }
 
+// A call that fell back is on the invoices of both providers, with what each billed.
+func TestFOCUSBillsAFallbackToWhoBilledIt(t *testing.T) {
+	store, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := paidCall(1, "p1", "m1", "a", 3*model.USD)
+	c.Record.Attempts = []model.Attempt{{Endpoint: "p0/m0", Model: "m0", Cost: model.USD}, {Endpoint: "p1/m1", Model: "m1", Cost: 2 * model.USD}}
+	c.Summary, c.RecordJSON = event.Summarize(c.Record), event.AppendRecord(nil, c.Record)
+	if err := store.Ingest(t.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: 1}, Calls: []event.Call{c}}); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, func(c *Config) { c.Reader = store })
+	rows, err := csv.NewReader(strings.NewReader(text(t, w.do("GET", "/api/v1/costs?format=focus", "")))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, row := range rows[1:] {
+		got[row[slices.Index(focusColumns, "InvoiceIssuerName")]] = row[slices.Index(focusColumns, "BilledCost")] + " for " + row[slices.Index(focusColumns, "x_Calls")]
+	}
+	if len(got) != 2 || got["p0"] != "1 for 0" || got["p1"] != "2 for 1" {
+		t.Errorf("dollars and calls by invoice: %v", got)
+	}
+}
+
 // The rows of an export bill every call once, on its day and in its month,
 // whatever it is restricted to.
 func TestFOCUSBillsEveryCallOnce(t *testing.T) {

@@ -124,6 +124,7 @@ func (x *exchange) replayQuery() (out cartrita.ReplayQuery, err *model.Error) {
 		return out, decodeChange.Decode(body, &out.Change)
 	}
 	out.Change.Strategy = q.text("strategy")
+	out.Change.KeepLimits = q.flag("keep_limits")
 	for _, m := range q.list("exclude_model") {
 		out.Change.ExcludeModels = append(out.Change.ExcludeModels, model.ModelID(m))
 	}

@@ -107,13 +107,19 @@ func (r *Ring) nameTaken(k *Key, now time.Time) *model.Error {
 }
 
 // Rotate gives a key a new secret. The former ones stay valid for the grace
-// time, but no longer than they would have been. Errors as Update.
+// time, but no longer than they would have been. Errors as Update; KindConflict
+// also when the key has expired, or has the most secrets already that may be
+// valid at once.
 func (r *Ring) Rotate(ctx context.Context, id model.KeyID, grace time.Duration, actor string) (Key, string, error) {
 	if grace < 0 || grace > MaxGrace {
 		return Key{}, "", model.Invalidf(op, "grace", "is %v; want at least 0 and at most %v", grace, MaxGrace)
 	}
 	var token string
 	k, err := r.change(ctx, id, actor, func(d *document, now time.Time) error {
+		if d.State(now) == StateExpired {
+			return model.Errorf(op, model.KindConflict, "the key %s expired at %s: a new secret would serve nobody; give it a later expires first, or create another key",
+				id, d.Expires.Format(time.RFC3339))
+		}
 		token = newToken(id)
 		ends := now.Add(grace)
 		next := []secret{r.secretOf(token)}
@@ -121,9 +127,14 @@ func (r *Ring) Rotate(ctx context.Context, id model.KeyID, grace time.Duration, 
 			if s.Until.IsZero() || s.Until.After(ends) {
 				s.Until = ends
 			}
-			if s.Until.After(now) && len(next) < maxSecrets {
+			if s.Until.After(now) {
 				next = append(next, s)
 			}
+		}
+		if len(next) > maxSecrets {
+			free := slices.MinFunc(next[1:], func(a, b secret) int { return a.Until.Compare(b.Until) }).Until
+			return model.Errorf(op, model.KindConflict, "the key %s has %d secrets that are valid, the most at once: rotate it after %s, when the first of them ends, or with a grace of 0, which ends them all now",
+				id, maxSecrets, free.Format(time.RFC3339))
 		}
 		d.Secrets, d.Rotated, d.GraceEnds = next, now, time.Time{}
 		for _, s := range next[1:] {

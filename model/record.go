@@ -17,6 +17,12 @@ type Attempt struct {
 	Cost      Money      `json:"cost_usd,omitzero"` // billed for this attempt even if it failed
 }
 
+// Sent reports whether the attempt was made: it was not when a budget, a full
+// queue or an open circuit refused it before.
+func (a *Attempt) Sent() bool {
+	return a.Error == nil || a.Status != 0 || a.LatencyMS > 0 || a.Usage.Source != ""
+}
+
 // Failure is an error as it is recorded.
 type Failure struct {
 	Kind    Kind   `json:"kind"`

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -76,7 +75,7 @@ func (p *printer) costs(r *event.CostReport) {
 		}
 		texts := []string{
 			key, strconv.FormatInt(s.Calls, 10), strconv.FormatInt(s.Failed, 10), cost, s.Estimated.String(),
-			strconv.FormatInt(s.Input, 10), strconv.FormatInt(s.Output, 10), fmt.Sprintf("%.0f ms", s.LatencyMS),
+			strconv.FormatInt(s.Input, 10), strconv.FormatInt(s.Output, 10), millis(s.LatencyMS),
 		}
 		cells := make([]cell, len(texts))
 		for i, s := range texts {

@@ -19,8 +19,9 @@ type replayCmd struct {
 	Until string `help:"Until then." placeholder:"WHEN"`
 
 	Strategy     string   `short:"s" help:"Decide by this strategy." placeholder:"NAME"`
+	KeepLimits   bool     `help:"Hold each call to the hard limits of the strategy that it was decided under as well."`
 	Prices       string   `help:"Decide at these prices: a file of cost profiles by endpoint or model id." placeholder:"FILE" type:"existingfile"`
-	Change       string   `help:"Decide under this change: a file with any of strategy, own_strategy, prices, exclude_models, only_models and budget; the flags beside it come first." placeholder:"FILE" type:"existingfile"`
+	Change       string   `help:"Decide under this change: a file with any of strategy, own_strategy, keep_limits, prices, exclude_models, only_models and budget; the flags beside it come first." placeholder:"FILE" type:"existingfile"`
 	ExcludeModel []string `help:"Decide without this model; may be repeated." placeholder:"ID"`
 	OnlyModel    []string `help:"Decide among these models only; may be repeated." placeholder:"ID"`
 
@@ -78,6 +79,7 @@ func (cmd *replayCmd) change() (change cartrita.Change, err error) {
 	if cmd.Strategy != "" {
 		change.Strategy, change.Own = cmd.Strategy, nil
 	}
+	change.KeepLimits = change.KeepLimits || cmd.KeepLimits
 	for _, m := range cmd.ExcludeModel {
 		change.ExcludeModels = append(change.ExcludeModels, model.ModelID(m))
 	}
@@ -165,6 +167,9 @@ func (p *printer) replay(r *cartrita.ReplayReport, by string) {
 	t.flush()
 	if left := r.Total.Calls - r.Total.Priced; left > 0 {
 		p.notef("%s are not in the costs: not completed, or without a known price", plural(int(left), "call"))
+	}
+	if n := r.Total.Beyond; n > 0 {
+		p.notef("%s would have gone where the hard limits of their own strategy forbid; --keep-limits holds them to these", plural(int(n), "call"))
 	}
 	p.replayChanges(r.Changes)
 	for _, m := range r.Method {

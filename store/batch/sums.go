@@ -20,18 +20,26 @@ type RollupKey struct {
 // Rollups adds up a batch, so that a row of the table is written once per batch.
 type Rollups map[RollupKey]*event.Tally
 
-// Add counts a call that ended; a decision without a call costs nothing.
-func (r Rollups) Add(c *event.Call, target int64) {
+// Add counts a call that ended, at targets numbered by id; a decision without a
+// call costs nothing.
+func (r Rollups) Add(c *event.Call, id func(event.Target) (int64, error)) error {
 	if c.State == model.StatePlanned {
-		return
+		return nil
 	}
-	k := RollupKey{Hour: HourOf(c.Ended), Target: target, Task: c.Task, Strategy: c.Strategy}
-	add := func(v event.Value) {
-		k.Dimension, k.Value = v.Dimension, v.Value
-		r.at(k).Add(&c.Summary)
+	for target, part := range c.Parts() {
+		n, err := id(target)
+		if err != nil {
+			return err
+		}
+		k := RollupKey{Hour: HourOf(c.Ended), Target: n, Task: c.Task, Strategy: c.Strategy}
+		add := func(v event.Value) {
+			k.Dimension, k.Value = v.Dimension, v.Value
+			r.at(k).Merge(part, 1)
+		}
+		add(event.Value{})
+		c.Values(add)
 	}
-	add(event.Value{})
-	c.Values(add)
+	return nil
 }
 
 func (r Rollups) at(k RollupKey) *event.Tally {

@@ -70,11 +70,9 @@ type rollupKey struct {
 	dimension event.Dimension // "" for all calls
 	value     string
 	hour      time.Time
-	model     model.ModelID
-	endpoint  model.EndpointID
-	provider  string
-	task      model.Task
-	strategy  string
+	event.Target
+	task     model.Task
+	strategy string
 }
 
 // New returns an empty store.
@@ -184,15 +182,17 @@ func (s *Store) count(c *event.Call) {
 	if c.State == model.StatePlanned {
 		return
 	}
-	k := rollupKey{hour: c.Ended.UTC().Truncate(time.Hour), model: c.Model, endpoint: c.Endpoint, provider: c.Provider, task: c.Task, strategy: c.Strategy}
-	add := func(v event.Value) {
-		k.dimension, k.value = v.Dimension, v.Value
-		t := s.rollups[k]
-		t.Add(&c.Summary)
-		s.rollups[k] = t
+	for target, part := range c.Parts() {
+		k := rollupKey{hour: c.Ended.UTC().Truncate(time.Hour), Target: target, task: c.Task, strategy: c.Strategy}
+		add := func(v event.Value) {
+			k.dimension, k.value = v.Dimension, v.Value
+			t := s.rollups[k]
+			t.Merge(part, 1)
+			s.rollups[k] = t
+		}
+		add(event.Value{})
+		c.Values(add)
 	}
-	add(event.Value{})
-	c.Values(add)
 	for i := range c.Charges {
 		charge := &c.Charges[i]
 		k := spendKey{charge.Budget, charge.Period.Unix()}
@@ -299,7 +299,7 @@ func (s *Store) sum(q event.CostQuery, dimension, by event.Dimension) map[string
 	for k, t := range s.rollups {
 		if k.dimension != dimension || value != "" && k.value != value ||
 			k.hour.Before(q.Since) || !q.Until.IsZero() && !k.hour.Before(q.Until) ||
-			q.Model != "" && k.model != q.Model || q.Endpoint != "" && k.endpoint != q.Endpoint || q.Provider != "" && k.provider != q.Provider ||
+			q.Model != "" && k.Model != q.Model || q.Endpoint != "" && k.Endpoint != q.Endpoint || q.Provider != "" && k.Provider != q.Provider ||
 			q.Task != nil && k.task != *q.Task || q.Strategy != "" && k.strategy != q.Strategy {
 			continue
 		}
@@ -314,11 +314,11 @@ func (s *Store) sum(q event.CostQuery, dimension, by event.Dimension) map[string
 func (k *rollupKey) key(by event.Dimension) string {
 	switch by {
 	case event.ByModel:
-		return string(k.model)
+		return string(k.Model)
 	case event.ByEndpoint:
-		return string(k.endpoint)
+		return string(k.Endpoint)
 	case event.ByProvider:
-		return k.provider
+		return k.Provider
 	case event.ByTask:
 		return k.task.String()
 	case event.ByStrategy:

@@ -21,7 +21,7 @@ var groupColumns = map[event.Dimension]string{
 
 const rollupSums = `sum(calls)::bigint, sum(failed)::bigint, sum(unpriced)::bigint, sum(cost)::bigint, sum(estimated)::bigint,
 	sum(input)::bigint, sum(cached_read)::bigint, sum(cache_write)::bigint, sum(output)::bigint, sum(reasoning)::bigint,
-	sum(latency_ms), sum(ttft_ms), sum(ttft_calls)::bigint`
+	sum(latency_ms), sum(latency_calls)::bigint, sum(ttft_ms), sum(ttft_calls)::bigint`
 
 // Costs implements event.Reader.
 func (s *Store) Costs(ctx context.Context, q event.CostQuery) (report event.CostReport, err error) {
@@ -83,7 +83,7 @@ func sumGroups(ctx context.Context, tx pgx.Tx, q event.CostQuery, dimension even
 	var t event.Tally
 	_, err = pgx.ForEachRow(rows, []any{
 		&key, &t.Calls, &t.Failed, &t.Unpriced, (*int64)(&t.Cost), (*int64)(&t.Estimated),
-		&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.TTFT, &t.TTFTCalls,
+		&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls,
 	}, func() error {
 		name := key
 		if hours, err := strconv.ParseInt(key, 10, 64); err == nil && (q.By == event.ByDay || q.By == event.ByHour) { // the total has key ''

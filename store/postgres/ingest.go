@@ -35,7 +35,7 @@ func (s *Store) Ingest(ctx context.Context, b event.Batch) error {
 // ingest stores what is new of the calls. Between the first and the last
 // statement no other process stores any.
 func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) error {
-	var added map[target]int64
+	var added map[event.Target]int64
 	err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		last, known, err := takeClock(ctx, tx, calls)
 		if err != nil {
@@ -51,7 +51,7 @@ func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) 
 		if len(rows) == 0 {
 			return writePosition(ctx, tx, b)
 		}
-		var ids []int64
+		var ids map[event.Target]int64
 		if ids, added, err = s.targetIDs(ctx, tx, rows); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ var callColumns = []string{
 	"key_id", "team", "project", "supervisor", "tags",
 }
 
-func copyCalls(ctx context.Context, tx pgx.Tx, rows []batch.Row, targets []int64) error {
+func copyCalls(ctx context.Context, tx pgx.Tx, rows []batch.Row, targets map[event.Target]int64) error {
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"calls"}, callColumns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 		c := rows[i].Call
 		var started any
@@ -110,7 +110,7 @@ func copyCalls(ctx context.Context, tx pgx.Tx, rows []batch.Row, targets []int64
 			tags = c.Tags
 		}
 		return []any{
-			[16]byte(c.ID), rows[i].Seq, started, c.Ended, targets[i], string(c.State), c.Task.String(), orNull(c.Strategy),
+			[16]byte(c.ID), rows[i].Seq, started, c.Ended, targets[c.Target()], string(c.State), c.Task.String(), orNull(c.Strategy),
 			orNull(c.User), orNull(c.Workflow), orNull(c.Stage), orNull(c.Session),
 			orNull(string(c.Key)), orNull(c.Team), orNull(c.Project), orNull(c.Supervisor), tags,
 		}, nil
@@ -127,11 +127,14 @@ func orNull(s string) any {
 
 // writeSums stores what comes with the rows: documents, rollups, charges, the
 // clock and the position, in one round trip.
-func (s *Store) writeSums(ctx context.Context, tx pgx.Tx, b event.Batch, rows []batch.Row, targets []int64) error {
+func (s *Store) writeSums(ctx context.Context, tx pgx.Tx, b event.Batch, rows []batch.Row, targets map[event.Target]int64) error {
 	q := &pgx.Batch{}
 	sums, spend := batch.Rollups{}, batch.Spending{}
-	for i, r := range rows {
-		sums.Add(r.Call, targets[i])
+	number := func(t event.Target) (int64, error) { return targets[t], nil }
+	for _, r := range rows {
+		if err := sums.Add(r.Call, number); err != nil {
+			return err
+		}
 		spend.Add(r.Call)
 	}
 	q.Queue(`UPDATE call_clock SET last = $1`, rows[len(rows)-1].Seq)
@@ -187,34 +190,29 @@ func writePosition(ctx context.Context, tx pgx.Tx, b event.Batch) error {
 	return tx.SendBatch(ctx, q).Close()
 }
 
-// target is who served a call.
-type target struct {
-	endpoint model.EndpointID
-	model    model.ModelID
-	provider string
-}
-
 // targetIDs returns the numbers of the targets of the rows, and which of them
 // are not remembered yet: they are not there before the transaction is through.
-func (s *Store) targetIDs(ctx context.Context, tx pgx.Tx, rows []batch.Row) (ids []int64, added map[target]int64, err error) {
-	added = map[target]int64{}
-	all := make([]target, len(rows))
-	ids = make([]int64, len(rows))
+func (s *Store) targetIDs(ctx context.Context, tx pgx.Tx, rows []batch.Row) (ids, added map[event.Target]int64, err error) {
+	ids, added = map[event.Target]int64{}, map[event.Target]int64{}
 	var endpoints, models, providers []string
-	s.mu.Lock()
-	for i, r := range rows {
-		t := target{r.Call.Endpoint, r.Call.Model, r.Call.Provider}
-		all[i] = t
-		id, ok := s.targets[t]
-		ids[i] = id
-		if _, asked := added[t]; ok || asked {
-			continue
+	number := func(t event.Target) {
+		if _, asked := ids[t]; asked {
+			return
 		}
-		added[t] = 0
-		endpoints, models, providers = append(endpoints, string(t.endpoint)), append(models, string(t.model)), append(providers, t.provider)
+		id, ok := s.targets[t]
+		if ids[t] = id; !ok {
+			endpoints, models, providers = append(endpoints, string(t.Endpoint)), append(models, string(t.Model)), append(providers, t.Provider)
+		}
+	}
+	s.mu.Lock()
+	for _, r := range rows {
+		number(r.Call.Target())
+		for t := range r.Call.Parts() {
+			number(t)
+		}
 	}
 	s.mu.Unlock()
-	if len(added) == 0 {
+	if len(endpoints) == 0 {
 		return ids, added, nil
 	}
 	found, err := tx.Query(ctx, `INSERT INTO targets (endpoint, model, provider) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
@@ -223,20 +221,13 @@ func (s *Store) targetIDs(ctx context.Context, tx pgx.Tx, rows []batch.Row) (ids
 	if err != nil {
 		return nil, nil, err
 	}
-	var t target
+	var t event.Target
 	var id int64
-	if _, err := pgx.ForEachRow(found, []any{&id, (*string)(&t.endpoint), (*string)(&t.model), &t.provider}, func() error {
-		added[t] = id
+	_, err = pgx.ForEachRow(found, []any{&id, (*string)(&t.Endpoint), (*string)(&t.Model), &t.Provider}, func() error {
+		ids[t], added[t] = id, id
 		return nil
-	}); err != nil {
-		return nil, nil, err
-	}
-	for i, t := range all {
-		if id, ok := added[t]; ok {
-			ids[i] = id
-		}
-	}
-	return ids, added, nil
+	})
+	return ids, added, err
 }
 
 // forgetTargets reports whether there were any.

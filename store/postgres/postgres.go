@@ -77,7 +77,7 @@ type Store struct {
 	packers sync.Pool // of *batch.Packer: their buffers are large
 
 	mu      sync.Mutex // guards what follows
-	targets map[target]int64
+	targets map[event.Target]int64
 	months  map[month]time.Time // has a partition (zero), or when to try again
 }
 
@@ -98,7 +98,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		pool: pool, log: c.Logger, now: time.Now, answer: answerTimeout,
-		targets: map[target]int64{}, months: map[month]time.Time{},
+		targets: map[event.Target]int64{}, months: map[month]time.Time{},
 		packers: sync.Pool{New: func() any { return new(batch.Packer) }},
 	}
 	if s.log == nil {

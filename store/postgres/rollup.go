@@ -28,13 +28,13 @@ func upsert(table string, keys, sums []string, types []string) string {
 }
 
 var tallyColumns = []string{
-	"calls", "failed", "unpriced", "cost", "estimated", "input", "cached_read", "cache_write", "output", "reasoning", "ttft_calls",
+	"calls", "failed", "unpriced", "cost", "estimated", "input", "cached_read", "cache_write", "output", "reasoning", "latency_calls", "ttft_calls",
 	"latency_ms", "ttft_ms",
 }
 
 var rollupUpsert = upsert("cost_rollup", []string{"dimension", "hour", "value", "target", "task", "strategy"}, tallyColumns, []string{
 	"text", "timestamptz", "text", "bigint", "text", "text",
-	"bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint",
+	"bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint",
 	"double precision", "double precision",
 })
 
@@ -42,14 +42,14 @@ func queueRollups(q *pgx.Batch, sums batch.Rollups) {
 	n := len(sums)
 	var dimensions, values, tasks, strategies []string
 	hours, targets := make([]time.Time, 0, n), make([]int64, 0, n)
-	var numbers [11][]int64
+	var numbers [12][]int64
 	var latency, ttft []float64
 	for k, t := range sums {
 		dimensions, hours, values = append(dimensions, string(k.Dimension)), append(hours, batch.HourTime(k.Hour)), append(values, k.Value)
 		targets, tasks, strategies = append(targets, k.Target), append(tasks, k.Task.String()), append(strategies, k.Strategy)
 		for i, v := range [len(numbers)]int64{
 			t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
-			t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.TTFTCalls,
+			t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.LatencyCalls, t.TTFTCalls,
 		} {
 			numbers[i] = append(numbers[i], v)
 		}

@@ -49,6 +49,11 @@ func cleaned(c *event.Call) *event.Call {
 	for i := range out.Charges {
 		out.Charges[i].Budget = text(out.Charges[i].Budget)
 	}
+	out.Shares = slices.Clone(c.Shares)
+	for i := range out.Shares {
+		t := &out.Shares[i].Target
+		t.Endpoint, t.Model, t.Provider = text(t.Endpoint), text(t.Model), text(t.Provider)
+	}
 	return &out
 }
 

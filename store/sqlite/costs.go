@@ -17,7 +17,7 @@ var groupColumns = map[event.Dimension]string{
 }
 
 const rollupSums = `sum(calls), sum(failed), sum(unpriced), sum(cost), sum(estimated),
-	sum(input), sum(cached_read), sum(cache_write), sum(output), sum(reasoning), sum(latency_ms), sum(ttft_ms), sum(ttft_calls)`
+	sum(input), sum(cached_read), sum(cache_write), sum(output), sum(reasoning), sum(latency_ms), sum(latency_calls), sum(ttft_ms), sum(ttft_calls)`
 
 // Costs implements event.Reader.
 func (s *Store) Costs(ctx context.Context, q event.CostQuery) (event.CostReport, error) {
@@ -84,7 +84,7 @@ func sumGroups(ctx context.Context, tx *sql.Tx, q event.CostQuery, dimension eve
 		var key string
 		var t event.Tally
 		if err := rows.Scan(&key, &t.Calls, &t.Failed, &t.Unpriced, &t.Cost, &t.Estimated,
-			&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.TTFT, &t.TTFTCalls); err != nil {
+			&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls); err != nil {
 			return nil, err
 		}
 		if q.By == event.ByDay || q.By == event.ByHour {

@@ -40,20 +40,23 @@ const maxWriters = 10
 
 func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 	last := s.last
-	added := map[target]int64{}
+	added := map[event.Target]int64{}
 	err := s.write.do(func(ctx context.Context) error {
 		rows := make([]batch.Row, len(calls))
 		sums, spend := batch.Rollups{}, batch.Spending{}
+		number := func(t event.Target) (int64, error) { return s.targetID(ctx, t, added) }
 		w := s.write
 		w.calls.args, w.rollups.args = w.calls.args[:0], w.rollups.args[:0]
 		for i, c := range calls {
 			last = max(last+1, c.Ended.UnixMicro())
 			rows[i] = batch.Row{Seq: last, Call: c}
-			id, err := s.targetID(ctx, &c.Summary, added)
+			id, err := number(c.Target())
 			if err != nil {
 				return err
 			}
-			sums.Add(c, id)
+			if err := sums.Add(c, number); err != nil {
+				return err
+			}
 			spend.Add(c)
 			if err := w.call(ctx, rows[i], id); err != nil {
 				return err
@@ -111,17 +114,9 @@ func (s *Store) restart(ctx context.Context) error {
 	return s.write.conn.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM calls`).Scan(&s.last)
 }
 
-// target is who served a call.
-type target struct {
-	endpoint model.EndpointID
-	model    model.ModelID
-	provider string
-}
-
-// targetID returns the number of the target of a call. New ones are noted in
-// added until the transaction is through.
-func (s *Store) targetID(ctx context.Context, c *event.Summary, added map[target]int64) (int64, error) {
-	t := target{c.Endpoint, c.Model, c.Provider}
+// targetID returns the number of a target. New ones are noted in added until
+// the transaction is through.
+func (s *Store) targetID(ctx context.Context, t event.Target, added map[event.Target]int64) (int64, error) {
 	if id, ok := s.targets[t]; ok {
 		return id, nil
 	}
@@ -129,7 +124,7 @@ func (s *Store) targetID(ctx context.Context, c *event.Summary, added map[target
 		return id, nil
 	}
 	var id int64
-	err := s.write.addTarget.QueryRowContext(ctx, string(t.endpoint), string(t.model), t.provider).Scan(&id)
+	err := s.write.addTarget.QueryRowContext(ctx, string(t.Endpoint), string(t.Model), t.Provider).Scan(&id)
 	added[t] = id
 	return id, err
 }

@@ -63,7 +63,7 @@ type Store struct {
 	mu      sync.Mutex // one writer at a time; guards what follows
 	db      *sql.DB    // one connection
 	write   *writer
-	targets map[target]int64
+	targets map[event.Target]int64
 	last    int64 // highest calls.seq
 }
 
@@ -105,7 +105,7 @@ func openOnce(ctx context.Context, c Config) (*Store, error) {
 	if err := create(ctx, c); err != nil {
 		return nil, err
 	}
-	s := &Store{targets: map[target]int64{}}
+	s := &Store{targets: map[event.Target]int64{}}
 	if err := s.open(ctx, c); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -32,7 +32,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, calls: bulk{columns: 16}, rollups: bulk{columns: 19}}
+	w := &writer{conn: conn, calls: bulk{columns: 16}, rollups: bulk{columns: 20}}
 	const insert = `INSERT INTO calls (seq, id, started, target, state, task, strategy, user_id, workflow_id, stage, session_id, key_id, team, project, supervisor, tags) VALUES `
 	for _, p := range []struct {
 		stmt **sql.Stmt

@@ -14,7 +14,7 @@ import (
 
 // costsAddUp compares every report with sums over the calls themselves.
 func costsAddUp(t *testing.T, s Store) {
-	calls := append(samples(1500), decision(1500), refused(1501)) // 25 minutes: two hours
+	calls := append(samples(1500), decision(1500), refused(1501), unpaid(1502)) // 25 minutes: two hours
 	ingest(t, s, 130, calls...)
 	task := model.Task(1)
 	nextHour := base.Truncate(time.Hour).Add(time.Hour)
@@ -54,7 +54,7 @@ func expected(q event.CostQuery, calls []event.Call) (event.CostReport, error) {
 	if err != nil {
 		return event.CostReport{}, err
 	}
-	f := event.Filter{Since: q.Since, Until: q.Until, Model: q.Model, Endpoint: q.Endpoint, Provider: q.Provider, Task: q.Task,
+	f := event.Filter{Since: q.Since, Until: q.Until, Task: q.Task,
 		Strategy: q.Strategy, User: q.User, Workflow: q.Workflow, Stage: q.Stage,
 		Supervisor: q.Super, Key: q.Key, Team: q.Team, Project: q.Project, Tag: q.Tag}
 	var total event.Tally
@@ -63,32 +63,37 @@ func expected(q event.CostQuery, calls []event.Call) (event.CostReport, error) {
 		if c.State == model.StatePlanned || !f.MatchCall(&c) {
 			continue
 		}
-		total.Add(&c.Summary)
-		keys := []string{keyOf(q.By, &c)}
-		if q.By == event.ByTag {
-			keys = c.Record.Caller.Tags
-		}
-		for _, key := range keys {
-			if q.By == "" || key == "" && q.By.OfContext() || q.By == event.ByTag && q.Tag != "" && key != q.Tag {
+		for target, part := range c.Parts() {
+			if q.Model != "" && target.Model != q.Model || q.Endpoint != "" && target.Endpoint != q.Endpoint || q.Provider != "" && target.Provider != q.Provider {
 				continue
 			}
-			g := groups[key]
-			g.Add(&c.Summary)
-			groups[key] = g
+			total.Merge(part, 1)
+			keys := []string{keyOf(q.By, &c, target)}
+			if q.By == event.ByTag {
+				keys = c.Record.Caller.Tags
+			}
+			for _, key := range keys {
+				if q.By == "" || key == "" && q.By.OfContext() || q.By == event.ByTag && q.Tag != "" && key != q.Tag {
+					continue
+				}
+				g := groups[key]
+				g.Merge(part, 1)
+				groups[key] = g
+			}
 		}
 	}
 	return event.NewCostReport(q, total, groups), nil
 }
 
-func keyOf(by event.Dimension, c *event.Call) string {
+func keyOf(by event.Dimension, c *event.Call, target event.Target) string {
 	r := c.Record
 	switch by {
 	case event.ByModel:
-		return string(r.Model)
+		return string(target.Model)
 	case event.ByEndpoint:
-		return string(r.Endpoint)
+		return string(target.Endpoint)
 	case event.ByProvider:
-		return r.Provider
+		return target.Provider
 	case event.ByTask:
 		return r.Task.String()
 	case event.ByStrategy:
@@ -115,6 +120,70 @@ func keyOf(by event.Dimension, c *event.Call) string {
 		return ""
 	}
 	panic(fmt.Sprintf("no key for %q", by))
+}
+
+// costsByBiller gives each provider what it billed, and the call to the one
+// that answered it; the sums stay those of the calls.
+func costsByBiller(t *testing.T, s Store) {
+	c := Sample(3)
+	r := c.Record
+	r.State, r.Error = model.StateCompleted, nil
+	r.Model, r.Endpoint, r.Provider = "m1", "p1/m1", "p1"
+	used := func(in, out int64) model.Usage {
+		return model.Usage{Input: model.Known(in), Output: model.Known(out), Source: model.UsageUpstream}
+	}
+	r.Attempts = []model.Attempt{
+		{Endpoint: "p0/m0", Model: "m0", Usage: used(10, 1), Cost: model.USD},
+		{Endpoint: "p1/m1", Model: "m1", Usage: used(20, 2), Cost: 2 * model.USD},
+		{Endpoint: "p0/m0", Model: "m0", Usage: used(30, 3), Cost: 4 * model.USD},
+		{Endpoint: "p1/m1", Model: "m1", Usage: used(40, 4), Cost: 8 * model.USD},
+	}
+	r.Usage, r.Cost = used(40, 4), model.CostBreakdown{Total: 15 * model.USD}
+	ingest(t, s, 1, encode(c))
+	for by, groups := range map[event.Dimension][2]string{
+		event.ByProvider: {"p1", "p0"}, event.ByEndpoint: {"p1/m1", "p0/m0"}, event.ByModel: {"m1", "m0"},
+	} {
+		report, err := s.Costs(t.Context(), event.CostQuery{By: by})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := func(c event.CostSum) [5]int64 {
+			return [...]int64{c.Calls, int64(c.Cost / model.USD), c.Input, c.Output, c.Failed}
+		}
+		if got := sum(report.Total); got != [...]int64{1, 15, 100, 10, 0} {
+			t.Errorf("by %s the total is %v", by, got)
+		}
+		if len(report.Groups) != 2 {
+			t.Fatalf("by %s: %+v", by, report.Groups)
+		}
+		for i, want := range [][5]int64{{1, 10, 60, 6, 0}, {0, 5, 40, 4, 0}} {
+			if g := report.Groups[i]; g.Key != groups[i] || sum(g.CostSum) != want {
+				t.Errorf("%s %s: calls, dollars, input and output are %v, want %v", by, g.Key, sum(g.CostSum), want)
+			}
+		}
+	}
+	only, err := s.Costs(t.Context(), event.CostQuery{Provider: "p0", By: event.ByTask})
+	if err != nil || only.Total.Cost != 5*model.USD || only.Total.Calls != 0 || len(only.Groups) != 1 {
+		t.Errorf("of p0 alone: %+v, %v", only, err)
+	}
+}
+
+// costsOfNothing keeps calls that were never sent out of the estimate and of
+// the mean latency, and says of what is not known that it is not.
+func costsOfNothing(t *testing.T, s Store) {
+	ingest(t, s, 10, unpaid(0), refused(1))
+	report, err := s.Costs(t.Context(), event.CostQuery{})
+	if c := report.Total; err != nil || c.Calls != 2 || c.Failed != 2 || c.Estimated != 0 || c.LatencyMS != nil || c.TTFTMS != nil {
+		t.Errorf("two calls that were never sent: %+v, %v", c, err)
+	}
+	sent := Sample(2) // a stream to the end
+	ingest(t, s, 10, sent)
+	report, err = s.Costs(t.Context(), event.CostQuery{})
+	c := report.Total
+	if err != nil || c.Calls != 3 || c.Estimated != sent.Record.Estimated || c.LatencyMS == nil || *c.LatencyMS != sent.Record.LatencyMS ||
+		c.TTFTMS == nil || *c.TTFTMS != sent.Record.TTFTMS {
+		t.Errorf("with one that was: %+v, %v", c, err)
+	}
 }
 
 func costsRefused(t *testing.T, s Store) {

@@ -34,6 +34,16 @@ func Sample(n int) event.Call {
 		},
 	}
 	r.Attempts = []model.Attempt{{Endpoint: r.Endpoint, Model: r.Model, Step: model.StepBest, LatencyMS: 1400, Status: 200, Usage: r.Usage, Cost: r.Cost.Total}}
+	if n%6 == 4 { // it fell back from the other provider, which had billed for what had come
+		first := model.Attempt{
+			Endpoint: model.EndpointID(fmt.Sprintf("p%d/model-%d", (n+1)%2, n%3)), Model: r.Model, Step: model.StepBest, LatencyMS: 90, Status: 200,
+			Usage: model.Usage{Input: model.Known(100), Output: model.Known(11), Source: model.UsageCounted}, Cost: r.Cost.Total / 4,
+			Error: &model.Failure{Kind: model.KindUpstream, Message: "the stream broke off"},
+		}
+		r.Attempts[0].Cost -= first.Cost
+		r.Attempts = append([]model.Attempt{first, first}, r.Attempts...)
+		r.Attempts[1].Usage, r.Attempts[1].Cost = model.Usage{}, 0 // one that billed nothing
+	}
 	if n%3 > 0 {
 		r.Context.UserID = fmt.Sprintf("user-%d", n%3)
 		r.TTFTMS = 200
@@ -81,7 +91,17 @@ func refused(n int) event.Call {
 	c := Sample(n)
 	c.Started = time.Time{}
 	c.Record = &model.Record{ID: c.Record.ID, Received: c.Record.Received, Surface: model.SurfaceChat, Task: model.TaskChat, Asked: "nobody",
-		State: model.StateFailed, Error: &model.Failure{Kind: model.KindNoCandidate, Message: "nobody may serve it"}}
+		State: model.StateFailed, Error: &model.Failure{Kind: model.KindNoCandidate, Message: "nobody may serve it"}, LatencyMS: 0.3}
+	return encode(c)
+}
+
+// unpaid makes a call that a budget refused before it was sent.
+func unpaid(n int) event.Call {
+	c := Sample(n)
+	r := c.Record
+	failure := &model.Failure{Kind: model.KindBudget, Message: "no money left"}
+	r.State, r.Error, r.Usage, r.Cost, r.TTFTMS, r.LatencyMS = model.StateFailed, failure, model.Usage{}, model.CostBreakdown{}, 0, 0.2
+	r.Attempts = []model.Attempt{{Endpoint: r.Endpoint, Model: r.Model, Step: model.StepBest, Error: failure}}
 	return encode(c)
 }
 

@@ -103,7 +103,7 @@ CREATE TABLE cost_rollup (
   target      bigint      NOT NULL REFERENCES targets (id),
   task        text        NOT NULL,
   strategy    text        NOT NULL,
-  calls       bigint      NOT NULL CHECK (calls > 0),
+  calls       bigint      NOT NULL CHECK (calls >= 0), -- that ended here; 0 where one was only billed before it fell back
   failed      bigint      NOT NULL CHECK (failed BETWEEN 0 AND calls),
   unpriced    bigint      NOT NULL CHECK (unpriced BETWEEN 0 AND calls),
   cost        bigint      NOT NULL,                 -- nano-USD
@@ -113,7 +113,8 @@ CREATE TABLE cost_rollup (
   cache_write bigint      NOT NULL,
   output      bigint      NOT NULL,
   reasoning   bigint      NOT NULL,
-  latency_ms  double precision NOT NULL,            -- sum over calls
+  latency_ms  double precision NOT NULL,            -- sum over latency_calls
+  latency_calls bigint    NOT NULL CHECK (latency_calls BETWEEN 0 AND calls),
   ttft_ms     double precision NOT NULL,            -- sum over ttft_calls
   ttft_calls  bigint      NOT NULL CHECK (ttft_calls BETWEEN 0 AND calls),
   PRIMARY KEY (dimension, hour, value, target, task, strategy)
