@@ -67,5 +67,8 @@ func isClean(c *event.Call) bool {
 		}
 	}
 	return !slices.ContainsFunc(c.Tags, func(s string) bool { return text(s) != s }) &&
-		!slices.ContainsFunc(c.Charges, func(c model.Charge) bool { return text(c.Budget) != c.Budget })
+		!slices.ContainsFunc(c.Charges, func(c model.Charge) bool { return text(c.Budget) != c.Budget }) &&
+		!slices.ContainsFunc(c.Shares, func(s event.Share) bool {
+			return text(s.Endpoint) != s.Endpoint || text(s.Model) != s.Model || text(s.Provider) != s.Provider
+		})
 }
