@@ -23,6 +23,8 @@ type Budgets interface {
 	List() []budget.Budget
 	// Create: KindInvalid, KindConflict, KindUnavailable.
 	Create(ctx context.Context, b budget.Budget) error
+	// Delete: KindNotFound, KindConflict, KindUnavailable.
+	Delete(ctx context.Context, name string) error
 	// Override: KindInvalid, KindNotFound, KindUnavailable.
 	Override(ctx context.Context, id model.BudgetID, o budget.Override) error
 	// Openings returns what the budgets had spent when they came into force.
@@ -98,33 +100,63 @@ func readBody[T any](x *exchange, d strict.Decoder[T], v *T) *model.Error {
 // getBudget serves GET /api/v1/budgets/{name} and, for a counter of a budget
 // with "*", …/{name}/{value}.
 func (g *Gateway) getBudget(x *exchange) {
-	if err := x.query().done(); err != nil {
+	if id, err := x.budgetID(); err != nil {
+		x.fail(err)
+	} else {
+		g.writeBudget(x, id)
+	}
+}
+
+// deleteBudget serves DELETE /api/v1/budgets/{name}: it answers with the budget
+// as it stood.
+func (g *Gateway) deleteBudget(x *exchange) {
+	id, err := x.budgetID()
+	if err != nil {
 		x.fail(err)
 		return
 	}
-	id, err := url.PathUnescape(strings.TrimPrefix(x.r.URL.EscapedPath(), x.route.path))
-	if err != nil {
-		x.fail(errNoPath)
+	last, _ := g.budgetState(id)
+	if err := g.cfg.Budgets.Delete(x.r.Context(), string(id)); err != nil {
+		x.fail(model.AsError(err))
 		return
 	}
-	g.writeBudget(x, model.BudgetID(id))
+	x.writeJSON(last)
+}
+
+// budgetID is the budget or counter that the path names.
+func (x *exchange) budgetID() (model.BudgetID, *model.Error) {
+	if err := x.query().done(); err != nil {
+		return "", err
+	}
+	id, err := url.PathUnescape(strings.TrimPrefix(x.r.URL.EscapedPath(), x.route.path))
+	if err != nil {
+		return "", errNoPath
+	}
+	return model.BudgetID(id), nil
 }
 
 // writeBudget answers with a budget, or with the one counter of it that has the id.
 func (g *Gateway) writeBudget(x *exchange, id model.BudgetID) {
+	s, ok := g.budgetState(id)
+	if !ok {
+		x.fail(model.Errorf("gateway.getBudget", model.KindNotFound, "there is no budget %.80q; see GET /api/v1/budgets", id))
+		return
+	}
+	x.writeJSON(s)
+}
+
+func (g *Gateway) budgetState(id model.BudgetID) (budgetState, bool) {
 	for _, s := range g.budgetStates() {
 		if s.Budget.Name == string(id) {
-			x.writeJSON(s)
-			return
+			return s, true
 		}
 		for _, c := range s.Counters {
 			if c.ID == id {
-				x.writeJSON(budgetState{Budget: s.Budget, Counters: []budget.Status{c}})
-				return
+				return budgetState{Budget: s.Budget, Counters: []budget.Status{c}}, true
 			}
 		}
 	}
-	x.fail(model.Errorf("gateway.getBudget", model.KindNotFound, "there is no budget %.80q; see GET /api/v1/budgets", id))
+	return budgetState{}, false
 }
 
 // postBudget serves POST /api/v1/budgets/{id}/override.
@@ -132,7 +164,7 @@ func (g *Gateway) postBudget(x *exchange) {
 	rest, found := strings.CutSuffix(strings.TrimPrefix(x.r.URL.EscapedPath(), x.route.path), "/"+verbOverride)
 	id, err := url.PathUnescape(rest)
 	if !found || err != nil {
-		x.fail(methodNotAllowed("GET, HEAD"))
+		x.fail(methodNotAllowed("GET, HEAD, DELETE"))
 		return
 	}
 	var o budget.Override
@@ -257,8 +289,8 @@ func (g *Gateway) addBudgetRoutes(add func(string, map[string]func(*exchange)) *
 		return map[string]func(*exchange){http.MethodGet: f, http.MethodHead: f}
 	}
 	list, one := read(g.listBudgets), read(g.getBudget)
-	list[http.MethodPost], one[http.MethodPost] = g.createBudget, g.postBudget
+	list[http.MethodPost], one[http.MethodPost], one[http.MethodDelete] = g.createBudget, g.postBudget, g.deleteBudget
 	add("/api/v1/budgets", list).wants(key.Read, key.Manage)
 	add("/api/v1/budgets/audit", read(g.auditBudgets))
-	add("/api/v1/budgets/", one) // an override changes no budget for good: writing will do
+	add("/api/v1/budgets/", one).deletes = key.Manage // an override changes no budget for good: writing will do
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ type budgetCmd struct {
 	List     budgetListCmd     `cmd:"" default:"1" help:"List budgets with what is spent, held and left."`
 	Show     budgetShowCmd     `cmd:"" help:"Show one budget, or one of its counters."`
 	Override budgetOverrideCmd `cmd:"" help:"Change a limit or suspend the ladder for some time."`
+	Delete   budgetDeleteCmd   `cmd:"" help:"Delete a budget that was created so; one of the configuration is removed there."`
 	Audit    budgetAuditCmd    `cmd:"" help:"Prove from the records of calls that the counters are right."`
 }
 
@@ -179,6 +181,28 @@ func (cmd *budgetOverrideCmd) Run(a *app, g *globals, p *printer) error {
 		return err
 	}
 	return a.budget(g, p, func(c *client) ([]byte, error) { return c.post(a.ctx, budgetPath(cmd.ID)+"/override", nil, o) })
+}
+
+type budgetDeleteCmd struct {
+	Name string `arg:"" help:"Name of the budget."`
+}
+
+// Run deletes a budget.
+func (cmd *budgetDeleteCmd) Run(a *app, g *globals, p *printer) error {
+	c, err := a.connect(g)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	raw, err := c.exchange(a.ctx, http.MethodDelete, budgetsPath+"/"+url.PathEscape(cmd.Name), nil, "", nil)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.raw(raw)
+	}
+	p.notef("the budget %q is deleted; what it had spent stays on record", cmd.Name)
+	return nil
 }
 
 type budgetAuditCmd struct {

@@ -46,6 +46,14 @@ func TestBudgetCommands(t *testing.T) {
 			t.Errorf("%v: exit code %d: %s", args, r.code, r.err)
 		}
 	}
+	if r := b.run("budget", "delete", "teams"); r.code != exitOK || !strings.Contains(r.err, `"teams" is deleted`) {
+		t.Errorf("delete: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	for name, want := range map[string]string{"teams": "run `cartrita budget list`", "all": "in the configuration"} {
+		if r := b.run("budget", "delete", name); r.code == exitOK || !strings.Contains(r.err, want) {
+			t.Errorf("delete %s: exit code %d: %s", name, r.code, r.err)
+		}
+	}
 	if r := b.run("budget", "show", "nothing"); r.code != exitNotFound {
 		t.Errorf("unknown: exit code %d: %s", r.code, r.err)
 	}

@@ -137,6 +137,7 @@ var routesInWords = []struct {
 	{regexp.MustCompile(`GET /api/v1/decisions/([^\s;,]+)`), "explain $1"},
 	{regexp.MustCompile(`GET /api/v1/models\b`), "models list"},
 	{regexp.MustCompile(`GET /api/v1/keys\b`), "keys list"},
+	{regexp.MustCompile(`GET /api/v1/budgets\b`), "budget list"},
 	{regexp.MustCompile(`GET /api/v1/schema/([^\s;,]+)`), "schema $1"},
 }
 
