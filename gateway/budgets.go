@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -40,7 +41,8 @@ var (
 // budgetState is a budget with its counters, as the API shows it.
 type budgetState struct {
 	Budget   budget.Budget   `json:"budget"`
-	Counters []budget.Status `json:"counters"` // one, or one per value of "*" that was seen
+	Counters []budget.Status `json:"counters"`           // one, or one per value of "*" that was seen
+	Warnings []string        `json:"warnings,omitempty"` // of one that was just created: what it cannot count
 }
 
 // verbOverride is the last segment of the path that overrides a budget.
@@ -77,11 +79,51 @@ func (g *Gateway) createBudget(x *exchange) {
 		x.fail(err)
 		return
 	}
-	if err := g.cfg.Budgets.Create(x.r.Context(), b); err != nil {
+	warnings, err := b.Scope.Check(g.known())
+	if err == nil {
+		err = g.cfg.Budgets.Create(x.r.Context(), b)
+	}
+	if err != nil {
 		x.fail(model.AsError(err))
 		return
 	}
-	g.writeBudget(x, model.BudgetID(b.Name))
+	g.writeBudget(x, model.BudgetID(b.Name), warnings...)
+}
+
+// known are the values that the scopes of budgets may have.
+func (g *Gateway) known() *budget.Known {
+	k := &budget.Known{}
+	if g.cfg.Keys != nil {
+		for _, of := range g.cfg.Keys.List() {
+			if of.Revoked.IsZero() {
+				k.Keys = append(k.Keys, budget.KnownKey{ID: of.ID, Name: of.Name})
+			}
+		}
+	}
+	for _, e := range g.cfg.Endpoints() {
+		k.Models, k.Providers = append(k.Models, string(e.Model)), append(k.Providers, e.Provider)
+	}
+	return k
+}
+
+// BudgetWarnings says of the budgets in force what keeps them from ever
+// counting anything, each with the budget's name.
+func (g *Gateway) BudgetWarnings() (out []string) {
+	if g.cfg.Budgets == nil {
+		return nil
+	}
+	known := g.known()
+	for _, b := range g.cfg.Budgets.List() {
+		warnings, err := b.Scope.Check(known)
+		if err != nil {
+			e := model.AsError(err)
+			warnings = []string{e.Param + " " + e.Message}
+		}
+		for _, w := range warnings {
+			out = append(out, fmt.Sprintf("budget %q: %s", b.Name, w))
+		}
+	}
+	return out
 }
 
 // readBody decodes the body of a request that takes no parameters.
@@ -136,12 +178,13 @@ func (x *exchange) budgetID() (model.BudgetID, *model.Error) {
 }
 
 // writeBudget answers with a budget, or with the one counter of it that has the id.
-func (g *Gateway) writeBudget(x *exchange, id model.BudgetID) {
+func (g *Gateway) writeBudget(x *exchange, id model.BudgetID, warnings ...string) {
 	s, ok := g.budgetState(id)
 	if !ok {
 		x.fail(model.Errorf("gateway.getBudget", model.KindNotFound, "there is no budget %.80q; see GET /api/v1/budgets", id))
 		return
 	}
+	s.Warnings = warnings
 	x.writeJSON(s)
 }
 

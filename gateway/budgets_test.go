@@ -102,6 +102,36 @@ func TestBudgetsAreCreated(t *testing.T) {
 	}
 }
 
+// A scope that no call can have is a mistake that shows at once, not a limit that
+// never is one.
+func TestScopesOfBudgetsAreChecked(t *testing.T) {
+	w, kw := newWorldWithKeys(t, withBudgets(t))
+	id, _ := kw.make(t, key.Fields{Name: ptr("app")})
+	for _, tc := range []struct {
+		scope  string
+		status int
+		want   []string
+	}{
+		{`{"key":"app"}`, 400, []string{`"param":"scope.key"`, string(id)}},
+		{`{"key":"` + string(id) + `","model":"*"}`, 200, nil},
+		{`{"provider":"opnai","model":"openai/gpt-4o"}`, 200, []string{`"warnings":["scope.provider: no endpoint belongs to the provider`, `did you mean \"openai\"`}},
+	} {
+		resp := w.do("POST", "/api/v1/budgets", `{"name":"scoped","period":"daily","limit_usd":1,"scope":`+tc.scope+`}`, "Authorization", "Bearer "+localTestToken)
+		got := text(t, resp)
+		if resp.StatusCode != tc.status || tc.want == nil && strings.Contains(got, "warnings") {
+			t.Errorf("%s: %d %s", tc.scope, resp.StatusCode, got)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %s lacks %s", tc.scope, got, want)
+			}
+		}
+	}
+	if got := w.BudgetWarnings(); len(got) != 1 || !strings.HasPrefix(got[0], `budget "scoped": scope.provider: `) {
+		t.Errorf("warnings of what is in force: %q", got)
+	}
+}
+
 func TestBudgetsAreDeleted(t *testing.T) {
 	const operator, admin = "sk-operator-012345", "sk-admin-012345678"
 	w := newWorld(t, withBudgets(t), func(c *Config) {

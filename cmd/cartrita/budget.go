@@ -91,6 +91,7 @@ func parseStep(s string) (budget.Step, error) {
 type budgetState struct {
 	Budget   budget.Budget   `json:"budget"`
 	Counters []budget.Status `json:"counters"`
+	Warnings []string        `json:"warnings"`
 }
 
 // budget asks the gateway for something that answers with one budget, and
@@ -113,6 +114,9 @@ func (a *app) budget(g *globals, p *printer, ask func(*client) ([]byte, error)) 
 		return err
 	}
 	p.budget(&s)
+	for _, w := range s.Warnings {
+		p.notef("%s %s", paint(p.errColor, yellow, "warning:"), w)
+	}
 	return nil
 }
 

@@ -46,6 +46,9 @@ func TestBudgetCommands(t *testing.T) {
 			t.Errorf("%v: exit code %d: %s", args, r.code, r.err)
 		}
 	}
+	if r := b.run("budget", "create", "typo", "--provider", "opnai", "--limit-usd", "1"); r.code != exitOK || !strings.Contains(r.err, `warning: scope.provider: no endpoint belongs to the provider "opnai" now`) {
+		t.Errorf("typo: exit code %d: %s%s", r.code, r.out, r.err)
+	}
 	if r := b.run("budget", "delete", "teams"); r.code != exitOK || !strings.Contains(r.err, `"teams" is deleted`) {
 		t.Errorf("delete: exit code %d: %s%s", r.code, r.out, r.err)
 	}
@@ -65,6 +68,16 @@ func TestBudgetMistakesHaveLines(t *testing.T) {
 	r := b.run("config", "check")
 	if r.code != exitInvalid || !strings.Contains(r.err, "budgets[1].reserve") || !strings.Contains(r.err, ":5:") {
 		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
+
+// A budget of the configuration that can count nothing is in the log.
+func TestBudgetsThatCountNothingAreLogged(t *testing.T) {
+	b := newBench(t, mockSection(t)+"budgets:\n- {name: typo, scope: {model: nomodel}, period: total, limit_usd: 1}\n")
+	s := b.serve()
+	s.stop()
+	if got := s.err.String(); !strings.Contains(got, "scope.model: no endpoint serves the model") || !strings.Contains(got, "typo") {
+		t.Errorf("log:\n%s", got)
 	}
 }
 
