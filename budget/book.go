@@ -127,6 +127,7 @@ func (b *Book) Create(ctx context.Context, n Budget) error {
 	if err := checked.Validate(); err != nil {
 		return err
 	}
+	n.Thresholds = checked.Thresholds
 	if err := b.create(ctx, n); err != nil {
 		return err
 	}
@@ -200,11 +201,16 @@ func (b *Book) Override(ctx context.Context, id model.BudgetID, o Override) erro
 	return b.store.SaveOverride(ctx, SavedOverride{Budget: id, At: b.ledger.cfg.Clock(), Override: o})
 }
 
-// List returns the budgets as they were given, configured ones first.
+// List returns the budgets as they were given, with the thresholds in force,
+// configured ones first.
 func (b *Book) List() []Budget {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.all()
+	all := b.all()
+	for i := range all {
+		all[i].Thresholds = all[i].Thresholds.withDefaults()
+	}
+	return all
 }
 
 func find(budgets []Budget, name string) int {

@@ -218,3 +218,56 @@ func TestDelete(t *testing.T) {
 		}
 	}
 }
+
+// Thresholds that are left out are shown as they are in force: none lies at or
+// above one that was given.
+func TestThresholdsInForce(t *testing.T) {
+	for _, tc := range []struct {
+		given, want Thresholds
+		events      []string
+	}{
+		{Thresholds{}, Thresholds{0.7, 0.9, 1}, []string{"warning", "critical", "hard_stop", "ladder"}},
+		{Thresholds{HardStop: 0.5}, Thresholds{HardStop: 0.5}, []string{"hard_stop", "ladder"}},
+		{Thresholds{HardStop: 0.9}, Thresholds{Warning: 0.7, HardStop: 0.9}, []string{"warning", "hard_stop", "ladder"}},
+		{Thresholds{Critical: 0.6}, Thresholds{Critical: 0.6, HardStop: 1}, []string{"critical", "hard_stop", "ladder"}},
+		{Thresholds{Warning: 0.2, HardStop: 0.5}, Thresholds{Warning: 0.2, HardStop: 0.5}, []string{"warning", "hard_stop", "ladder"}},
+	} {
+		var crossed []string
+		l, err := New(Config{Clock: newClock(start).now, OnCross: func(c Crossing) { crossed = append(crossed, c.Threshold) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := &kept{}
+		b := NewBook(l, store, &past{})
+		one := Budget{Name: "made", Period: Daily, LimitUSD: money(10), Thresholds: tc.given}
+		if err := b.Create(t.Context(), one); err != nil {
+			t.Errorf("%+v: %v", tc.given, err)
+			continue
+		}
+		one.Name = "configured"
+		if err := b.Configure([]Budget{one}); err != nil {
+			t.Fatal(err)
+		}
+		for _, got := range append(b.List(), store.budgets...) {
+			if got.Thresholds != tc.want {
+				t.Errorf("%+v: %s has %+v, want %+v", tc.given, got.Name, got.Thresholds, tc.want)
+			}
+		}
+		h, refused := l.Reserve(&Subject{}, Target{}, costs(10))
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		h.Settle(nil, spends(10))
+		slices.Sort(crossed)
+		want := slices.Sorted(slices.Values(append(tc.events, tc.events...)))
+		if !slices.Equal(crossed, want) {
+			t.Errorf("%+v: crossed %q, want %q", tc.given, crossed, want)
+		}
+	}
+	for _, bad := range []Thresholds{{Warning: -0.1}, {Warning: 0.6, HardStop: 0.5}, {Critical: 0.6, HardStop: 0.5}, {Warning: 0.5, Critical: 0.4}, {HardStop: 1.1}, {HardStop: -1}, {Critical: -0.2}} {
+		n := Budget{Name: "bad", Period: Daily, LimitUSD: money(10), Thresholds: bad}.WithDefaults(Free)
+		if err := n.Validate(); model.KindOf(err) != model.KindInvalid || model.AsError(err).Param != "thresholds" {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}

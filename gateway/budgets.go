@@ -20,7 +20,7 @@ import (
 
 // Budgets is the part of *budget.Book that the gateway speaks to.
 type Budgets interface {
-	// List returns the budgets as they were given.
+	// List returns the budgets as they were given, with the thresholds in force.
 	List() []budget.Budget
 	// Create: KindInvalid, KindConflict, KindUnavailable.
 	Create(ctx context.Context, b budget.Budget) error

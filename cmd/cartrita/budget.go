@@ -42,8 +42,8 @@ type budgetCreateCmd struct {
 	LimitTokens   *int64 `help:"Most tokens." placeholder:"N"`
 	LimitRequests *int64 `help:"Most requests." placeholder:"N"`
 
-	Warning  float64  `help:"Share of the limit that is a warning. Default: 0.7." placeholder:"SHARE"`
-	Critical float64  `help:"Share of the limit that is critical. Default: 0.9." placeholder:"SHARE"`
+	Warning  float64  `help:"Share of the limit that is a warning. Default: 0.7, where that is below critical." placeholder:"SHARE"`
+	Critical float64  `help:"Share of the limit that is critical. Default: 0.9, where that is below the hard stop." placeholder:"SHARE"`
 	HardStop float64  `help:"Share of the limit at which calls are refused. Default: 1." placeholder:"SHARE"`
 	Step     []string `sep:"none" help:"Step of the ladder: SHARE:ACTION or SHARE:ACTION=VALUE, such as 0.8:max-price=0.002; may be repeated." placeholder:"STEP"`
 
@@ -311,6 +311,19 @@ func resetText(c *budget.Status) string {
 	return "never"
 }
 
+func thresholdsText(t budget.Thresholds) string {
+	var parts []string
+	for _, m := range []struct {
+		name string
+		at   float64
+	}{{"warning", t.Warning}, {"critical", t.Critical}, {"hard stop", t.HardStop}} {
+		if m.at > 0 {
+			parts = append(parts, fmt.Sprintf("%s at %.4g%%", m.name, 100*m.at))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 func stepsText(steps []budget.Step) string {
 	var parts []string
 	for _, s := range steps {
@@ -338,7 +351,7 @@ func (p *printer) budget(s *budgetState) {
 		facts := [][2]string{
 			{"scope", c.Scope.String()}, {"period", periodText(c) + ", " + c.TimeZone}, {"limit", limitText(c.Limit)},
 			{"spent", fmt.Sprintf("%s (%.1f%%)", amountText(c.Limit, c.Spent), 100*c.Used)}, {"held", amountText(c.Limit, c.Held)},
-			{"left", limitText(c.Remaining)}, {"resets", resetText(c)}, {"reserve", c.Reserve},
+			{"left", limitText(c.Remaining)}, {"resets", resetText(c)}, {"reserve", c.Reserve}, {"thresholds", thresholdsText(s.Budget.Thresholds)},
 		}
 		if c.Assumed > 0 {
 			facts = append(facts, [2]string{"assumed", fmt.Sprintf("%s of what is spent, for calls without a known price or whose end nobody saw", c.Assumed)})
