@@ -30,7 +30,7 @@ func (x *exchange) complete(c *model.Criteria) *model.Error {
 	identify(x.who, &c.Context)
 	c.Caller, c.Allow = &x.who.Caller, x.who.Allow
 	if err == nil {
-		err = checkContext(&c.Context)
+		err = checkKept(c)
 	}
 	return err
 }
