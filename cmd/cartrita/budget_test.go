@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"os/user"
 	"strings"
 	"testing"
 
@@ -30,8 +31,12 @@ func TestBudgetCommands(t *testing.T) {
 		t.Errorf("list:\n%s", out)
 	}
 	b.ok("budget", "override", "all", "--for", "2h", "--reason", "demo", "--limit-usd", "150")
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
 	// Each command is a process of its own: the override was kept.
-	if out := b.ok("budget", "show", "all"); !strings.Contains(out, "$150") || !strings.Contains(out, "demo") {
+	if out := b.ok("budget", "show", "all"); !strings.Contains(out, "$150") || !strings.Contains(out, "by "+me.Username+": demo") {
 		t.Errorf("show:\n%s", out)
 	}
 	if r := b.run("budget", "audit"); r.code != exitOK || !strings.Contains(r.err, "off by $0") {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cartrita/cartrita/model"
@@ -56,7 +57,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if c.user != "" && (strings.HasPrefix(path, modelsPath) || strings.HasPrefix(path, keysPath)) {
+	if c.user != "" && keepsActor(path) {
 		req.Header.Set("X-Cartrita-User", c.user)
 	}
 	if c.key != "" {
@@ -71,6 +72,11 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		return nil, c.refusal(resp)
 	}
 	return resp, nil
+}
+
+// keepsActor reports whether who changes something under the path is on record.
+func keepsActor(path string) bool {
+	return slices.ContainsFunc([]string{modelsPath, keysPath, budgetsPath}, func(p string) bool { return strings.HasPrefix(path, p) })
 }
 
 func (c *client) unreachable(err error) error {
