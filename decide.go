@@ -79,7 +79,7 @@ func (s *Service) decide(q *question, ans *answer) error {
 	var err error
 	ans.plan, err = route.Decide(&ans.in)
 	s.trace(q, ans, err)
-	return err
+	return s.explainBudgets(ans, err)
 }
 
 // choose resolves the names in the question: the strategy and the model.

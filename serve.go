@@ -131,8 +131,8 @@ func (r *run) refused(failure *model.Error) (*model.Record, error) {
 
 // refusal is the plan of a call that nobody may serve: who was excluded by what.
 func (r *run) refusal(failure *model.Error) *model.Plan {
-	none, ok := failure.Details.(*route.NoCandidate)
-	if !ok {
+	none := noCandidate(failure)
+	if none == nil {
 		return r.plan
 	}
 	p := &model.Plan{

@@ -17,6 +17,9 @@ type Store interface {
 	Budgets(ctx context.Context) ([]Budget, error)
 	// SaveBudget adds a budget or replaces the one of the same name.
 	SaveBudget(ctx context.Context, b Budget) error
+	// DeleteBudget removes a budget; its openings and overrides stay on record.
+	// KindNotFound when there is none of the name.
+	DeleteBudget(ctx context.Context, name string) error
 	// Overrides returns the latest override of each id, expired ones included.
 	Overrides(ctx context.Context) ([]SavedOverride, error)
 	// SaveOverride adds an override; earlier ones of the id stay on record.
@@ -147,6 +150,7 @@ func (b *Book) Create(ctx context.Context, n Budget) error {
 	if err := checked.Validate(); err != nil {
 		return err
 	}
+	n.Thresholds = checked.Thresholds
 	if err := b.create(ctx, n); err != nil {
 		return err
 	}
@@ -171,6 +175,46 @@ func (b *Book) create(ctx context.Context, n Budget) error {
 	return b.ledger.Configure(b.all())
 }
 
+// Delete removes a budget that was created while the gateway ran, with the
+// overrides of its counters; it is out of force when Delete returns, and calls
+// under way settle where they hold. Errors: KindConflict for a configured
+// budget, KindNotFound, KindUnavailable when it cannot be saved.
+func (b *Book) Delete(ctx context.Context, name string) error {
+	if err := b.remove(ctx, name); err != nil {
+		return err
+	}
+	if err := b.Backfill(ctx); err != nil {
+		b.ledger.cfg.Logger.Warn("budget: that it is gone is not on record; one of the same name may miss what is spent until then", "budget", name, "error", err)
+	}
+	return nil
+}
+
+func (b *Book) remove(ctx context.Context, name string) error {
+	const op = "budget.Delete"
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if find(b.configured, name) >= 0 {
+		return model.Errorf(op, model.KindConflict, "the budget %q is in the configuration; remove it there", name)
+	}
+	if find(b.created, name) < 0 {
+		return model.Errorf(op, model.KindNotFound, "there is no budget %q; see GET /api/v1/budgets", name)
+	}
+	// The overrides end first: one of the same name is not to begin with them.
+	for _, o := range b.ledger.overridesOf(name) {
+		o.At = b.ledger.cfg.Clock()
+		o.Until = o.At
+		if err := b.store.SaveOverride(ctx, o); err != nil {
+			return err
+		}
+	}
+	if err := b.store.DeleteBudget(ctx, name); err != nil {
+		return err
+	}
+	b.created = slices.DeleteFunc(slices.Clone(b.created), func(o Budget) bool { return o.Name == name })
+	b.ledger.endOverrides(name)
+	return b.ledger.Configure(b.all())
+}
+
 // Override puts an override in force and on record. Errors as Ledger.Override,
 // and KindUnavailable when it cannot be saved: it then ends with the process.
 func (b *Book) Override(ctx context.Context, id model.BudgetID, o Override) error {
@@ -180,11 +224,16 @@ func (b *Book) Override(ctx context.Context, id model.BudgetID, o Override) erro
 	return b.store.SaveOverride(ctx, SavedOverride{Budget: id, At: b.ledger.cfg.Clock(), Override: o})
 }
 
-// List returns the budgets as they were given, configured ones first.
+// List returns the budgets as they were given, with the thresholds in force,
+// configured ones first.
 func (b *Book) List() []Budget {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.all()
+	all := b.all()
+	for i := range all {
+		all[i].Thresholds = all[i].Thresholds.withDefaults()
+	}
+	return all
 }
 
 func find(budgets []Budget, name string) int {

@@ -26,9 +26,15 @@ func (k *kept) SaveBudget(_ context.Context, b Budget) error {
 	}
 	return k.err
 }
+func (k *kept) DeleteBudget(_ context.Context, name string) error {
+	if k.err == nil {
+		k.budgets = slices.DeleteFunc(k.budgets, func(b Budget) bool { return b.Name == name })
+	}
+	return k.err
+}
 func (k *kept) Overrides(context.Context) ([]SavedOverride, error) { return k.overrides, k.err }
 func (k *kept) SaveOverride(_ context.Context, o SavedOverride) error {
-	k.overrides = append(k.overrides, o)
+	k.overrides = append(slices.DeleteFunc(k.overrides, func(x SavedOverride) bool { return x.Budget == o.Budget }), o)
 	return k.err
 }
 
@@ -162,5 +168,118 @@ func TestValidate(t *testing.T) {
 	b := good().WithDefaults(AssumeMax)
 	if err := b.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestDelete(t *testing.T) {
+	c := newClock(start)
+	store, calls := &kept{}, &past{}
+	b := NewBook(newLedger(t, c), store, calls)
+	if err := b.Configure([]Budget{{Name: "day", Period: Daily, LimitUSD: money(10)}}); err != nil {
+		t.Fatal(err)
+	}
+	few := Budget{Name: "few", Scope: Scope{Team: Any}, Period: Daily, LimitUSD: money(1)}
+	if err := b.Create(t.Context(), few); err != nil {
+		t.Fatal(err)
+	}
+	h, refused := b.Ledger().Reserve(&Subject{Team: "a"}, Target{}, costs(1))
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	if err := b.Override(t.Context(), "few/a", Override{Until: c.now().Add(time.Hour), Reason: "demo", LimitUSD: money(5)}); err != nil {
+		t.Fatal(err)
+	}
+	for name, kind := range map[string]model.Kind{"day": model.KindConflict, "nothing": model.KindNotFound, "few/a": model.KindNotFound} {
+		if err := b.Delete(t.Context(), name); model.KindOf(err) != kind {
+			t.Errorf("%s: %v, want %s", name, err, kind)
+		}
+	}
+	store.err = errors.New("gone")
+	if err := b.Delete(t.Context(), "few"); err == nil || len(b.List()) != 2 {
+		t.Errorf("%v: %d budgets after a delete that was not saved", err, len(b.List()))
+	}
+	store.err = nil
+	if err := b.Delete(t.Context(), "few"); err != nil {
+		t.Fatal(err)
+	}
+	if len(store.budgets) != 0 || len(b.List()) != 1 {
+		t.Errorf("kept %v, in force %v", store.budgets, b.List())
+	}
+	if _, refused := b.Ledger().Reserve(&Subject{Team: "a"}, Target{}, costs(2)); refused != nil {
+		t.Errorf("what is gone refuses: %v", refused)
+	}
+	h.Settle(nil, spends(1))
+	if im := b.Ledger().Check(); !im.Balanced() {
+		t.Errorf("%+v", im)
+	}
+	// The same name again has its counter, but not the override.
+	for _, restart := range []bool{false, true} {
+		if !restart {
+			if err := b.Create(t.Context(), few); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			b = NewBook(newLedger(t, c), store, calls)
+			spent := []Spent{{Budget: "few/a", Period: start.Truncate(24 * time.Hour), Quantities: Quantities{USD: *money(1), Requests: 1}}}
+			if err := b.Load(t.Context(), func(context.Context, time.Time) ([]Spent, error) { return spent, nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, refused := b.Ledger().Reserve(&Subject{Team: "a"}, Target{}, costs(1)); refused == nil {
+			t.Errorf("restart %t: the override of the budget that was deleted is in force", restart)
+		}
+	}
+}
+
+// Thresholds that are left out are shown as they are in force: none lies at or
+// above one that was given.
+func TestThresholdsInForce(t *testing.T) {
+	for _, tc := range []struct {
+		given, want Thresholds
+		events      []string
+	}{
+		{Thresholds{}, Thresholds{0.7, 0.9, 1}, []string{"warning", "critical", "hard_stop", "ladder"}},
+		{Thresholds{HardStop: 0.5}, Thresholds{HardStop: 0.5}, []string{"hard_stop", "ladder"}},
+		{Thresholds{HardStop: 0.9}, Thresholds{Warning: 0.7, HardStop: 0.9}, []string{"warning", "hard_stop", "ladder"}},
+		{Thresholds{Critical: 0.6}, Thresholds{Critical: 0.6, HardStop: 1}, []string{"critical", "hard_stop", "ladder"}},
+		{Thresholds{Warning: 0.2, HardStop: 0.5}, Thresholds{Warning: 0.2, HardStop: 0.5}, []string{"warning", "hard_stop", "ladder"}},
+	} {
+		var crossed []string
+		l, err := New(Config{Clock: newClock(start).now, OnCross: func(c Crossing) { crossed = append(crossed, c.Threshold) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := &kept{}
+		b := NewBook(l, store, &past{})
+		one := Budget{Name: "made", Period: Daily, LimitUSD: money(10), Thresholds: tc.given}
+		if err := b.Create(t.Context(), one); err != nil {
+			t.Errorf("%+v: %v", tc.given, err)
+			continue
+		}
+		one.Name = "configured"
+		if err := b.Configure([]Budget{one}); err != nil {
+			t.Fatal(err)
+		}
+		for _, got := range append(b.List(), store.budgets...) {
+			if got.Thresholds != tc.want {
+				t.Errorf("%+v: %s has %+v, want %+v", tc.given, got.Name, got.Thresholds, tc.want)
+			}
+		}
+		h, refused := l.Reserve(&Subject{}, Target{}, costs(10))
+		if refused != nil {
+			t.Fatal(refused)
+		}
+		h.Settle(nil, spends(10))
+		slices.Sort(crossed)
+		want := slices.Sorted(slices.Values(append(tc.events, tc.events...)))
+		if !slices.Equal(crossed, want) {
+			t.Errorf("%+v: crossed %q, want %q", tc.given, crossed, want)
+		}
+	}
+	for _, bad := range []Thresholds{{Warning: -0.1}, {Warning: 0.6, HardStop: 0.5}, {Critical: 0.6, HardStop: 0.5}, {Warning: 0.5, Critical: 0.4}, {HardStop: 1.1}, {HardStop: -1}, {Critical: -0.2}} {
+		n := Budget{Name: "bad", Period: Daily, LimitUSD: money(10), Thresholds: bad}.WithDefaults(Free)
+		if err := n.Validate(); model.KindOf(err) != model.KindInvalid || model.AsError(err).Param != "thresholds" {
+			t.Errorf("%+v: %v", bad, err)
+		}
 	}
 }

@@ -52,11 +52,35 @@ type Scope struct {
 	Tag      string `json:"tag,omitempty"`
 }
 
-// Thresholds are shares of the limit whose crossing is reported.
+// Thresholds are shares of the limit whose crossing is reported. Those that are
+// left out have defaults, but none that is not below the next one: a warning
+// that comes with the hard stop warns of nothing.
 type Thresholds struct {
-	Warning  float64 `json:"warning"`
-	Critical float64 `json:"critical"`
-	HardStop float64 `json:"hard_stop"`
+	Warning  float64 `json:"warning,omitempty"`
+	Critical float64 `json:"critical,omitempty"`
+	HardStop float64 `json:"hard_stop,omitempty"`
+}
+
+// withDefaults fills in what is left out; what stays 0 is not reported.
+func (t Thresholds) withDefaults() Thresholds {
+	if t.HardStop == 0 {
+		t.HardStop = DefaultHardStop
+	}
+	if t.Critical == 0 && DefaultCritical < t.HardStop {
+		t.Critical = DefaultCritical
+	}
+	if t.Warning == 0 && DefaultWarning < t.ceiling() {
+		t.Warning = DefaultWarning
+	}
+	return t
+}
+
+// ceiling is what the warning may not be above.
+func (t Thresholds) ceiling() float64 {
+	if t.Critical == 0 {
+		return t.HardStop
+	}
+	return t.Critical
 }
 
 // UnknownPrice says what a call without a known price counts as.
@@ -111,15 +135,7 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 
 // WithDefaults fills in what is left out. unknown is the policy of the ledger.
 func (b Budget) WithDefaults(unknown UnknownPrice) Budget {
-	set := func(p *float64, def float64) {
-		if *p == 0 {
-			*p = def
-		}
-	}
-	t := &b.Thresholds
-	set(&t.HardStop, DefaultHardStop)
-	set(&t.Critical, min(DefaultCritical, t.HardStop))
-	set(&t.Warning, min(DefaultWarning, t.Critical))
+	b.Thresholds = b.Thresholds.withDefaults()
 	if b.Reserve == "" {
 		b.Reserve = "worst"
 	}
@@ -130,7 +146,7 @@ func (b Budget) WithDefaults(unknown UnknownPrice) Budget {
 		b.TimeZone = "UTC"
 	}
 	if len(b.Ladder) == 0 {
-		b.Ladder = []Step{{At: t.HardStop, Action: RefuseCalls}}
+		b.Ladder = []Step{{At: b.Thresholds.HardStop, Action: RefuseCalls}}
 	}
 	return b
 }
@@ -160,7 +176,7 @@ func (b *Budget) Validate() error {
 		}
 	}
 	t := b.Thresholds
-	if !(t.Warning > 0 && t.Warning <= t.Critical && t.Critical <= t.HardStop && t.HardStop <= 1) {
+	if !(t.Warning >= 0 && t.Critical >= 0 && t.Warning <= t.ceiling() && t.ceiling() <= t.HardStop && t.HardStop > 0 && t.HardStop <= 1) {
 		return model.Invalidf(op, "thresholds", "are %v, %v, %v: want 0 < warning ≤ critical ≤ hard_stop ≤ 1", t.Warning, t.Critical, t.HardStop)
 	}
 	if len(b.Ladder) > 32 {

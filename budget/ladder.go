@@ -31,10 +31,9 @@ type Crossing struct {
 
 // marksOf orders the thresholds and steps of a budget by their shares.
 func marksOf(b *Budget) []mark {
-	marks := []mark{
-		{at: b.Thresholds.Warning, name: "warning"}, {at: b.Thresholds.Critical, name: "critical"},
-		{at: b.Thresholds.HardStop, name: "hard_stop"},
-	}
+	t := b.Thresholds
+	marks := []mark{{at: t.Warning, name: "warning"}, {at: t.Critical, name: "critical"}, {at: t.HardStop, name: "hard_stop"}}
+	marks = slices.DeleteFunc(marks, func(m mark) bool { return m.at == 0 })
 	for i := range b.Ladder {
 		marks = append(marks, mark{at: b.Ladder[i].At, name: "ladder", step: &b.Ladder[i]})
 	}

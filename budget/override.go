@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -85,4 +86,29 @@ func (l *Ledger) under(id model.BudgetID) (ins []*instance, found bool) {
 		return ins, true
 	}
 	return nil, false
+}
+
+// overridesOf returns what was put on a budget and its counters.
+func (l *Ledger) overridesOf(name string) (out []SavedOverride) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for id, o := range l.overrides {
+		if budgetOf(id) == name {
+			out = append(out, SavedOverride{Budget: id, Override: o})
+		}
+	}
+	return out
+}
+
+// endOverrides forgets what was put on a budget that goes.
+func (l *Ledger) endOverrides(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.overrides, func(id model.BudgetID, _ Override) bool { return budgetOf(id) == name })
+}
+
+// budgetOf is the name of the budget that a counter belongs to.
+func budgetOf(id model.BudgetID) string {
+	name, _, _ := strings.Cut(string(id), "/")
+	return name
 }

@@ -19,13 +19,14 @@ type Exceeded struct {
 	Scope    Scope          `json:"scope,omitzero"`
 	Period   Every          `json:"period"`
 	Rolling  bool           `json:"rolling,omitempty"`
-	Unit     string         `json:"unit"`    // usd, tokens or requests: what ran out first
-	Reason   string         `json:"reason"`  // limit, held, too_large, ladder, unknown_price
-	Limit    Limits         `json:"limit"`   //
-	Spent    Quantities     `json:"spent"`   //
-	Held     Limits         `json:"held"`    // by calls that are running
-	Asked    Quantities     `json:"asked"`   // for this call
-	Allowed  Limits         `json:"allowed"` // what a call may still ask for now
+	Unit     string         `json:"unit"`           // usd, tokens or requests: what ran out first
+	Reason   string         `json:"reason"`         // limit, held, too_large, ladder, unknown_price
+	Step     *Step          `json:"step,omitempty"` // of the ladder, that stands in the way
+	Limit    Limits         `json:"limit"`          //
+	Spent    Quantities     `json:"spent"`          //
+	Held     Limits         `json:"held"`           // by calls that are running
+	Asked    Quantities     `json:"asked"`          // for this call
+	Allowed  Limits         `json:"allowed"`        // what a call may still ask for now
 	ResetsAt *time.Time     `json:"resets_at,omitempty"`
 
 	open bool // nothing bounds the answer that the call asks for
@@ -57,14 +58,19 @@ func (l *Ledger) refusal(r *resolved, a *Amounts, now int64) *model.Error {
 		}
 		e.open = a.Open
 		w := in.wait(&e, ask, now)
-		if w > 0 && e.Reason != reasonHeld {
-			t := instant(now + int64(w))
-			e.ResetsAt = &t
-		}
+		e.resets(w, now)
 		wait = max(wait, w)
 		d.Exceeded = append(d.Exceeded, e)
 	}
 	return &model.Error{Op: "budget.Reserve", Kind: model.KindBudget, RetryAfter: wait, Details: d}
+}
+
+// resets notes when the budget may be passed: after wait, if that is known.
+func (e *Exceeded) resets(wait time.Duration, now int64) {
+	if wait > 0 && e.Reason != reasonHeld {
+		t := instant(now + int64(wait))
+		e.ResetsAt = &t
+	}
 }
 
 // inWords gives a refusal its message, once no lock is held any more.
@@ -116,7 +122,7 @@ func (in *instance) exceeded(ask amounts, priced bool) (Exceeded, bool) {
 	case !priced:
 		e.Reason, e.Unit = reasonUnknown, unitNames[usd]
 	case e.Reason == "" && in.terms.ladder && in.refuses():
-		e.Reason, e.Unit = reasonLadder, unitNames[in.scarcest()]
+		e.Reason, e.Unit, e.Step = reasonLadder, unitNames[in.scarcest()], in.state.marks[in.state.refuseAt].step
 		for u := range units {
 			if in.terms.limited[u] {
 				allowed[u] = new(int64)
@@ -146,7 +152,26 @@ func (in *instance) wait(e *Exceeded, ask amounts, now int64) time.Duration {
 	switch {
 	case e.Reason == reasonHeld:
 		return heldWait
-	case e.Reason == reasonLarge, e.Reason == reasonUnknown, in.win.end == never:
+	case e.Reason == reasonLarge, e.Reason == reasonUnknown:
+		return 0
+	case e.Reason == reasonLadder:
+		return in.untilLeft(in.state.refuseAt, now)
+	}
+	return in.untilSpent(now, func(u int, spent int64) bool {
+		return spent < in.terms.limit[u] && spent+ask[u] <= in.terms.limit[u]
+	})
+}
+
+// untilLeft is the time until a mark is left.
+func (in *instance) untilLeft(i int, now int64) time.Duration {
+	return in.untilSpent(now, func(u int, spent int64) bool { return spent < in.terms.leave[i][u] })
+}
+
+// untilSpent is the time until what is spent is little enough in each limited
+// unit, or the period ends. 0: nobody knows.
+func (in *instance) untilSpent(now int64, enoughOf func(unit int, spent int64) bool) time.Duration {
+	switch {
+	case in.win.end == never:
 		return 0
 	case !in.state.calendar.rolling():
 		return time.Duration(in.win.end - now)
@@ -159,8 +184,7 @@ func (in *instance) wait(e *Exceeded, ask amounts, now int64) time.Duration {
 			if !in.terms.limited[u] {
 				continue
 			}
-			left := in.win.spent[u].Load() - free[u]
-			enough = enough && left < in.terms.limit[u] && left+ask[u] <= in.terms.limit[u]
+			enough = enough && enoughOf(u, in.win.spent[u].Load()-free[u])
 		}
 		if enough {
 			return time.Duration(c.end + int64(in.state.calendar.width) - now)
@@ -193,7 +217,7 @@ func (e *Exceeded) message() string {
 	if held := unit(e.Held.quantities()); held != none {
 		fmt.Fprintf(&b, " and holds %s for running calls", held)
 	}
-	if asked := unit(e.Asked); asked != none {
+	if asked := unit(e.Asked); asked != none && e.Reason != reasonLadder {
 		fmt.Fprintf(&b, "; this call asks for %s", asked)
 	}
 	switch allowed := unit(e.Allowed.quantities()); {
@@ -202,7 +226,7 @@ func (e *Exceeded) message() string {
 	case e.Reason == reasonLarge:
 		b.WriteString(", which would not fit an empty budget: ask for a shorter answer, or let the budget reserve p95")
 	case e.Reason == reasonLadder:
-		b.WriteString("; its ladder refuses calls from here on")
+		b.WriteString(e.Step.words())
 	case allowed != none:
 		fmt.Fprintf(&b, "; up to %s would still be allowed", allowed)
 	}
@@ -210,6 +234,20 @@ func (e *Exceeded) message() string {
 		fmt.Fprintf(&b, "; try again at %s", e.ResetsAt.Format(time.RFC3339))
 	}
 	return b.String()
+}
+
+// words say what a step of a ladder leaves to calls.
+func (s *Step) words() string {
+	at := fmt.Sprintf("; at its present step, %s from %.4g %% on, it allows only endpoints ", s.Action, 100*s.At)
+	switch s.Action {
+	case MaxPrice:
+		return at + "expected to cost at most $" + string(s.Value) + " per 1,000 tokens"
+	case RequireTag:
+		return at + "of models tagged " + string(s.Value)
+	case SelfHostedOnly:
+		return at + "on hardware of your own"
+	}
+	return "; its ladder refuses calls from here on"
 }
 
 func counted(n int64, thing string) string {

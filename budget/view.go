@@ -97,22 +97,33 @@ func (v *View) add(in *instance) {
 	}
 }
 
-// apply words one step; its value was checked by validate.
+// apply adds what one step asks.
 func (v *View) apply(in *instance, st *Step) {
-	switch st.Action {
-	case PreferCheaper:
+	if st.Action == PreferCheaper {
 		v.limits().Strategy = costOptimized
-	case MaxPrice:
-		p, _ := model.ParseMoney(string(st.Value))
-		v.rule(in, model.BudgetRule{MaxCostPer1KTokens: &p})
-	case RequireTag:
-		v.rule(in, model.BudgetRule{RequiredTag: string(st.Value)})
-	case SelfHostedOnly:
-		v.rule(in, model.BudgetRule{SelfHosted: true})
-	case CapTokens:
-		n, _ := strconv.ParseInt(string(st.Value), 10, 64)
-		v.rule(in, model.BudgetRule{MaxOutput: n})
 	}
+	if r, ok := st.rule(); ok {
+		v.rule(in, r)
+	}
+}
+
+// rule is what the step asks of endpoints; false when it asks nothing of them.
+// Its value was checked by validate.
+func (s *Step) rule() (r model.BudgetRule, ok bool) {
+	switch s.Action {
+	case MaxPrice:
+		p, _ := model.ParseMoney(string(s.Value))
+		r.MaxCostPer1KTokens = &p
+	case RequireTag:
+		r.RequiredTag = string(s.Value)
+	case SelfHostedOnly:
+		r.SelfHosted = true
+	case CapTokens:
+		r.MaxOutput, _ = strconv.ParseInt(string(s.Value), 10, 64)
+	default:
+		return r, false
+	}
+	return r, true
 }
 
 func (b *state) hotOnes() []*instance {

@@ -57,9 +57,9 @@ type BudgetScope struct {
 
 // BudgetThresholds are shares of a limit.
 type BudgetThresholds struct {
-	// A first warning. [0.7]
+	// A first warning. [0.7, where that is below critical]
 	Warning float64 `json:"warning,omitempty"`
-	// Nearly used up. [0.9]
+	// Nearly used up. [0.9, where that is below hard_stop]
 	Critical float64 `json:"critical,omitempty"`
 	// Used up: from here on calls are refused, unless the ladder says otherwise. [1]
 	HardStop float64 `json:"hard_stop,omitempty"`

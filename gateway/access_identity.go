@@ -35,9 +35,12 @@ func (g *Gateway) identify(who *key.Identity, ctx *model.Context) *model.Error {
 
 // mayServe refuses what the role of the key does not allow.
 func (x *exchange) mayServe() *model.Error {
-	need := x.route.reads
-	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
-		need = x.route.writes
+	need := x.route.writes
+	switch x.r.Method {
+	case http.MethodGet, http.MethodHead:
+		need = x.route.reads
+	case http.MethodDelete:
+		need = x.route.deletes
 	}
 	if x.who.Role.Has(need) {
 		return nil

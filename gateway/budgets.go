@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -19,10 +20,12 @@ import (
 
 // Budgets is the part of *budget.Book that the gateway speaks to.
 type Budgets interface {
-	// List returns the budgets as they were given.
+	// List returns the budgets as they were given, with the thresholds in force.
 	List() []budget.Budget
 	// Create: KindInvalid, KindConflict, KindUnavailable.
 	Create(ctx context.Context, b budget.Budget) error
+	// Delete: KindNotFound, KindConflict, KindUnavailable.
+	Delete(ctx context.Context, name string) error
 	// Override: KindInvalid, KindNotFound, KindUnavailable.
 	Override(ctx context.Context, id model.BudgetID, o budget.Override) error
 	// Openings returns what the budgets had spent when they came into force.
@@ -38,7 +41,8 @@ var (
 // budgetState is a budget with its counters, as the API shows it.
 type budgetState struct {
 	Budget   budget.Budget   `json:"budget"`
-	Counters []budget.Status `json:"counters"` // one, or one per value of "*" that was seen
+	Counters []budget.Status `json:"counters"`           // one, or one per value of "*" that was seen
+	Warnings []string        `json:"warnings,omitempty"` // of one that was just created: what it cannot count
 }
 
 // verbOverride is the last segment of the path that overrides a budget.
@@ -75,11 +79,51 @@ func (g *Gateway) createBudget(x *exchange) {
 		x.fail(err)
 		return
 	}
-	if err := g.cfg.Budgets.Create(x.r.Context(), b); err != nil {
+	warnings, err := b.Scope.Check(g.known())
+	if err == nil {
+		err = g.cfg.Budgets.Create(x.r.Context(), b)
+	}
+	if err != nil {
 		x.fail(model.AsError(err))
 		return
 	}
-	g.writeBudget(x, model.BudgetID(b.Name))
+	g.writeBudget(x, model.BudgetID(b.Name), warnings...)
+}
+
+// known are the values that the scopes of budgets may have.
+func (g *Gateway) known() *budget.Known {
+	k := &budget.Known{}
+	if g.cfg.Keys != nil {
+		for _, of := range g.cfg.Keys.List() {
+			if of.Revoked.IsZero() {
+				k.Keys = append(k.Keys, budget.KnownKey{ID: of.ID, Name: of.Name})
+			}
+		}
+	}
+	for _, e := range g.cfg.Endpoints() {
+		k.Models, k.Providers = append(k.Models, string(e.Model)), append(k.Providers, e.Provider)
+	}
+	return k
+}
+
+// BudgetWarnings says of the budgets in force what keeps them from ever
+// counting anything, each with the budget's name.
+func (g *Gateway) BudgetWarnings() (out []string) {
+	if g.cfg.Budgets == nil {
+		return nil
+	}
+	known := g.known()
+	for _, b := range g.cfg.Budgets.List() {
+		warnings, err := b.Scope.Check(known)
+		if err != nil {
+			e := model.AsError(err)
+			warnings = []string{e.Param + " " + e.Message}
+		}
+		for _, w := range warnings {
+			out = append(out, fmt.Sprintf("budget %q: %s", b.Name, w))
+		}
+	}
+	return out
 }
 
 // readBody decodes the body of a request that takes no parameters.
@@ -98,33 +142,64 @@ func readBody[T any](x *exchange, d strict.Decoder[T], v *T) *model.Error {
 // getBudget serves GET /api/v1/budgets/{name} and, for a counter of a budget
 // with "*", …/{name}/{value}.
 func (g *Gateway) getBudget(x *exchange) {
-	if err := x.query().done(); err != nil {
+	if id, err := x.budgetID(); err != nil {
+		x.fail(err)
+	} else {
+		g.writeBudget(x, id)
+	}
+}
+
+// deleteBudget serves DELETE /api/v1/budgets/{name}: it answers with the budget
+// as it stood.
+func (g *Gateway) deleteBudget(x *exchange) {
+	id, err := x.budgetID()
+	if err != nil {
 		x.fail(err)
 		return
 	}
-	id, err := url.PathUnescape(strings.TrimPrefix(x.r.URL.EscapedPath(), x.route.path))
-	if err != nil {
-		x.fail(errNoPath)
+	last, _ := g.budgetState(id)
+	if err := g.cfg.Budgets.Delete(x.r.Context(), string(id)); err != nil {
+		x.fail(model.AsError(err))
 		return
 	}
-	g.writeBudget(x, model.BudgetID(id))
+	x.writeJSON(last)
+}
+
+// budgetID is the budget or counter that the path names.
+func (x *exchange) budgetID() (model.BudgetID, *model.Error) {
+	if err := x.query().done(); err != nil {
+		return "", err
+	}
+	id, err := url.PathUnescape(strings.TrimPrefix(x.r.URL.EscapedPath(), x.route.path))
+	if err != nil {
+		return "", errNoPath
+	}
+	return model.BudgetID(id), nil
 }
 
 // writeBudget answers with a budget, or with the one counter of it that has the id.
-func (g *Gateway) writeBudget(x *exchange, id model.BudgetID) {
+func (g *Gateway) writeBudget(x *exchange, id model.BudgetID, warnings ...string) {
+	s, ok := g.budgetState(id)
+	if !ok {
+		x.fail(model.Errorf("gateway.getBudget", model.KindNotFound, "there is no budget %.80q; see GET /api/v1/budgets", id))
+		return
+	}
+	s.Warnings = warnings
+	x.writeJSON(s)
+}
+
+func (g *Gateway) budgetState(id model.BudgetID) (budgetState, bool) {
 	for _, s := range g.budgetStates() {
 		if s.Budget.Name == string(id) {
-			x.writeJSON(s)
-			return
+			return s, true
 		}
 		for _, c := range s.Counters {
 			if c.ID == id {
-				x.writeJSON(budgetState{Budget: s.Budget, Counters: []budget.Status{c}})
-				return
+				return budgetState{Budget: s.Budget, Counters: []budget.Status{c}}, true
 			}
 		}
 	}
-	x.fail(model.Errorf("gateway.getBudget", model.KindNotFound, "there is no budget %.80q; see GET /api/v1/budgets", id))
+	return budgetState{}, false
 }
 
 // postBudget serves POST /api/v1/budgets/{id}/override.
@@ -132,7 +207,7 @@ func (g *Gateway) postBudget(x *exchange) {
 	rest, found := strings.CutSuffix(strings.TrimPrefix(x.r.URL.EscapedPath(), x.route.path), "/"+verbOverride)
 	id, err := url.PathUnescape(rest)
 	if !found || err != nil {
-		x.fail(methodNotAllowed("GET, HEAD"))
+		x.fail(methodNotAllowed("GET, HEAD, DELETE"))
 		return
 	}
 	var o budget.Override
@@ -257,8 +332,8 @@ func (g *Gateway) addBudgetRoutes(add func(string, map[string]func(*exchange)) *
 		return map[string]func(*exchange){http.MethodGet: f, http.MethodHead: f}
 	}
 	list, one := read(g.listBudgets), read(g.getBudget)
-	list[http.MethodPost], one[http.MethodPost] = g.createBudget, g.postBudget
+	list[http.MethodPost], one[http.MethodPost], one[http.MethodDelete] = g.createBudget, g.postBudget, g.deleteBudget
 	add("/api/v1/budgets", list).wants(key.Read, key.Manage)
 	add("/api/v1/budgets/audit", read(g.auditBudgets))
-	add("/api/v1/budgets/", one) // an override changes no budget for good: writing will do
+	add("/api/v1/budgets/", one).deletes = key.Manage // an override changes no budget for good: writing will do
 }

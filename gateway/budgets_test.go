@@ -9,6 +9,7 @@ import (
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/memory"
 )
@@ -98,6 +99,67 @@ func TestBudgetsAreCreated(t *testing.T) {
 		if resp.StatusCode != tc.status || tc.param != "" && !strings.Contains(got, `"param":"`+tc.param+`"`) {
 			t.Errorf("%s: %d %s", tc.body, resp.StatusCode, got)
 		}
+	}
+}
+
+// A scope that no call can have is a mistake that shows at once, not a limit that
+// never is one.
+func TestScopesOfBudgetsAreChecked(t *testing.T) {
+	w, kw := newWorldWithKeys(t, withBudgets(t))
+	id, _ := kw.make(t, key.Fields{Name: ptr("app")})
+	for _, tc := range []struct {
+		scope  string
+		status int
+		want   []string
+	}{
+		{`{"key":"app"}`, 400, []string{`"param":"scope.key"`, string(id)}},
+		{`{"key":"` + string(id) + `","model":"*"}`, 200, nil},
+		{`{"provider":"opnai","model":"openai/gpt-4o"}`, 200, []string{`"warnings":["scope.provider: no endpoint belongs to the provider`, `did you mean \"openai\"`}},
+	} {
+		resp := w.do("POST", "/api/v1/budgets", `{"name":"scoped","period":"daily","limit_usd":1,"scope":`+tc.scope+`}`, "Authorization", "Bearer "+localTestToken)
+		got := text(t, resp)
+		if resp.StatusCode != tc.status || tc.want == nil && strings.Contains(got, "warnings") {
+			t.Errorf("%s: %d %s", tc.scope, resp.StatusCode, got)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %s lacks %s", tc.scope, got, want)
+			}
+		}
+	}
+	if got := w.BudgetWarnings(); len(got) != 1 || !strings.HasPrefix(got[0], `budget "scoped": scope.provider: `) {
+		t.Errorf("warnings of what is in force: %q", got)
+	}
+}
+
+func TestBudgetsAreDeleted(t *testing.T) {
+	const operator, admin = "sk-operator-012345", "sk-admin-012345678"
+	w := newWorld(t, withBudgets(t), func(c *Config) {
+		c.APIKeys = []APIKey{{Name: "o", Secret: operator, Role: key.RoleOperator}, {Name: "a", Secret: admin, Role: key.RoleAdmin}}
+	})
+	if resp := w.do("POST", "/api/v1/budgets", `{"name":"day","period":"daily","limit_usd":2.5}`, "Authorization", "Bearer "+admin); resp.StatusCode != http.StatusOK {
+		t.Fatal(text(t, resp))
+	}
+	for _, c := range []struct {
+		key, path string
+		status    int
+		body      string
+	}{
+		{operator, "/api/v1/budgets/day", 403, "admin"},
+		{admin, "/api/v1/budgets/day?x=1", 400, "x"},
+		{admin, "/api/v1/budgets/day", 200, `"limit":{"usd":2.5}`},
+		{admin, "/api/v1/budgets/day", 404, "there is no budget"},
+		{admin, "/api/v1/budgets/teams", 409, "in the configuration"},
+		{admin, "/api/v1/budgets", 405, ""},
+		{admin, "/api/v1/models/a", 405, ""},
+	} {
+		resp := w.do("DELETE", c.path, "", "Authorization", "Bearer "+c.key)
+		if got := text(t, resp); resp.StatusCode != c.status || !strings.Contains(got, c.body) {
+			t.Errorf("%s: %d %s; want %d with %q", c.path, resp.StatusCode, got, c.status, c.body)
+		}
+	}
+	if got := text(t, w.do("GET", "/api/v1/budgets", "", "Authorization", "Bearer "+admin)); strings.Contains(got, "day") {
+		t.Errorf("still there: %s", got)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
@@ -104,7 +105,8 @@ func decimal(m model.Money) string { return string(m.AppendDecimal(nil)) }
 
 // inert keeps a spreadsheet from taking a name that somebody chose for a formula.
 func inert(s string) string {
-	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
+	seen := strings.TrimLeftFunc(s, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
+	if seen != "" && strings.IndexByte("=+-@", seen[0]) >= 0 || s != "" && strings.IndexByte("\t\r", s[0]) >= 0 {
 		return "'" + s
 	}
 	return s

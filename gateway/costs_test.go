@@ -16,6 +16,7 @@ func TestCSVIsInert(t *testing.T) {
 	r := event.CostReport{By: event.ByUser, Groups: []event.CostLine{
 		{Key: `=HYPERLINK("http://x","y")`, CostSum: event.CostSum{Calls: 1, Cost: 1_500_000_000}},
 		{Key: "a,\"b\"\nc"}, {Key: "+1"}, {Key: "-1"}, {Key: "@x"}, {Key: "plain"},
+		{Key: "\n=1+1"}, {Key: " \x00@x"}, {Key: "\u00a0-1"}, {Key: "\ufeff=1"}, {Key: " plain"}, {Key: "\t"},
 	}}
 	rows, err := csv.NewReader(strings.NewReader(string(costsCSV(&r)))).ReadAll()
 	if err != nil {
@@ -25,7 +26,7 @@ func TestCSVIsInert(t *testing.T) {
 	for _, row := range rows[1:] {
 		keys = append(keys, row[0])
 	}
-	want := []string{`'=HYPERLINK("http://x","y")`, "a,\"b\"\nc", "'+1", "'-1", "'@x", "plain"}
+	want := []string{`'=HYPERLINK("http://x","y")`, "a,\"b\"\nc", "'+1", "'-1", "'@x", "plain", "'\n=1+1", "' \x00@x", "'\u00a0-1", "'\ufeff=1", " plain", "'\t"}
 	for i := range want {
 		if keys[i] != want[i] {
 			t.Errorf("key %d is %q, want %q", i, keys[i], want[i])

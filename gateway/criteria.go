@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
@@ -43,7 +45,7 @@ func (g *Gateway) wishes(q *request, header http.Header, who *key.Identity) *mod
 	if err := g.identify(who, &c.Context); err != nil {
 		return err
 	}
-	return checkContext(&c.Context)
+	return checkKept(c)
 }
 
 // taskFits lets a caller say what a chat is about, but not that it is an embedding.
@@ -215,12 +217,16 @@ func (q *request) fromOpenAI() *model.Error {
 					return model.Invalidf(opParse, "metadata."+key, "is not a valid string: %v", err)
 				}
 				*field = s
+				return checkPlain("metadata."+key, s)
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
+	}
+	if err := checkPlain("user", q.user); err != nil {
+		return err
 	}
 	fill(&ctx.UserID, q.user)
 	return nil
@@ -245,14 +251,39 @@ func contextField(ctx *model.Context, name string) *string {
 	return nil
 }
 
-func checkContext(ctx *model.Context) *model.Error {
+// checkKept checks what of the criteria is kept with every event.
+func checkKept(c *model.Criteria) *model.Error {
+	ctx := &c.Context
 	for _, name := range [...]string{"user_id", "workflow_run_id", "stage", "supervisor", "session_id"} {
-		if n := len(*contextField(ctx, name)); n > maxContextBytes {
+		value := *contextField(ctx, name)
+		if n := len(value); n > maxContextBytes {
 			return model.Invalidf(opParse, "context."+name, "has %d bytes; want at most %d", n, maxContextBytes)
+		}
+		if err := checkPlain("context."+name, value); err != nil {
+			return err
+		}
+	}
+	for _, list := range [...]struct {
+		name string
+		tags []string
+	}{{"required_tags", c.RequiredTags}, {"excluded_tags", c.ExcludedTags}} {
+		for i, tag := range list.tags {
+			if err := checkPlain(fmt.Sprintf("%s[%d]", list.name, i), tag); err != nil {
+				return err
+			}
 		}
 	}
 	if ms := ctx.DeadlineMS; ms != nil && (*ms <= 0 || *ms > maxDeadlineMS) {
 		return model.Invalidf(opParse, "context.deadline_ms", "is %d; want a number of milliseconds from 1 to %d", *ms, int64(maxDeadlineMS))
+	}
+	return nil
+}
+
+// checkPlain refuses what could command the terminal, or break the line, of who
+// reads it later.
+func checkPlain(field, value string) *model.Error {
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return model.Invalidf(opParse, field, "is %.80q; want text without control characters", value)
 	}
 	return nil
 }

@@ -95,6 +95,17 @@ func TestBadWishesAreRefusedByName(t *testing.T) {
 		{"", "X-Cartrita-Deadline-Ms", "1.5", "X-Cartrita-Deadline-Ms", "want a whole number"},
 		{"", "X-Cartrita-Commercial-Use", "maybe", "X-Cartrita-Commercial-Use", "want true or false"},
 		{"", "X-Cartrita-User", strings.Repeat("u", 257), "context.user_id", "want at most 256"},
+		// What a terminal would obey is not kept.
+		{`"user":"a\u001b[2Jb",`, "", "", "user", "without control characters"},
+		{`"user":"a\u009b2J",`, "", "", "user", "without control characters"},
+		{`"safety_identifier":"a\nb",`, "", "", "user", "without control characters"},
+		{`"metadata":{"cartrita_stage":"a\u0007"},`, "", "", "metadata.cartrita_stage", "without control characters"},
+		{`"metadata":{"session_id":"\t"},`, "", "", "metadata.session_id", "without control characters"},
+		{`"cartrita":{"context":{"workflow_run_id":"a\u0000"}},`, "", "", "context.workflow_run_id", "without control characters"},
+		{`"cartrita":{"context":{"supervisor":"\u007f"}},`, "", "", "context.supervisor", "without control characters"},
+		{`"cartrita":{"required_tags":["a","\r"]},`, "", "", "required_tags[1]", "without control characters"},
+		{"", "X-Cartrita-Excluded-Tags", "a,b\tc", "excluded_tags[1]", "without control characters"},
+		{"", "X-Cartrita-Stage", "a\tb", "context.stage", "without control characters"},
 	} {
 		var header []string
 		if c.header != "" {

@@ -32,7 +32,7 @@ func (x *exchange) complete(c *model.Criteria) *model.Error {
 		err = x.g.identify(x.who, &c.Context)
 	}
 	if err == nil {
-		err = checkContext(&c.Context)
+		err = checkKept(c)
 	}
 	return err
 }

@@ -18,6 +18,7 @@ type route struct {
 	openAI  bool      // errors use OpenAI's own codes
 	reads   key.Right // what GET wants of a key's role
 	writes  key.Right // what POST wants
+	deletes key.Right // what DELETE wants
 	metrics *routeMetrics
 }
 
@@ -95,7 +96,7 @@ func (rt *route) wants(reads, writes key.Right) { rt.reads, rt.writes = reads, w
 
 func allowed(methods map[string]func(*exchange)) string {
 	var names []string
-	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
 		if methods[m] != nil {
 			names = append(names, m)
 		}

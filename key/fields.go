@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/cartrita/cartrita/model"
@@ -123,7 +124,7 @@ func (f *Fields) applyLists(k *Key) *model.Error {
 const op = "key"
 
 func checkText(name, s string, most int) *model.Error {
-	if len(s) > most || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if len(s) > most || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 		return model.Invalidf(op, name, "want at most %d bytes of text without control characters", most)
 	}
 	return nil

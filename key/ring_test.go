@@ -318,6 +318,7 @@ func TestFieldsAreChecked(t *testing.T) {
 	for param, f := range map[string]key.Fields{
 		"name":      {},
 		"team":      {Name: ptr("a"), Team: ptr("x\x00")},
+		"project":   {Name: ptr("a"), Project: ptr("x\u009b2J")},
 		"tags[1]":   {Name: ptr("a"), Tags: &[]string{"x", ""}},
 		"models[0]": {Name: ptr("a"), Models: &[]string{"[a"}},
 

@@ -53,6 +53,29 @@ func (d *decision) tellBudget(x *model.Exclusion, i int) {
 // unaffordable is the error when budgets are all that stands between the call
 // and an endpoint.
 func (d *decision) unaffordable(op string) *model.Error {
-	return model.Errorf(op, model.KindBudget,
-		"the budgets of this call allow none of the %d endpoints that could serve it now", d.counts[model.FilterBudget])
+	n := d.counts[model.FilterBudget]
+	if n == 1 {
+		return model.Errorf(op, model.KindBudget, "the budgets of this call do not allow the only endpoint that could serve it now")
+	}
+	return model.Errorf(op, model.KindBudget, "the budgets of this call allow none of the %d endpoints that could serve it now", n)
+}
+
+// broken lists the rules that stand before the endpoints that only budgets
+// exclude.
+func (d *decision) broken() (ways [][]int) {
+	for i, m := range d.marks {
+		if m.filter != model.FilterBudget {
+			continue
+		}
+		var way []int
+		for k := range d.in.Budget.Rules {
+			if d.breaks(i, &d.in.Budget.Rules[k]) {
+				way = append(way, k)
+			}
+		}
+		if !slices.ContainsFunc(ways, func(w []int) bool { return slices.Equal(w, way) }) {
+			ways = append(ways, way)
+		}
+	}
+	return ways
 }

@@ -13,6 +13,9 @@ type NoCandidate struct {
 	Considered int                `json:"considered"`
 	Counts     map[string]int     `json:"excluded_by"` // number of endpoints by filter name
 	Excluded   []ExcludedEndpoint `json:"excluded"`    // those that came furthest, at most Input.Keep
+	// Broken are, of a refusal for money, the positions of the rules of budgets that
+	// an endpoint breaks that nothing else excludes; each combination once.
+	Broken [][]int `json:"-"`
 }
 
 // ExcludedEndpoint is an exclusion with its reason in words.
@@ -46,6 +49,7 @@ func (d *decision) refusal() error {
 	}
 	if d.counts[model.FilterBudget] > 0 {
 		e := d.unaffordable(op)
+		details.Broken = d.broken()
 		e.Details = details
 		return e
 	}

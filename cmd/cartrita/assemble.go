@@ -311,12 +311,16 @@ func (n *node) current() *config.Loaded {
 	return n.config
 }
 
-// warn logs what keeps endpoints of the configuration from being used.
+// warn logs what keeps endpoints of the configuration from being used, and
+// budgets from counting.
 func (n *node) warn() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, w := range n.warnings {
 		n.log.Warn("configuration: " + w.String())
+	}
+	for _, w := range n.gateway.BudgetWarnings() {
+		n.log.Warn(w)
 	}
 }
 

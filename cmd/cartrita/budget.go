@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type budgetCmd struct {
 	List     budgetListCmd     `cmd:"" default:"1" help:"List budgets with what is spent, held and left."`
 	Show     budgetShowCmd     `cmd:"" help:"Show one budget, or one of its counters."`
 	Override budgetOverrideCmd `cmd:"" help:"Change a limit or suspend the ladder for some time."`
+	Delete   budgetDeleteCmd   `cmd:"" help:"Delete a budget that was created so; one of the configuration is removed there."`
 	Audit    budgetAuditCmd    `cmd:"" help:"Prove from the records of calls that the counters are right."`
 }
 
@@ -41,8 +43,8 @@ type budgetCreateCmd struct {
 	LimitTokens   *int64 `help:"Most tokens." placeholder:"N"`
 	LimitRequests *int64 `help:"Most requests." placeholder:"N"`
 
-	Warning  float64  `help:"Share of the limit that is a warning. Default: 0.7." placeholder:"SHARE"`
-	Critical float64  `help:"Share of the limit that is critical. Default: 0.9." placeholder:"SHARE"`
+	Warning  float64  `help:"Share of the limit that is a warning. Default: 0.7, where that is below critical." placeholder:"SHARE"`
+	Critical float64  `help:"Share of the limit that is critical. Default: 0.9, where that is below the hard stop." placeholder:"SHARE"`
 	HardStop float64  `help:"Share of the limit at which calls are refused. Default: 1." placeholder:"SHARE"`
 	Step     []string `sep:"none" help:"Step of the ladder: SHARE:ACTION or SHARE:ACTION=VALUE, such as 0.8:max-price=0.002; may be repeated." placeholder:"STEP"`
 
@@ -90,6 +92,7 @@ func parseStep(s string) (budget.Step, error) {
 type budgetState struct {
 	Budget   budget.Budget   `json:"budget"`
 	Counters []budget.Status `json:"counters"`
+	Warnings []string        `json:"warnings"`
 }
 
 // budget asks the gateway for something that answers with one budget, and
@@ -112,6 +115,9 @@ func (a *app) budget(g *globals, p *printer, ask func(*client) ([]byte, error)) 
 		return err
 	}
 	p.budget(&s)
+	for _, w := range s.Warnings {
+		p.notef("%s %s", paint(p.errColor, yellow, "warning:"), w)
+	}
 	return nil
 }
 
@@ -184,6 +190,28 @@ func (cmd *budgetOverrideCmd) Run(a *app, g *globals, p *printer) error {
 		return err
 	}
 	return a.budget(g, p, func(c *client) ([]byte, error) { return c.post(a.ctx, budgetPath(cmd.ID)+"/override", nil, o) })
+}
+
+type budgetDeleteCmd struct {
+	Name string `arg:"" help:"Name of the budget."`
+}
+
+// Run deletes a budget.
+func (cmd *budgetDeleteCmd) Run(a *app, g *globals, p *printer) error {
+	c, err := a.connect(g)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	raw, err := c.exchange(a.ctx, http.MethodDelete, budgetsPath+"/"+url.PathEscape(cmd.Name), nil, "", nil)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.raw(raw)
+	}
+	p.notef("the budget %q is deleted; what it had spent stays on record", cmd.Name)
+	return nil
 }
 
 type budgetAuditCmd struct {
@@ -288,6 +316,19 @@ func resetText(c *budget.Status) string {
 	return "never"
 }
 
+func thresholdsText(t budget.Thresholds) string {
+	var parts []string
+	for _, m := range []struct {
+		name string
+		at   float64
+	}{{"warning", t.Warning}, {"critical", t.Critical}, {"hard stop", t.HardStop}} {
+		if m.at > 0 {
+			parts = append(parts, fmt.Sprintf("%s at %.4g%%", m.name, 100*m.at))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 func stepsText(steps []budget.Step) string {
 	var parts []string
 	for _, s := range steps {
@@ -315,7 +356,7 @@ func (p *printer) budget(s *budgetState) {
 		facts := [][2]string{
 			{"scope", c.Scope.String()}, {"period", periodText(c) + ", " + c.TimeZone}, {"limit", limitText(c.Limit)},
 			{"spent", fmt.Sprintf("%s (%.1f%%)", amountText(c.Limit, c.Spent), 100*c.Used)}, {"held", amountText(c.Limit, c.Held)},
-			{"left", limitText(c.Remaining)}, {"resets", resetText(c)}, {"reserve", c.Reserve},
+			{"left", limitText(c.Remaining)}, {"resets", resetText(c)}, {"reserve", c.Reserve}, {"thresholds", thresholdsText(s.Budget.Thresholds)},
 		}
 		if c.Assumed > 0 {
 			facts = append(facts, [2]string{"assumed", fmt.Sprintf("%s of what is spent, for calls without a known price or whose end nobody saw", c.Assumed)})

@@ -32,8 +32,12 @@ func TestBudgetCommands(t *testing.T) {
 		t.Errorf("list:\n%s", out)
 	}
 	b.ok("budget", "override", "all", "--for", "2h", "--reason", "demo", "--limit-usd", "150")
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
 	// Each command is a process of its own: the override was kept.
-	if out := b.ok("budget", "show", "all"); !strings.Contains(out, "$150") || !strings.Contains(out, "demo") {
+	if out := b.ok("budget", "show", "all"); !strings.Contains(out, "$150") || !strings.Contains(out, "by "+me.Username+": demo") {
 		t.Errorf("show:\n%s", out)
 	}
 	if r := b.run("budget", "audit"); r.code != exitOK || !strings.Contains(r.err, "off by $0") {
@@ -62,6 +66,17 @@ func TestBudgetCommands(t *testing.T) {
 	if left := time.Until(shown.Counters[0].Override.Until); left < 47*time.Hour || left > 48*time.Hour {
 		t.Errorf("for 2d: %v left", left)
 	}
+	if r := b.run("budget", "create", "typo", "--provider", "opnai", "--limit-usd", "1"); r.code != exitOK || !strings.Contains(r.err, `warning: scope.provider: no endpoint belongs to the provider "opnai" now`) {
+		t.Errorf("typo: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	if r := b.run("budget", "delete", "teams"); r.code != exitOK || !strings.Contains(r.err, `"teams" is deleted`) {
+		t.Errorf("delete: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	for name, want := range map[string]string{"teams": "run `cartrita budget list`", "all": "in the configuration"} {
+		if r := b.run("budget", "delete", name); r.code == exitOK || !strings.Contains(r.err, want) {
+			t.Errorf("delete %s: exit code %d: %s", name, r.code, r.err)
+		}
+	}
 	for _, bad := range []string{"-2h", "0s", "soon", "d"} {
 		if r := b.run("budget", "override", "all", "--for="+bad, "--reason", "x", "--limit-usd", "1"); r.code != exitInvalid || !strings.Contains(r.err, "--for: ") || !strings.Contains(r.err, "such as 2h or 7d") {
 			t.Errorf("for %s: exit code %d: %s", bad, r.code, r.err)
@@ -75,6 +90,16 @@ func TestBudgetMistakesHaveLines(t *testing.T) {
 	r := b.run("config", "check")
 	if r.code != exitInvalid || !strings.Contains(r.err, "budgets[1].reserve") || !strings.Contains(r.err, ":5:") {
 		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
+
+// A budget of the configuration that can count nothing is in the log.
+func TestBudgetsThatCountNothingAreLogged(t *testing.T) {
+	b := newBench(t, mockSection(t)+"budgets:\n- {name: typo, scope: {model: nomodel}, period: total, limit_usd: 1}\n")
+	s := b.serve()
+	s.stop()
+	if got := s.err.String(); !strings.Contains(got, "scope.model: no endpoint serves the model") || !strings.Contains(got, "typo") {
+		t.Errorf("log:\n%s", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -41,6 +42,26 @@ func TestTableElsewhere(t *testing.T) {
 	tb.flush()
 	if got := out.String(); got != "a b c\t$1\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// What somebody stored does not command the terminal of who reads it.
+func TestTableObeysNothing(t *testing.T) {
+	for _, tty := range []bool{true, false} {
+		var out bytes.Buffer
+		p := &printer{out: &out, tty: tty, width: 80}
+		tb := p.table("~name", "note")
+		tb.row("a\x1b[2J\r\u009b31mb", "x\ty\nz\x7f")
+		tb.flush()
+		p.facts([][2]string{{"reason", "\x1b]0;title\x07"}})
+		for _, r := range out.String() {
+			if unicode.IsControl(r) && r != '\n' && (tty || r != '\t') {
+				t.Fatalf("tty %t: %q", tty, out.String())
+			}
+		}
+		if !strings.Contains(out.String(), "x y z\ufffd") {
+			t.Errorf("tty %t: %q", tty, out.String())
+		}
 	}
 }
 

@@ -62,7 +62,7 @@ func (p *printer) facts(facts [][2]string) {
 		width = max(width, len(f[0]))
 	}
 	for _, f := range facts {
-		p.printf("%s  %s\n", p.style(dim, fmt.Sprintf("%-*s", width, f[0])), f[1])
+		p.printf("%s  %s\n", p.style(dim, fmt.Sprintf("%-*s", width, f[0])), plain(f[1]))
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -57,7 +58,7 @@ func (t *table) flush() {
 		for _, r := range t.rows {
 			texts := make([]string, len(r))
 			for i, c := range r {
-				texts[i] = strings.NewReplacer("\t", " ", "\n", " ").Replace(c.text)
+				texts[i] = plain(c.text)
 			}
 			t.p.printf("%s\n", strings.Join(texts, "\t"))
 		}
@@ -126,9 +127,23 @@ func (t *table) line(cells []cell, widths []int) {
 	t.p.printf("%s\n", b.String())
 }
 
+// plain shows control characters instead of obeying them, rune for rune: what
+// is stored was chosen by somebody else than who reads it.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsControl(r):
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
 // shorten cuts s to n runes, the last one an ellipsis.
 func shorten(s string, n int) string {
-	s = strings.NewReplacer("\n", " ", "\t", " ").Replace(s)
+	s = plain(s)
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}

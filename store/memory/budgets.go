@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/model"
 )
 
 var _ budget.Store = (*Store)(nil)
@@ -34,6 +35,18 @@ func (s *Store) SaveBudget(_ context.Context, b budget.Budget) error {
 		s.budgets.created = slices.Insert(s.budgets.created, i, b)
 	}
 	s.budgets.created[i] = b
+	return nil
+}
+
+// DeleteBudget implements budget.Store.
+func (s *Store) DeleteBudget(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.budgets.created, func(b budget.Budget) bool { return b.Name == name })
+	if i < 0 {
+		return model.Errorf("memory.DeleteBudget", model.KindNotFound, "there is no budget %q", name)
+	}
+	s.budgets.created = slices.Delete(s.budgets.created, i, i+1)
 	return nil
 }
 

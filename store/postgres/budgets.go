@@ -3,10 +3,12 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/model"
 )
 
 var _ budget.Store = (*Store)(nil)
@@ -43,6 +45,17 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 	}
 	return s.exec(ctx, "postgres.SaveBudget",
 		`INSERT INTO budgets (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc))
+}
+
+// DeleteBudget implements budget.Store.
+func (s *Store) DeleteBudget(ctx context.Context, name string) error {
+	const op = "postgres.DeleteBudget"
+	var one int
+	err := s.row(ctx, `DELETE FROM budgets WHERE name = $1 RETURNING 1`, []any{name}, &one)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return model.Errorf(op, model.KindNotFound, "there is no budget %q", name)
+	}
+	return failure(op, err)
 }
 
 // SaveOpening implements budget.Store.

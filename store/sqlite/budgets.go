@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/model"
 )
 
 var _ budget.Store = (*Store)(nil)
@@ -50,6 +51,26 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 	}
 	return s.exec(ctx, "sqlite.SaveBudget",
 		`INSERT INTO budgets (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc))
+}
+
+// DeleteBudget implements budget.Store.
+func (s *Store) DeleteBudget(ctx context.Context, name string) error {
+	const op = "sqlite.DeleteBudget"
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return unavailable(op, "the change was given up", err)
+	}
+	return failure(op, s.write.do(func(ctx context.Context) error {
+		done, err := s.write.conn.ExecContext(ctx, `DELETE FROM budgets WHERE name = ?`, name)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+		return model.Errorf(op, model.KindNotFound, "there is no budget %q", name)
+	}))
 }
 
 // SaveOpening implements budget.Store.

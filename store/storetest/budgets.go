@@ -36,6 +36,27 @@ func budgetsWhole(t *testing.T, s Store) {
 	}
 }
 
+func budgetsGo(t *testing.T, s Store) {
+	limit := int64(1)
+	for _, name := range []string{"a", "b", "c"} {
+		if err := s.SaveBudget(t.Context(), budget.Budget{Name: name, Period: budget.Daily, LimitTokens: &limit}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DeleteBudget(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"b", "", "d"} {
+		if err := s.DeleteBudget(t.Context(), name); model.KindOf(err) != model.KindNotFound {
+			t.Errorf("%q: %v, want %s", name, err, model.KindNotFound)
+		}
+	}
+	got, err := s.Budgets(t.Context())
+	if err != nil || len(got) != 2 || got[0].Name != "a" || got[1].Name != "c" {
+		t.Errorf("%v, %v; want a and c", got, err)
+	}
+}
+
 func budgetOverrides(t *testing.T, s Store) {
 	at := time.UnixMicro(1_790_000_000_000_001).UTC()
 	limit := model.Money(5_000_000_001)

@@ -64,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"notices", notices},
 		{"costs/refused questions", costsRefused},
 		{"budgets/come back whole", budgetsWhole},
+		{"budgets/are deleted", budgetsGo},
 		{"budgets/overrides", budgetOverrides},
 		{"budgets/openings", budgetOpenings},
 	} {
