@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/memory"
 )
 
 func testEvent(n string, kind event.Kind) event.Event {
@@ -180,5 +183,53 @@ func TestEventsAreListedLatestFirst(t *testing.T) {
 	only := decode[struct{ Events []struct{ Type string } }](t, w.do("GET", "/api/v1/events?kind=model_call.completed", ""), 200)
 	if len(only.Events) != 2 || only.Events[0].Type != "model_call.completed" {
 		t.Errorf("filtered %+v", only)
+	}
+}
+
+// TestNoticesAreBounded: limit also counts what is not about a call, and the
+// pages together hold everything once.
+func TestNoticesAreBounded(t *testing.T) {
+	store, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, func(c *Config) { c.Notices = store })
+	start := time.Now().Add(-time.Hour).Truncate(time.Second)
+	after := []int{0, 1, 2, 3, 3, 3, 4, 5} // seconds
+	for i, s := range after {
+		n := event.Notice{ID: strconv.Itoa(i), Kind: event.BudgetOverridden, Key: strconv.Itoa(i), At: start.Add(time.Duration(s) * time.Second), Data: []byte("{}")}
+		if _, err := store.AddNotice(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := start.Add(90 * time.Second)
+	for _, tc := range []struct {
+		query string
+		pages [][]string
+	}{
+		{"kind=budget.override&limit=2", [][]string{{"7", "6"}, {"5", "4", "3"}, {"2", "1"}, {"0"}}},
+		{"kind=budget.override&limit=4", [][]string{{"7", "6", "5", "4", "3"}, {"2", "1", "0"}}},
+		{"limit=3&kind=budget.override&kind=model_call.completed", [][]string{{"call", "7", "6", "5", "4", "3"}, {"2", "1", "0"}}},
+		{"kind=budget.override", [][]string{{"7", "6", "5", "4", "3", "2", "1", "0"}}},
+	} {
+		w.reader.page = event.Page{Calls: []event.Call{{Ended: ended, Record: &model.Record{ID: model.NewCallID(), State: model.StateCompleted, Received: ended}}}}
+		cursor := ""
+		for i, want := range tc.pages {
+			got := decode[struct {
+				Events []struct{ ID, Type string }
+				Next   string
+			}](t, w.do("GET", "/api/v1/events?"+tc.query+"&cursor="+cursor, ""), 200)
+			var ids []string
+			for _, e := range got.Events {
+				if strings.HasPrefix(e.Type, "model_call") {
+					e.ID = "call"
+				}
+				ids = append(ids, e.ID)
+			}
+			if !slices.Equal(ids, want) || (got.Next == "") != (i == len(tc.pages)-1) {
+				t.Fatalf("%s: page %d is %q, next %q; want %q", tc.query, i, ids, got.Next, want)
+			}
+			cursor = got.Next
+		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/cartrita/cartrita/model"
 )
 
-// listEvents serves GET /api/v1/events, latest first. limit counts calls: the
-// events of one call stay together.
+// listEvents serves GET /api/v1/events, latest first. limit counts calls, whose
+// events stay together, and by themselves what is not about a call.
 func (g *Gateway) listEvents(x *exchange) {
 	q := x.query()
 	f := eventFilter(q)
@@ -29,7 +29,7 @@ func (g *Gateway) listEvents(x *exchange) {
 	f.Cursor = cursor.calls
 	var page event.Page
 	var err error
-	if wantsCalls(&f) {
+	if wantsCalls(&f) && f.Cursor != noMoreCalls {
 		if page, err = g.calls(x.r.Context(), f); err != nil {
 			x.fail(model.AsError(err))
 			return

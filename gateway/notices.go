@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -10,9 +11,12 @@ import (
 	"github.com/cartrita/cartrita/event"
 )
 
-// maxPageNotices bounds the notices that one page of events holds: they are rare
-// beside calls. Older ones are found with times of their own.
-const maxPageNotices = 10_000
+// maxSameTime bounds the notices of one instant, which no page parts.
+const maxSameTime = 10_000
+
+// noMoreCalls is the place among the calls of a page behind which only notices
+// are left.
+const noMoreCalls = "-"
 
 // eventCursor is where a page of events ends: among the calls, and in time for
 // the notices between them.
@@ -44,8 +48,10 @@ func wantsCalls(f *event.Filter) bool {
 }
 
 // notices reads the notices of the time that a page of calls spans, latest
-// first, and returns the cursor behind the page; "" at the end. A filter that
-// asks something of calls wants none.
+// first, and returns the cursor behind the page; "" at the end. There are at most
+// as many as calls in a page, but for those of one instant: where more fall into
+// the time, the rest is on the next page. A filter that asks something of calls
+// wants none.
 func (g *Gateway) notices(ctx context.Context, f *event.Filter, page *event.Page, cursor eventCursor) ([]event.Notice, string, error) {
 	since, until, next := f.Since, f.Until, ""
 	if !cursor.until.IsZero() {
@@ -64,8 +70,15 @@ func (g *Gateway) notices(ctx context.Context, f *event.Filter, page *event.Page
 	if g.cfg.Notices == nil || kinds == nil {
 		return nil, next, nil
 	}
-	list, err := g.cfg.Notices.Notices(ctx, kinds, since, until, maxPageNotices)
-	return list, next, err
+	limit := cmp.Or(f.Limit, event.DefaultLimit)
+	list, err := g.cfg.Notices.Notices(ctx, kinds, since, until, limit+1)
+	if err != nil || len(list) <= limit {
+		return list, next, err
+	}
+	last := list[limit-1].At
+	list = slices.DeleteFunc(list, func(n event.Notice) bool { return !n.At.After(last) })
+	same, err := g.cfg.Notices.Notices(ctx, kinds, last, last.Add(time.Microsecond), maxSameTime)
+	return append(list, same...), (&eventCursor{cmp.Or(page.Next, noMoreCalls), last}).String(), err
 }
 
 // eventsOf lists the events of a page, latest first; those of one call stay

@@ -40,6 +40,12 @@ func TestBudgetCommands(t *testing.T) {
 	if out := b.ok("budget", "show", "all"); !strings.Contains(out, "$150") || !strings.Contains(out, "by "+me.Username+": demo") {
 		t.Errorf("show:\n%s", out)
 	}
+	for _, reason := range []string{"again", "once more"} {
+		b.ok("budget", "override", "all", "--for", "2h", "--reason", reason, "--limit-usd", "160")
+	}
+	if out := b.ok("events", "list", "--kind", "budget.override", "--limit", "2"); strings.Count(out, "budget.override") != 2 || !strings.Contains(out, "once more") || strings.Contains(out, "demo") {
+		t.Errorf("events:\n%s", out)
+	}
 	if r := b.run("budget", "audit"); r.code != exitOK || !strings.Contains(r.err, "off by $0") {
 		t.Errorf("audit: %d %s%s", r.code, r.out, r.err)
 	}

@@ -76,7 +76,7 @@ type eventsListCmd struct {
 	eventFilter
 	Since string `help:"Only events since then: a time, a date, or how long ago such as 24h or 7d." placeholder:"WHEN"`
 	Until string `help:"Only events before then." placeholder:"WHEN"`
-	Limit int    `short:"n" default:"20" help:"Number of calls." placeholder:"N"`
+	Limit int    `short:"n" default:"20" help:"Number of calls, and of events that are not about a call." placeholder:"N"`
 	Plans bool   `help:"Include the plans, with every candidate."`
 }
 
