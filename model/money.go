@@ -126,6 +126,9 @@ func (m *Money) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		return nil
 	}
+	if len(b) > 0 && b[0] == '"' {
+		return fmt.Errorf("is the string %s: want a decimal number of US dollars such as 0.05", b)
+	}
 	v, err := ParseMoney(string(b))
 	if err == nil {
 		*m = v
