@@ -70,6 +70,9 @@ func (s *Service) Replay(ctx context.Context, q ReplayQuery) (*ReplayReport, err
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkNames(ctx, &q.Change); err != nil {
+		return nil, err
+	}
 	total := newTotals(&q)
 	err = s.eachTrace(ctx, &q, func() visitor { return newReplayer(change, newTotals(&q)) }, func(v visitor) {
 		total.merge(v.(*replayer).totals)

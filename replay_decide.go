@@ -1,7 +1,9 @@
 package cartrita
 
 import (
+	"context"
 	"slices"
+	"strings"
 
 	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/model"
@@ -22,7 +24,7 @@ func (s *Service) newChange(q *ReplayQuery) (*change, error) {
 		return nil, model.Invalidf(op, "change.own_strategy", "stands beside a strategy by name; want one of the two")
 	case q.Change.Own != nil:
 		if err := q.Change.Own.Validate(); err != nil {
-			return nil, err
+			return nil, ownAt(err, q.Change.Own.Name)
 		}
 		c.strategy = q.Change.Own
 	case q.Change.Strategy != "":
@@ -51,6 +53,32 @@ func (s *Service) newChange(q *ReplayQuery) (*change, error) {
 		return c, nil
 	}
 	return nil, model.Invalidf(op, "by", "unknown %q: want one of model, endpoint, task, strategy, user, team, project, stage", string(q.By))
+}
+
+// ownAt says of an error of a strategy that it is in own_strategy, not in the
+// configuration.
+func ownAt(err error, name string) error {
+	e := *model.AsError(err)
+	member := strings.TrimPrefix(e.Param, "strategies."+name)
+	if member == "" {
+		member = ".name"
+	}
+	e.Param = "change.own_strategy" + member
+	return &e
+}
+
+// checkNames refuses what names no model or endpoint.
+func (s *Service) checkNames(ctx context.Context, c *Change) error {
+	const op = "cartrita.Replay"
+	names := pastNames{service: s}
+	for path, list := range map[string][]model.ModelID{"change.exclude_models": c.ExcludeModels, "change.only_models": c.OnlyModels} {
+		for _, name := range list {
+			if err := names.check(ctx, op, path, string(name), false); err != nil {
+				return err
+			}
+		}
+	}
+	return names.checkPrices(ctx, op, "change.prices.", c.Prices)
 }
 
 // replayer decides again, for one worker.

@@ -61,6 +61,10 @@ func (s *Service) Reprice(ctx context.Context, q RepriceQuery) (*RepriceReport, 
 	if err := checkPrices(op, "prices.", q.Prices); err != nil {
 		return nil, err
 	}
+	names := pastNames{service: s}
+	if err := names.checkPrices(ctx, op, "prices.", q.Prices); err != nil {
+		return nil, err
+	}
 	calls := ReplayQuery{Since: q.Since, Until: q.Until, User: q.User, Team: q.Team, Project: q.Project}
 	sum := newRepricer(q.Prices)
 	err := s.eachTrace(ctx, &calls, func() visitor { return newRepricer(q.Prices) }, func(v visitor) { sum.merge(v.(*repricer)) })

@@ -26,14 +26,15 @@ const (
 	mediumWidth = 5
 )
 
-// Explanation is an estimate with everything that it rests on.
+// Explanation is an estimate with everything that it rests on. It has no form
+// of its own in JSON: encoding it gives the Estimate.
 type Explanation struct {
 	model.Estimate
-	Level      float64    `json:"level"` // share of calls whose cost is to lie between low and high
-	Confidence Confidence `json:"confidence_level"`
-	// Breakdown is the expected bill by class; null when the price is unknown.
-	Breakdown *model.CostBreakdown `json:"breakdown"`
-	Factors   Factors              `json:"factors"`
+	Level      float64 // share of calls whose cost is to lie between low and high
+	Confidence Confidence
+	// Breakdown is the expected bill by class; nil when the price is unknown.
+	Breakdown *model.CostBreakdown
+	Factors   Factors
 
 	spread float64 // standard deviation of the cost, nano-USD
 	common float64 // that of its mean, which all calls of the kind share

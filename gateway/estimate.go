@@ -83,7 +83,10 @@ func (g *Gateway) estimateBatch(x *exchange) {
 		if x.r.Context().Err() != nil { // nobody is there to read the rest
 			break
 		}
-		x.estimateLine(report, line, models)
+		if err := x.estimateLine(report, line, models); err != nil {
+			x.fail(err)
+			return
+		}
 	}
 	x.writeJSON(report)
 }
@@ -111,15 +114,15 @@ func (x *exchange) batchQuery() (models []string, level float64, err *model.Erro
 }
 
 // estimateLine adds one line to a report, for each of the models or else for
-// the one that it names.
-func (x *exchange) estimateLine(report *cartrita.BatchReport, line []byte, models []string) {
+// the one that it names. The error is of a model that no line can be compared for.
+func (x *exchange) estimateLine(report *cartrita.BatchReport, line []byte, models []string) *model.Error {
 	q, id, err := parseLine(line)
 	if err == nil {
 		err = x.g.wishes(q, x.r.Header, x.who)
 	}
 	if err != nil {
 		report.Fail(report.Lines, id, "", err)
-		return
+		return nil
 	}
 	call := &q.call
 	call.ID, call.Received = model.NewCallID(), x.received
@@ -131,7 +134,9 @@ func (x *exchange) estimateLine(report *cartrita.BatchReport, line []byte, model
 	for _, name := range compared {
 		call.Model = name
 		est, serr := x.g.cfg.Service.EstimateCall(x.r.Context(), call, report.Level)
-		switch {
+		switch e := model.AsError(serr); {
+		case serr != nil && len(models) > 0 && e.Param == "model" && (e.Kind == model.KindNotFound || e.Kind == model.KindForbidden):
+			return e
 		case serr != nil && len(models) > 0:
 			report.Fail(report.Lines, id, name, serr)
 		case serr != nil:
@@ -142,6 +147,7 @@ func (x *exchange) estimateLine(report *cartrita.BatchReport, line []byte, model
 			report.Add(string(est.Model), est)
 		}
 	}
+	return nil
 }
 
 // batchLine is a line of OpenAI's batch format.

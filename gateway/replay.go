@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
@@ -100,10 +101,26 @@ func (g *Gateway) replay(x *exchange) {
 	}
 	report, rerr := g.cfg.Replays.Replay(x.r.Context(), query)
 	if rerr != nil {
-		x.fail(model.AsError(rerr))
+		x.fail(changeError(rerr, x.r.Method == http.MethodPost))
 		return
 	}
 	x.writeJSON(report)
+}
+
+// changeError names the parameter at fault as the caller wrote it: a body is
+// the change, and a query has each model by itself.
+func changeError(err error, inBody bool) *model.Error {
+	e := *model.AsError(err)
+	e.Param = strings.TrimPrefix(e.Param, "change.")
+	if !inBody {
+		switch e.Param {
+		case "exclude_models":
+			e.Param = "exclude_model"
+		case "only_models":
+			e.Param = "only_model"
+		}
+	}
+	return &e
 }
 
 func (x *exchange) replayQuery() (out cartrita.ReplayQuery, err *model.Error) {

@@ -41,9 +41,9 @@ func TestReplayIsAsked(t *testing.T) {
 	asked := cartrita.ReplayQuery{Since: since, User: "ann", Team: "red", By: cartrita.ReplayByTask, Changes: 5}
 
 	got := decode[cartrita.ReplayReport](t, w.do("GET",
-		"/api/v1/replay?since=2026-11-01&user=ann&team=red&by=task&changes=5&strategy=cost-optimized&exclude_model=a&exclude_model=b&only_model=c", ""), 200)
+		"/api/v1/replay?since=2026-11-01&user=ann&team=red&by=task&changes=5&strategy=cost-optimized&exclude_model=a&exclude_model=b&only_model=c&keep_limits=true", ""), 200)
 	want := asked
-	want.Change = cartrita.Change{Strategy: "cost-optimized", ExcludeModels: []model.ModelID{"a", "b"}, OnlyModels: []model.ModelID{"c"}}
+	want.Change = cartrita.Change{Strategy: "cost-optimized", ExcludeModels: []model.ModelID{"a", "b"}, OnlyModels: []model.ModelID{"c"}, KeepLimits: true}
 	if diff := cmp.Diff(want, fake.replay); diff != "" || got.Identical != 3 {
 		t.Errorf("GET: %+v\n%s", got, diff)
 	}
@@ -71,6 +71,13 @@ func TestReplayIsAsked(t *testing.T) {
 		resp := w.do(c.method, c.path, c.body)
 		if e := decodeError(t, resp); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, resp.StatusCode, e.Message)
+		}
+	}
+	// A fault is at the parameter as the caller wrote it.
+	fake.err = model.Invalidf("x", "change.only_models", "no model has that id")
+	for method, want := range map[string]string{"GET": "only_model", "POST": "only_models"} {
+		if e := decodeError(t, w.do(method, "/api/v1/replay", map[string]string{"POST": "{}"}[method])); e.Param == nil || *e.Param != want {
+			t.Errorf("%s: the fault is at %v, want %s", method, e.Param, want)
 		}
 	}
 	fake.err = model.Errorf("x", model.KindUnavailable, "no history")

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -200,8 +201,23 @@ type Estimate struct {
 	InputTokens  int64          `json:"input_tokens"`
 	OutputTokens int64          `json:"output_tokens"` // of one answer, where several are asked for
 	Method       EstimateMethod `json:"method"`
-	// Priced is false when the endpoint has no known price: the amounts are then 0 and mean nothing.
+	// Priced is false when the endpoint has no known price: the amounts are then 0
+	// and mean nothing, and null in JSON.
 	Priced bool `json:"priced"`
+}
+
+// MarshalJSON writes amounts that are not known as null.
+func (e Estimate) MarshalJSON() ([]byte, error) {
+	type fields Estimate // without this method
+	if e.Priced {
+		return json.Marshal(fields(e))
+	}
+	return json.Marshal(struct {
+		fields
+		Expected *Money `json:"expected_usd"` // nil; the outer one counts
+		Low      *Money `json:"low_usd"`
+		High     *Money `json:"high_usd"`
+	}{fields: fields(e)})
 }
 
 // MarshalJSON writes the number, or null when unknown.

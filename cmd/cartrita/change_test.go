@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cartrita/cartrita/model"
@@ -33,6 +34,26 @@ budget: {rules: [{budget: all, self_hosted: true}]}
 		write(bad)
 		if _, err := (&replayCmd{Change: file}).change(); model.KindOf(err) != model.KindInvalid {
 			t.Errorf("%q gives %v, want invalid", bad, err)
+		}
+	}
+}
+
+// An error in a file of prices says of which model and member it is.
+func TestAFaultyPriceIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "prices.json")
+	for text, want := range map[string]string{
+		`{"a": {"input_usd_per_million": 1}, "mid": {"output_usd_per_million": 2, "input_usd_per_million": "x"}}`: `mid.input_usd_per_million: amount "x": want a decimal number`,
+		`{"mid": {"input_usd_per_milion": 1}}`:  "mid.input_usd_per_milion: ",
+		`{"mid": {"devices": "two"}}`:           "mid.devices: ",
+		`{"mid": {"tiers": [{"factor": "x"}]}}`: "mid.tiers: ",
+		`{"mid": 3}`:                            "mid: ",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readPrices(file)
+		if e := model.AsError(err); err == nil || e.Kind != model.KindInvalid || !strings.Contains(e.Message, want) {
+			t.Errorf("%s gives %v, want %q in it", text, err, want)
 		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/goccy/go-yaml"
@@ -121,9 +123,32 @@ func readPrices(file string) (map[string]*model.Pricing, error) {
 	}
 	var prices map[string]*model.Pricing
 	if err := yaml.UnmarshalWithOptions(raw, &prices, yaml.Strict()); err != nil {
-		return nil, model.Invalidf("", "--prices", "%s: %v", file, err)
+		return nil, model.Invalidf("", "--prices", "%s: %s%v", file, priceAt(raw), err)
 	}
 	return prices, nil
+}
+
+// priceAt is the model and the member of the first price that cannot be read,
+// with a colon; nothing when that is not known: the error says what is wrong
+// with it, but not always where.
+func priceAt(raw []byte) string {
+	var prices yaml.MapSlice
+	if yaml.Unmarshal(raw, &prices) != nil {
+		return ""
+	}
+	for _, price := range prices {
+		members, ok := price.Value.(map[string]any)
+		if !ok {
+			return fmt.Sprintf("%v: ", price.Key)
+		}
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			one, err := yaml.Marshal(map[string]any{name: members[name]})
+			if err == nil && yaml.UnmarshalWithOptions(one, new(model.Pricing), yaml.Strict()) != nil {
+				return fmt.Sprintf("%v.%s: ", price.Key, name)
+			}
+		}
+	}
+	return ""
 }
 
 func (p *printer) replay(r *cartrita.ReplayReport, by string) {
