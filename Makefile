@@ -1,5 +1,6 @@
 # `make` prints this list. Everything needs Go alone, except `test`, which also
-# runs the official npm client and installs Node.js where it is missing.
+# runs the official npm client and a private PostgreSQL, and installs what is
+# missing of them.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -ec
@@ -13,7 +14,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test clients race lint fuzz bench check
+.PHONY: help build run test clients servers race lint fuzz bench check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +25,7 @@ build: ## Build bin/cartrita
 run: build ## Build and start the gateway on 127.0.0.1:8080, with demo models if no provider key is set
 	bin/cartrita serve --demo=auto $(ARGS)
 
-test: clients ## Run every test, end-to-end tests with real clients included
+test: clients servers ## Run every test, end-to-end tests with real clients included
 	$(GO) test -count=1 -timeout 14m ./... # uncached: the end-to-end tests build the binary themselves
 
 clients: ## Install the npm client that the end-to-end tests use
@@ -33,6 +34,19 @@ clients: ## Install the npm client that the end-to-end tests use
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
 	@cd test/clients && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
+
+servers: ## Install the PostgreSQL that tests start for themselves
+	@[ -n "$$CARTRITA_TEST_POSTGRES" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	if command -v apt-get >/dev/null; then \
+	  echo "PostgreSQL is missing; installing it with apt-get"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  none=/etc/postgresql-common/createcluster.d/no-cluster-for-tests.conf; \
+	  $$sudo mkdir -p "$${none%/*}"; echo "create_main_cluster = false" | $$sudo tee $$none >/dev/null; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends postgresql >/dev/null || failed=1; \
+	  $$sudo rm -f $$none; [ -z "$$failed" ]; \
+	else \
+	  echo "WARNING: no PostgreSQL is installed: everything about it stays untested. Install it, or set CARTRITA_TEST_POSTGRES to the URL of one." >&2; \
+	fi
 
 race: ## Run the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...

@@ -36,6 +36,7 @@ func (r *run) attempt(ctx context.Context, d route.Decision) (failure *model.Err
 	defer func() { // also when a panic passes: our fault is not the endpoint's
 		if !finished {
 			r.assume()
+			r.rec.Cost.Unpriced = true // what the upstream bills for it we do not know
 			r.view.health[cand.Index].Done(r.now(), ticket, model.Outcome{Failed: true, Kind: model.KindInternal})
 		}
 	}()
@@ -136,13 +137,13 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 		out.Failed, out.Kind, out.RetryAfter = true, failure.Kind, failure.RetryAfter
 	}
 	var billed bool
-	var bill model.CostBreakdown
-	if row.Usage, billed = r.used(cand, failure); billed {
-		bill = r.view.profiles[cand.Index].Price(row.Usage, latency)
+	bill := &r.bill
+	if row.Usage, billed = r.used(cand, latency, failure); billed {
+		*bill = r.view.profiles[cand.Index].Price(row.Usage, latency)
 		row.Cost = bill.Total
-		r.rec.Cost = cost.Sum(r.rec.Cost, bill)
+		r.rec.Cost = cost.Sum(r.rec.Cost, *bill)
 	}
-	r.charge(billed, &row.Usage, latency, &bill)
+	r.charge(billed, &row.Usage, latency, bill)
 	if billed && !cand.Estimate.Priced {
 		r.noteUnpriced(cand)
 	}

@@ -27,6 +27,7 @@ type question struct {
 	task     model.Task
 	needs    model.FeatureSet
 	size     cost.Request
+	largest  float64       // as in route.Input
 	text     func() string // the prompt's text, decoded; called only near a context limit
 	received time.Time
 	keep     int
@@ -57,7 +58,7 @@ func (s *Service) decide(q *question, ans *answer) error {
 	ans.view = s.current()
 	snap := ans.view.snap
 	ans.in = route.Input{
-		Criteria: q.criteria, Task: q.task, Needs: q.needs, MaxOutput: q.size.MaxOutput,
+		Criteria: q.criteria, Task: q.task, Needs: q.needs, MaxOutput: q.size.MaxOutput, Largest: q.largest,
 		Served: snap.Served, Table: ans.view.table, ChainOf: ans.view.chainOf,
 		Seed: binary.LittleEndian.Uint64(q.id[8:]), Snapshot: snap.Version,
 		Now: s.now(), Received: q.received, MaxAttempts: set.MaxAttempts, Keep: q.keep,

@@ -41,18 +41,23 @@ func (r *run) patience(ctx context.Context, cand *model.Candidate) (_ context.Co
 }
 
 func (r *run) patienceWith(cand *model.Candidate) time.Duration {
+	return max(patienceFactor*r.expectedTime(cand), minPatience)
+}
+
+// expectedTime is how long the endpoint is expected to take until the first
+// content of a stream, or until a whole answer.
+func (r *run) expectedTime(cand *model.Candidate) time.Duration {
 	h := r.view.health[cand.Index].View(r.now())
-	expected := assumedFirst
 	known := h.Samples >= knownSamples
 	switch {
 	case r.call.Stream && known && h.TTFTMS > 0:
-		expected = time.Duration(h.TTFTMS * float64(time.Millisecond))
+		return time.Duration(h.TTFTMS * float64(time.Millisecond))
 	case !r.call.Stream && known && h.LatencyMS > 0:
-		expected = time.Duration(h.LatencyMS * float64(time.Millisecond))
+		return time.Duration(h.LatencyMS * float64(time.Millisecond))
 	case !r.call.Stream:
-		expected += time.Duration(float64(cand.Estimate.OutputTokens) / assumedSpeed * float64(time.Second))
+		return assumedFirst + time.Duration(float64(cand.Estimate.OutputTokens)/assumedSpeed*float64(time.Second))
 	}
-	return max(patienceFactor*expected, minPatience)
+	return assumedFirst
 }
 
 // whose says whose failure an attempt's is: the caller's, who went away or set

@@ -13,8 +13,9 @@ import (
 
 // Select decides without calling. The decision is recorded, so that its
 // request id can be explained later. Errors: KindInvalid with the field,
-// KindNotFound for an unknown model, KindNoCandidate with who was excluded by
-// what, KindUnavailable when endpoints would do but take no calls now.
+// KindNotFound for an unknown model, KindBudget when a budget of c.Caller
+// refuses, KindNoCandidate with who was excluded by what, KindUnavailable when
+// endpoints would do but take no calls now.
 func (s *Service) Select(ctx context.Context, c Criteria) (*Selection, error) {
 	q, err := s.ask(&c)
 	if err != nil {
@@ -41,9 +42,13 @@ func (s *Service) Select(ctx context.Context, c Criteria) (*Selection, error) {
 
 // ask turns criteria into a question.
 func (s *Service) ask(c *Criteria) (*question, error) {
+	who := c.Caller
+	if who == nil {
+		who = &model.Caller{}
+	}
 	q := &question{
 		id: model.NewCallID(), name: c.Model, criteria: c, task: model.TaskChat, received: s.now(),
-		subject: subjectOf(&model.Caller{}, &c.Context),
+		subject: subjectOf(who, &c.Context),
 		size:    cost.Request{InputTokens: optional(c.InputTokens), OutputTokens: optional(c.OutputTokens)},
 	}
 	if c.Task != nil {
@@ -64,7 +69,7 @@ func (s *Service) ask(c *Criteria) (*question, error) {
 			return nil, err
 		}
 		q.messages = c.Messages
-		q.size.PromptBytes, q.size.Text, q.size.Images, q.needs = size.Bytes, size.Text, size.Images, size.Needs
+		q.size.PromptBytes, q.size.Text, q.size.Images, q.size.Attached, q.needs = size.Bytes, size.Text, size.Images, size.Attached, size.Needs
 		q.text = func() string { return messagesText(c.Messages) }
 	}
 	return q, nil

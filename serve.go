@@ -58,10 +58,11 @@ type run struct {
 	rec   *model.Record
 	money account
 
-	resp     *provider.Response // of the attempt that succeeded
-	final    int                // index in view of the endpoint tried last
-	started  bool               // content has reached the caller
-	shown    time.Time          // when it did
+	resp     *provider.Response  // of the attempt that succeeded
+	final    int                 // index in view of the endpoint tried last
+	bill     model.CostBreakdown // of the latest attempt that was billed
+	started  bool                // content has reached the caller
+	shown    time.Time           // when it did
 	settled  bool
 	relay    relay         // of the latest streamed attempt
 	upstream time.Duration // spent waiting on upstreams
@@ -83,12 +84,15 @@ func questionOf(call *model.Call) question {
 	q := question{
 		id: call.ID, name: call.Model, criteria: &call.Criteria, task: call.Task, needs: call.Needs,
 		size: cost.Request{
-			Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, MaxOutput: call.MaxOutput,
+			Task: call.Task, PromptBytes: call.PromptBytes, Text: call.Text, Images: call.Images, Texts: call.Texts, Attached: call.Attached, MaxOutput: call.MaxOutput,
 			Choices:     call.Choices,
-			InputTokens: optional(call.Criteria.InputTokens), OutputTokens: optional(call.Criteria.OutputTokens),
+			InputTokens: call.PromptTokens, OutputTokens: optional(call.Criteria.OutputTokens),
 		},
-		text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
+		largest: call.Largest, text: func() string { return promptText(call) }, received: call.Received, keep: keepCandidates,
 		subject: subjectOf(&call.Caller, &call.Criteria.Context),
+	}
+	if !q.size.InputTokens.Known {
+		q.size.InputTokens = optional(call.Criteria.InputTokens)
 	}
 	q.messages, _ = call.Body.Get("messages")
 	for _, key := range []string{"tools", "functions"} {

@@ -45,10 +45,14 @@ func (r *run) learn(last *model.Attempt) {
 	p, u := r.view.profiles[r.final], last.Usage
 	at := slices.IndexFunc(r.plan.Candidates, func(c model.Candidate) bool { return c.Index == r.final })
 	exact := u.Source == model.UsageUpstream && u.Input.Known && u.Output.Known
-	if bill := p.Price(u, time.Duration(last.LatencyMS*float64(time.Millisecond))); exact && at >= 0 && !bill.Unpriced {
-		r.cost.Settled(p, r.size, r.plan.Candidates[at].Estimate, bill.Total)
+	size := r.measured()
+	// An estimate that rests on what the caller said of the call says nothing
+	// about ours.
+	exact = exact && at >= 0 && size == r.size
+	if exact && !r.bill.Unpriced {
+		r.cost.Settled(p, size, r.plan.Candidates[at].Estimate, r.bill.Total)
 	}
-	r.cost.Observe(p, r.size, u)
+	r.cost.Observe(p, size, u)
 }
 
 // used returns what an attempt used, and whether it is billed:
@@ -57,9 +61,10 @@ func (r *run) learn(last *model.Attempt) {
 //     and marked as counted;
 //   - of an attempt that broke, what had come by then, beside the prompt;
 //   - of one that we gave up (the caller left, a time limit passed) before
-//     anything came, the prompt: the upstream was at work on it;
+//     anything came, the prompt: the upstream was at work on it; and if the
+//     answer was to come whole, as much of it as is written in that time;
 //   - nothing of one that the upstream refused, or broke before anything came.
-func (r *run) used(cand *model.Candidate, failure *model.Error) (_ model.Usage, billed bool) {
+func (r *run) used(cand *model.Candidate, took time.Duration, failure *model.Error) (_ model.Usage, billed bool) {
 	u, outBytes := r.relay.usage, r.relay.outBytes
 	gaveUp := failure != nil && failure.Status == 0 && (failure.Kind == model.KindCanceled || failure.Kind == model.KindTimeout)
 	switch {
@@ -73,12 +78,27 @@ func (r *run) used(cand *model.Candidate, failure *model.Error) (_ model.Usage, 
 	if !u.Input.Known {
 		u.Input, u.Source = model.Known(cand.Estimate.InputTokens), model.UsageCounted
 	}
+	n := r.cost.TokensOf(r.view.profiles[cand.Index], outBytes, r.size.Text)
+	if gaveUp && outBytes == 0 {
+		n = r.written(cand, took)
+	}
 	// A stream that broke off reports, at best, what it had counted at its
 	// start: the text that came since is what was produced.
-	if n := r.cost.TokensOf(r.view.profiles[cand.Index], outBytes, r.size.Text); !u.Output.Known || failure != nil && u.Output.N < n {
+	if !u.Output.Known || failure != nil && u.Output.N < n {
 		u.Output, u.Source = model.Known(n), model.UsageCounted
 	}
 	return u, true
+}
+
+// written is how much of an answer of which we have seen nothing an endpoint has
+// written by now: the share of the expected answer that the time is of the
+// expected time.
+func (r *run) written(cand *model.Candidate, took time.Duration) int64 {
+	if r.call.Stream || r.call.Surface == model.SurfaceEmbeddings {
+		return 0 // what of a stream has been written has come
+	}
+	share := min(took.Seconds()/r.expectedTime(cand).Seconds(), 1)
+	return int64(share * float64(cand.Estimate.OutputTokens*max(r.call.Choices, 1)))
 }
 
 // answerBytes is the length of the text in a whole answer.

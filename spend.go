@@ -72,6 +72,7 @@ type account struct {
 	hold    *budget.Hold   // of the attempt under way; nil: nothing is held
 	charged []model.Charge // by the attempts that ended
 	counted bool           // the call is charged as a request already
+	priced  bool           // the price of the attempt was known when it was held for
 }
 
 // stake holds money for the first attempt of the plan that the budgets pay
@@ -147,19 +148,22 @@ func (r *run) target(cand *model.Candidate) budget.Target {
 // unknown, what the dearest endpoint that we know would take.
 func (r *run) stakes(cand *model.Candidate) budget.Amounts {
 	p, size := r.view.profiles[cand.Index], r.measured()
+	if most := r.cap(cand); most < size.MaxOutput.Or(math.MaxInt64) {
+		size.MaxOutput = model.Known(most)
+	}
 	e := cand.Estimate
 	if size != r.size { // the estimate rests on what the caller says of the call
 		e = r.cost.Estimate(p, size)
 	}
 	a := budget.Amounts{
-		Quantile: e.High, Other: (*quantiles)(r),
-		Tokens: e.InputTokens + size.MaxOutput.Or(e.OutputTokens)*max(size.Choices, 1),
+		Quantile: e.High, Other: (*quantiles)(r), Tokens: p.WorstTokens(&size), Open: !size.MaxOutput.Known,
 	}
 	if !r.money.counted {
 		a.Requests = 1
 	}
 	worst, known := p.Worst(&size)
 	a.Known = known && e.Priced
+	r.money.priced = a.Known
 	if a.Worst = max(worst, e.High); a.Known {
 		return a
 	}
@@ -182,11 +186,21 @@ func (q *quantiles) Quantile(share float64) model.Money {
 	return x.High
 }
 
+// Tokens implements budget.Quantiles.
+func (q *quantiles) Tokens(share float64) int64 {
+	x, err := q.cost.Explain(q.view.profiles[q.final], (*run)(q).measured(), 2*share-1)
+	if err != nil {
+		return math.MaxInt64
+	}
+	f := &x.Factors
+	return int64(math.Ceil(f.Prompt.High + f.Answer.High*float64(f.Answers)))
+}
+
 // measured is the size of the call by what we see of it. What the caller says
 // of it may guide the choice, but does not lower what is held.
 func (r *run) measured() cost.Request {
 	size := r.size
-	size.InputTokens, size.OutputTokens = model.Count{}, model.Count{}
+	size.InputTokens, size.OutputTokens = r.call.PromptTokens, model.Count{}
 	return size
 }
 
@@ -216,7 +230,7 @@ func (r *run) charge(billed bool, u *model.Usage, took time.Duration, bill *mode
 	if !r.money.counted {
 		s.Requests, r.money.counted = 1, true
 	}
-	if bill.Unpriced {
+	if bill.Unpriced && !r.money.priced { // else a part of the bill has no price, and what is likely bounds it
 		s.AssumedMax = r.dearest(func(p *cost.Profile) model.Money { return p.Price(*u, took).Total })
 	}
 	r.money.charged = addCharges(r.money.charged, r.money.hold.Settle(nil, s))
@@ -253,11 +267,20 @@ next:
 	return sum
 }
 
+// cap is the most tokens of an answer that budgets let the endpoint write;
+// MaxInt64 is none.
+func (r *run) cap(cand *model.Candidate) int64 {
+	if r.call.Surface == model.SurfaceEmbeddings {
+		return math.MaxInt64
+	}
+	return mostTokens(r.limits, cand.Model, r.view.snap.Served[cand.Index].Provider)
+}
+
 // capped returns the call with its answers bounded as the budgets ask of the
 // endpoint; most calls are returned as they are.
 func (r *run) capped(cand *model.Candidate) (*model.Call, *model.Error) {
-	most := mostTokens(r.limits, cand.Model, r.view.snap.Served[cand.Index].Provider)
-	if most == math.MaxInt64 || r.call.Surface == model.SurfaceEmbeddings || r.call.MaxOutput.Or(math.MaxInt64) <= most {
+	most := r.cap(cand)
+	if r.call.MaxOutput.Or(math.MaxInt64) <= most {
 		return r.call, nil
 	}
 	return withMaxOutput(r.call, most)

@@ -122,6 +122,9 @@ const (
 
 func (a *adviser) machines() ([]Suggestion, string) {
 	window := a.to.Sub(a.from)
+	if a.part {
+		return nil, "hardware serves everybody's calls, and these are those of one team or project; ask without team and project"
+	}
 	if len(a.machine) == 0 {
 		return nil, "no call was served by hardware with a price by the hour"
 	}
@@ -142,12 +145,12 @@ func (a *adviser) machines() ([]Suggestion, string) {
 				Apply:    "Add a device, or let calls that can wait go elsewhere.",
 			})
 		}
-		if s, ok := m.hostedInstead(id, window); ok {
+		if s, ok := m.hostedInstead(id, window); ok && a.blind[id] == 0 {
 			out = append(out, s)
 		}
 	}
 	slices.SortFunc(out, func(a, b Suggestion) int { return strings.Compare(a.Scope, b.Scope) })
-	return out, "no hardware is nearly full, and none that all of its calls could have left for a hosted endpoint of the same weights costs more than that"
+	return out, "no hardware is nearly full, and none of one price whose calls are all known to fit a hosted endpoint of the same weights costs more than that"
 }
 
 func (m *machine) full(window time.Duration) float64 {
@@ -174,13 +177,14 @@ func (m *machine) perHour() (float64, bool) {
 }
 
 // hostedInstead compares what the machine cost in the window with what a hosted
-// endpoint of the same weights would have billed. It is suggested only if that
-// endpoint may serve every single call.
+// endpoint of the same weights would have billed. It is suggested only if such
+// endpoints may serve every single call, also those that failed, and if an hour
+// cost the same throughout: at which price it stood idle is not on record.
 func (m *machine) hostedInstead(id model.EndpointID, window time.Duration) (s Suggestion, ok bool) {
 	rate, known := m.perHour()
 	paid := rate * window.Hours()
 	saved := paid - float64(m.hosted)
-	if !known || m.movable < m.calls || m.moved == 0 || m.hosted == 0 || saved <= 0 {
+	if !known || m.repriced || m.bound > 0 || m.movable < m.calls || m.moved == 0 || m.hosted == 0 || saved <= 0 {
 		return s, false
 	}
 	perToken := float64(m.hosted) / float64(m.moved)

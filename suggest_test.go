@@ -3,16 +3,19 @@ package cartrita_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/provider"
 	"github.com/cartrita/cartrita/route"
+	"github.com/cartrita/cartrita/store/memory"
 )
 
 // ask serves a call for a model with a prompt, after some time.
@@ -141,12 +144,12 @@ func TestSuggestCachingRepeatedPrompts(t *testing.T) {
 	}
 }
 
-// machineFleet makes p0/model-4 a machine that is paid for by the hour; p1/model-4
+// machineFleet makes p0/model-4 a machine at so many dollars an hour; p1/model-4
 // is hosted.
-func machineFleet(p *past) {
+func machineFleet(p *past, hourly string) {
 	endpoints, models := pastFleet()
 	speed := 1e6
-	endpoints[8].Pricing = &model.Pricing{Hourly: usd("10"), TokensPerSecond: &speed}
+	endpoints[8].Pricing = &model.Pricing{Hourly: usd(hourly), TokensPerSecond: &speed}
 	if err := p.Registry().SetEndpoints(endpoints, models); err != nil {
 		p.t.Fatal(err)
 	}
@@ -154,7 +157,7 @@ func machineFleet(p *past) {
 
 func TestSuggestHostedInsteadOfIdleHardware(t *testing.T) {
 	p := fresh(t, 24)
-	machineFleet(p)
+	machineFleet(p, "10")
 	var first, last time.Time
 	hosted, n := model.Money(0), int64(0)
 	for i := range 150 {
@@ -180,6 +183,86 @@ func TestSuggestHostedInsteadOfIdleHardware(t *testing.T) {
 	p.ask("model-4", "private", time.Minute, func(c *model.Call) { c.Criteria.RequiredTags = []string{"eu"} })
 	if s := found(p.suggest(), cartrita.SuggestHosted); s != nil {
 		t.Errorf("an endpoint is suggested that may not serve every call: %+v", s)
+	}
+}
+
+// Hardware is judged by all of its traffic: by that of one team or project it
+// looks idle, or as if any endpoint would do.
+func TestSuggestSwitchesNoHardwareOffForPartOfItsTraffic(t *testing.T) {
+	p := fresh(t, 24)
+	machineFleet(p, "10")
+	for i := range 150 {
+		p.ask("model-4", fmt.Sprint("prompt ", i), 20*time.Minute, func(c *model.Call) { c.Caller.Team, c.Caller.Project = "a", "p" })
+		p.ask("model-4", fmt.Sprint(i, strings.Repeat("words ", 10)), time.Second, func(c *model.Call) {
+			c.Caller.Team, c.Criteria.RequiredTags = "b", []string{"eu"} // the machine alone
+		})
+	}
+	for _, q := range []cartrita.SuggestQuery{{}, {Team: "a"}, {Project: "p"}} {
+		r, err := p.Suggest(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := found(r, cartrita.SuggestHosted); s != nil {
+			t.Errorf("of %+v: %+v", q, s)
+		}
+		said := slices.ContainsFunc(r.Silent, func(why string) bool { return strings.Contains(why, "without team and project") })
+		if part := q != (cartrita.SuggestQuery{}); said != part {
+			t.Errorf("of %+v: not suggested %q", q, r.Silent)
+		}
+	}
+}
+
+// An hour's price that changed tells nothing of what the hours between cost.
+func TestSuggestDoesNotGuessWhatHardwareCost(t *testing.T) {
+	p := fresh(t, 24)
+	for _, hourly := range []string{"100", "1"} {
+		machineFleet(p, hourly)
+		for i := range 150 {
+			p.ask("model-4", fmt.Sprint("prompt ", i), 20*time.Minute)
+		}
+	}
+	if s := found(p.suggest(), cartrita.SuggestHosted); s != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+// least is a source of random numbers that are all but zero.
+type least struct{}
+
+func (least) Uint64() uint64 { return 1000 << 32 }
+
+// Calls that failed, or whose decision is not on record, needed a place too.
+func TestSuggestKeepsHardwareThatSomeCallsMayNeed(t *testing.T) {
+	for name, also := range map[string]func(p *past, store *memory.Store){
+		"nothing": nil,
+		"a call that failed": func(p *past, _ *memory.Store) {
+			p.rng = rand.New(least{}) // the server answers 502
+			p.ask("p0/model-4", "private", time.Minute, func(c *model.Call) { c.Criteria.RequiredTags = []string{"eu"} })
+		},
+		"a call without a decision on record": func(p *past, store *memory.Store) {
+			rec := &model.Record{ID: model.NewCallID(), Received: p.now, State: model.StateCompleted, Endpoint: "p0/model-4"}
+			c := event.Call{Started: p.now, Ended: p.now, Record: rec, Summary: event.Summarize(rec), RecordJSON: event.AppendRecord(nil, rec)}
+			if err := store.Ingest(p.t.Context(), event.Batch{Spool: "other", Position: event.Position{Segment: 1, Offset: 1}, Calls: []event.Call{c}}); err != nil {
+				p.t.Fatal(err)
+			}
+		},
+	} {
+		store, err := memory.New(memory.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPast(t, store, 24)
+		machineFleet(p, "10")
+		for i := range 150 {
+			p.ask("model-4", fmt.Sprint("prompt ", i), 20*time.Minute)
+		}
+		if also != nil {
+			also(p, store)
+		}
+		if s := found(p.suggest(), cartrita.SuggestHosted); (s == nil) != (also != nil) {
+			t.Errorf("with %s besides: %+v", name, s)
+		}
+		p.stop()
 	}
 }
 

@@ -15,6 +15,7 @@ type adviser struct {
 	replayer *replayer // of the change to byCost
 	own      route.Strategy
 	quality  float64
+	part     bool // the calls are those of one team or project alone
 
 	calls    int64
 	cost     model.Money
@@ -26,6 +27,7 @@ type adviser struct {
 	tasks    map[model.Task]*taskSizes
 	batch    map[model.EndpointID]*sums
 	machine  map[model.EndpointID]*machine
+	blind    map[model.EndpointID]int64 // calls whose decision is not on record, by who served them
 }
 
 // trafficKey tells calls apart that a strategy is changed for in different ways.
@@ -88,23 +90,24 @@ type callSize struct {
 
 // machine is an endpoint on hardware that is paid for by the hour.
 type machine struct {
-	pricing *model.Pricing
-	speed   float64 // tokens per second; 0 unknown
-	calls   int64
-	tokens  int64
-	elsewhere,
-	movable int64 // calls with a hosted endpoint of the same weights on record, and those that it may serve
-	hosted model.Money // price of the movable ones there
-	moved  int64       // tokens of the movable ones
+	pricing  *model.Pricing
+	repriced bool    // an hour cost something else for some of the calls
+	speed    float64 // tokens per second; 0 unknown
+	calls    int64
+	tokens   int64
+	movable  int64       // calls that a hosted endpoint of the same weights may serve, at a known price
+	bound    int64       // calls, failed ones too, that none may serve
+	hosted   model.Money // price of the movable ones there
+	moved    int64       // tokens of the movable ones
 }
 
 func newAdviser(q *ReplayQuery, byCost *route.Strategy) *adviser {
 	// What is advised must stay within what the strategies in use forbid.
 	c := &change{Change: &Change{KeepLimits: true}, strategy: byCost}
 	return &adviser{
-		byCost: byCost, replayer: newReplayer(c, newTotals(q)),
+		byCost: byCost, replayer: newReplayer(c, newTotals(q)), part: q.Team != "" || q.Project != "" || q.User != "",
 		cheap: map[trafficKey]*traffic{}, floor: map[trafficKey]*traffic{}, prompts: map[promptKey]*repeats{}, prefixes: map[prefixKey]*repeats{},
-		tasks: map[model.Task]*taskSizes{}, batch: map[model.EndpointID]*sums{}, machine: map[model.EndpointID]*machine{},
+		tasks: map[model.Task]*taskSizes{}, batch: map[model.EndpointID]*sums{}, machine: map[model.EndpointID]*machine{}, blind: map[model.EndpointID]int64{},
 	}
 }
 
@@ -119,7 +122,11 @@ func at[K comparable, V any](m map[K]*V, k K) *V {
 
 // visit implements visitor.
 func (a *adviser) visit(c *stored) error {
-	if c.trace == nil || c.fleet == nil || c.rec.State == model.StatePlanned {
+	if c.rec.State == model.StatePlanned {
+		return nil
+	}
+	if c.trace == nil || c.fleet == nil {
+		a.blind[c.rec.Endpoint]++
 		return nil
 	}
 	a.calls++
@@ -133,12 +140,14 @@ func (a *adviser) visit(c *stored) error {
 		return err
 	}
 	served, known := servedBy(c)
-	if c.rec.State != model.StateCompleted || !known {
+	if !known {
 		return nil
 	}
-	a.cost += c.rec.Cost.Total
 	s := &c.fleet.Served[served.At]
-	a.look(c, s)
+	if c.rec.State == model.StateCompleted {
+		a.cost += c.rec.Cost.Total
+		a.look(c, s)
+	}
 	if s.Pricing != nil && s.Pricing.Hourly != nil {
 		return a.move(c, s)
 	}
@@ -246,24 +255,21 @@ func hasBatch(p *model.Pricing) bool {
 
 // move prices a call that was served on hardware of our own at the cheapest
 // hosted endpoint of the same weights that may serve it: that passes every
-// filter of the router.
+// filter of the router. A call that failed needed a place too.
 func (a *adviser) move(c *stored, s *model.Served) error {
 	m := at(a.machine, s.ID)
-	m.pricing = s.Pricing
+	m.price(s.Pricing)
 	if p := withThroughput(s.Pricing, s); p.TokensPerSecond != nil {
 		m.speed = *p.TokensPerSecond
 	}
 	tokens := c.rec.Usage.Input.Or(0) + c.rec.Usage.Output.Or(0)
-	m.calls++
-	m.tokens += tokens
-	best, offered := model.Money(-1), false
+	best, may := model.Money(-1), false
 	for i := range c.trace.Endpoints {
 		f := &c.trace.Endpoints[i]
 		o := &c.fleet.Served[f.At]
 		if o.Pricing == nil || o.Pricing.Hourly != nil || s.Model.Canonical == "" || o.Model.Canonical != s.Model.Canonical {
 			continue
 		}
-		offered = true
 		in, err := a.replayer.again.Input(c.trace, c.fleet)
 		if err != nil {
 			return err
@@ -272,19 +278,37 @@ func (a *adviser) move(c *stored, s *model.Served) error {
 		if p, _ := route.Decide(in); p == nil {
 			continue
 		}
+		may = true
 		if bill := cost.Price(o.Pricing, c.rec.Usage, took(c)); !bill.Unpriced && (best < 0 || bill.Total < best) {
 			best = bill.Total
 		}
 	}
-	if offered {
-		m.elsewhere++
+	if !may {
+		m.bound++
 	}
+	if c.rec.State != model.StateCompleted {
+		return nil
+	}
+	m.calls++
+	m.tokens += tokens
 	if best >= 0 {
 		m.movable++
 		m.hosted += best
 		m.moved += tokens
 	}
 	return nil
+}
+
+// price notes what the machine cost when a call was served.
+func (m *machine) price(p *model.Pricing) {
+	if m.pricing == nil {
+		m.pricing = p
+		return
+	}
+	before, known := m.perHour()
+	other := machine{pricing: p}
+	now, knownNow := other.perHour()
+	m.repriced = m.repriced || before != now || known != knownNow
 }
 
 func (a *adviser) merge(o *adviser) {
@@ -315,9 +339,14 @@ func (a *adviser) merge(o *adviser) {
 	}
 	for k, m := range o.machine {
 		mine := at(a.machine, k)
-		mine.pricing, mine.speed = m.pricing, max(mine.speed, m.speed)
-		mine.calls, mine.tokens, mine.elsewhere = mine.calls+m.calls, mine.tokens+m.tokens, mine.elsewhere+m.elsewhere
+		mine.price(m.pricing)
+		mine.repriced = mine.repriced || m.repriced
+		mine.speed = max(mine.speed, m.speed)
+		mine.calls, mine.tokens, mine.bound = mine.calls+m.calls, mine.tokens+m.tokens, mine.bound+m.bound
 		mine.movable, mine.hosted, mine.moved = mine.movable+m.movable, mine.hosted+m.hosted, mine.moved+m.moved
+	}
+	for k, n := range o.blind {
+		a.blind[k] += n
 	}
 }
 

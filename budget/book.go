@@ -58,9 +58,10 @@ func NewBook(l *Ledger, s Store, p Past) *Book {
 // Ledger returns the ledger that the budgets are in.
 func (b *Book) Ledger() *Ledger { return b.ledger }
 
-// Load takes over what the store has and spent, the sums of the charges of all
-// calls that ended: once, before calls are served.
-func (b *Book) Load(ctx context.Context, spent []Spent) error {
+// Load takes over what the store has and what spent returns, the sums of the
+// charges of calls that ended, of periods that began at since or later: once,
+// before calls are served.
+func (b *Book) Load(ctx context.Context, spent func(ctx context.Context, since time.Time) ([]Spent, error)) error {
 	created, err := b.store.Budgets(ctx)
 	if err != nil {
 		return err
@@ -75,20 +76,42 @@ func (b *Book) Load(ctx context.Context, spent []Spent) error {
 	}
 	b.opening.Lock()
 	defer b.opening.Unlock()
-	for _, o := range openings {
-		b.openings[o.Name] = o
-		spent = append(spent, o.Spent...)
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	// Spent comes first: no budget is in force before what it has spent is known.
-	b.ledger.Load(spent)
+	former := b.created
 	b.created = created
+	entries, err := spent(ctx, oldest(b.all(), b.ledger.cfg.Clock()))
+	if err != nil {
+		b.created = former
+		return err
+	}
+	for _, o := range openings {
+		b.openings[o.Name] = o
+		entries = append(entries, o.Spent...)
+	}
+	// What is spent comes first: no budget is in force before that is known.
+	b.ledger.Load(entries)
 	if err := b.ledger.Configure(b.all()); err != nil {
 		return err
 	}
 	b.ledger.restore(overrides)
 	return nil
+}
+
+// oldest is the beginning of the oldest period or bucket that counts now, and
+// that of a month at the latest, should a budget's period be put back to it.
+func oldest(budgets []Budget, now time.Time) time.Time {
+	first := now.Add(-maxLoaded).UnixNano()
+	for i := range budgets {
+		zone := budgets[i].TimeZone
+		if zone == "" {
+			zone = "UTC"
+		}
+		if c, err := newCalendar(budgets[i].Period, budgets[i].Rolling, zone); err == nil {
+			first = min(first, c.first(now.UnixNano()))
+		}
+	}
+	return instant(first)
 }
 
 // Configure replaces the budgets of the configuration. On an error what was in

@@ -156,7 +156,7 @@ func (b *Budget) Validate() error {
 		n    *int64
 	}{{"limit_usd", (*int64)(b.LimitUSD)}, {"limit_tokens", b.LimitTokens}, {"limit_requests", b.LimitRequests}} {
 		if f.n != nil && (*f.n < 0 || *f.n > most) {
-			return model.Invalidf(op, f.name, "is out of range: want 0 or more, and less than 4.6 billion dollars")
+			return outOfRange(op, f.name, *f.n)
 		}
 	}
 	t := b.Thresholds

@@ -50,7 +50,7 @@ func (l *Ledger) check(now int64) Imbalance {
 	})
 	held := l.journal.held()
 	var off, sum amounts
-	for _, in := range l.insts {
+	for in := range l.all() {
 		wrong, holds := false, held[in.win]
 		for u := range units {
 			spent, used := in.win.spent[u].Load(), in.win.used[u].Load()
@@ -77,6 +77,22 @@ func (l *Ledger) check(now int64) Imbalance {
 	slices.Sort(out.Budgets)
 	out.Quantities = off.quantities()
 	return out
+}
+
+// all are the counters in force and those that went away. Caller holds the lock.
+func (l *Ledger) all() iter.Seq[*instance] {
+	return func(yield func(*instance) bool) {
+		for _, in := range l.insts {
+			if !yield(in) {
+				return
+			}
+		}
+		for _, in := range l.away {
+			if !yield(in) {
+				return
+			}
+		}
+	}
 }
 
 func abs(n int64) int64 { return max(n, -n) }

@@ -26,24 +26,27 @@ type line struct {
 	win  *window
 	cell *cell
 	held amounts
+	// likely is what the line is charged when nobody sees the end of the attempt.
+	likely amounts
 }
 
 // Spend is what an attempt has cost.
 type Spend struct {
 	Cost       model.Money
-	Known      bool        // Cost is a fact
-	AssumedMax model.Money // of the same usage at the highest known price; 0: what was held
+	Known      bool        // Cost is a fact; else it is the part of it that has a known price
+	AssumedMax model.Money // of the same usage at the highest known price; 0: what is likely
 	Tokens     int64
 	Requests   int64
 }
 
-// Charges appends what is held, for the intent's record.
+// Charges appends what budgets are charged if the process dies before the hold
+// has ended, for the intent's record.
 func (h *Hold) Charges(dst []model.Charge) []model.Charge {
 	if h == nil {
 		return dst
 	}
 	for i := range h.lines {
-		dst = append(dst, h.lines[i].charge(h.lines[i].held, false))
+		dst = append(dst, h.lines[i].charge(h.lines[i].likely, false))
 	}
 	return dst
 }
@@ -69,20 +72,19 @@ func (h *Hold) Settle(dst []model.Charge, s Spend) []model.Charge {
 		}
 		switch {
 		case ln.in.state.UnknownPrice == Free:
-			a[usd] = 0
 			return a, false
 		case s.AssumedMax > 0:
-			a[usd] = clamp(int64(s.AssumedMax))
+			a[usd] = max(a[usd], clamp(int64(s.AssumedMax)))
 		default:
-			a[usd] = max(a[usd], ln.held[usd])
+			a[usd] = max(a[usd], ln.likely[usd])
 		}
 		return a, true
 	})
 }
 
-// Assume charges what is held, when nobody knows what was spent.
+// Assume charges what is likely, when nobody knows what was spent.
 func (h *Hold) Assume(dst []model.Charge) []model.Charge {
-	return h.end(dst, func(ln *line) (amounts, bool) { return ln.held, true })
+	return h.end(dst, func(ln *line) (amounts, bool) { return ln.likely, true })
 }
 
 // Release gives back what is held; nothing was spent.
@@ -103,6 +105,9 @@ func (h *Hold) end(dst []model.Charge, spent func(*line) (amounts, bool)) []mode
 		ln := &h.lines[i]
 		a, assumed := spent(ln)
 		ln.post(l, &a)
+		if assumed {
+			ln.guess(a[usd])
+		}
 		for u := range units {
 			sum[u] += a[u]
 		}
@@ -155,6 +160,18 @@ func (ln *line) post(l *Ledger, a *amounts) {
 	if over := a[usd] - ln.held[usd]; over > 0 {
 		ln.in.over.Add(1)
 		ln.in.by.Add(over)
+	}
+}
+
+// guess notes that an amount just posted is assumed. Caller holds the ledger's
+// read lock.
+func (ln *line) guess(nano int64) {
+	if ln.win.dead || ln.cell != nil && ln.cell.dead {
+		return
+	}
+	ln.win.guess.Add(nano)
+	if ln.cell != nil {
+		ln.cell.guess.Add(nano)
 	}
 }
 

@@ -2,6 +2,7 @@ package budget
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ type instance struct {
 	level atomic.Int32 // marks passed
 	fired uint64       // marks reported in this period; under Ledger.crossing and the read lock, or the write lock
 	era   int64        // start of that period
+	away  bool         // no budget in force counts here; written under the write lock
 
 	over atomic.Int64 // calls that cost more than was held
 	by   atomic.Int64 // and by how much, nano-USD
@@ -35,8 +37,9 @@ type instance struct {
 type window struct {
 	used  [units]atomic.Int64 // spent and held; kept up for limited units only
 	spent [units]atomic.Int64
-	flow  flow // of a calendar period
-	dead  bool // the period is over
+	guess atomic.Int64 // nano-USD of spent that were assumed, not billed
+	flow  flow         // of a calendar period
+	dead  bool         // the period is over
 
 	start, end int64
 	cells      []*cell // of a rolling window, oldest first
@@ -46,6 +49,7 @@ type window struct {
 type cell struct {
 	start, end int64
 	spent      [units]atomic.Int64
+	guess      atomic.Int64
 	flow       flow
 	dead       bool // it has left the window
 }
@@ -86,6 +90,9 @@ func (l *Ledger) instance(s *state, values [dims]string, now int64) *instance {
 	if in := l.insts[id]; in != nil {
 		return in
 	}
+	if in := l.comeBack(id, s, now); in != nil {
+		return in
+	}
 	in := &instance{id: id, state: s, values: s.scope, since: now}
 	for _, d := range s.stars {
 		in.values[d] = values[d]
@@ -105,6 +112,7 @@ func (l *Ledger) refresh(in *instance, now int64) {
 	case in.win == nil || !c.rolling() && now >= in.win.end:
 		if in.win != nil {
 			l.close(in.win)
+			in.setLevel(0) // nothing of the last period is in force in this one
 		}
 		in.win = &window{start: start, end: end}
 	case !c.rolling():
@@ -140,6 +148,7 @@ func (l *Ledger) roll(in *instance, start, end int64) {
 				w.used[u].Add(-n)
 			}
 		}
+		w.guess.Add(-c.guess.Load())
 		w.cells = w.cells[1:]
 	}
 	if n := len(w.cells); n == 0 || w.cells[n-1].start < start {
@@ -188,13 +197,19 @@ func (l *Ledger) setTerms(in *instance, now int64) {
 			if t.limited[u] {
 				up[u] = int64(math.Ceil(m.at * float64(t.limit[u])))
 				down[u] = int64(math.Ceil((m.at - Hysteresis) * float64(t.limit[u])))
+				if up[u] > 0 {
+					down[u] = max(down[u], 1) // a step is left at the latest when nothing is spent
+				}
 			}
 		}
 		t.marks, t.leave = append(t.marks, up), append(t.leave, down)
 	}
 	before := in.terms
 	in.terms = t
-	if before == nil || before.limited != t.limited {
+	if before != nil && before.limit != t.limit {
+		in.level.Store(0) // a step is left slowly when little is spent, at once when the limit is raised
+	}
+	if before != nil && before.limited != t.limited { // nothing is in a new one
 		l.recount(in)
 	}
 	l.lease(in)
@@ -220,10 +235,19 @@ func (l *Ledger) lease(in *instance) {
 	}
 }
 
+// heldNow is what is held in each window; worked out once where many counters
+// change under one lock. Caller holds the write lock.
+func (l *Ledger) heldNow() map[*window]amounts {
+	if l.held != nil {
+		return l.held
+	}
+	return l.journal.held()
+}
+
 // recount works out what is used from the entries, after a unit became
 // limited. Caller holds the write lock.
 func (l *Ledger) recount(in *instance) {
-	held := l.journal.held()[in.win]
+	held := l.heldNow()[in.win]
 	for u := range units {
 		if in.terms.limited[u] {
 			in.win.used[u].Store(in.win.spent[u].Load() + held[u])
@@ -231,31 +255,40 @@ func (l *Ledger) recount(in *instance) {
 	}
 }
 
-// take moves what a store knew of an instance into its counters. What was
-// crossed by that was reported when it was spent. Caller holds the write lock.
+// take moves what a store knew of an instance into its counters. What that
+// crosses is reported again, should the former process have died before it was
+// noted: who is told keeps one of each. Caller holds the write lock.
 func (l *Ledger) take(in *instance) {
 	entries := l.loaded[in.id]
 	if len(entries) == 0 {
 		return
 	}
-	delete(l.loaded, in.id)
-	defer in.reported()
-	for _, e := range entries {
-		l.credit(in, e)
+	// What does not count by this calendar may by the one that a mistaken change of
+	// the period is put back to.
+	oldest := l.cfg.Clock().Add(-maxLoaded)
+	l.loaded[in.id] = slices.DeleteFunc(entries, func(e Spent) bool { return l.credit(in, e) || e.Period.Before(oldest) })
+	if len(l.loaded[in.id]) == 0 {
+		delete(l.loaded, in.id)
+	}
+	if in.state.calendar.rolling() {
+		in.reported() // its crossings have no name that is the same after a restart
 	}
 }
 
-// credit adds what was spent in one period or bucket, if that counts still.
-// Caller holds the write lock.
-func (l *Ledger) credit(in *instance, e Spent) {
+// maxLoaded is how long entries of a store that no counter took are kept.
+const maxLoaded = 32 * 24 * time.Hour
+
+// credit adds what was spent in one period or bucket; false when that does not
+// count now. Caller holds the write lock.
+func (l *Ledger) credit(in *instance, e Spent) bool {
 	at, w := e.Period.UnixNano(), in.win
 	var c *cell
 	if in.state.calendar.rolling() {
 		if c = l.bucket(in, at); c == nil {
-			return
+			return false
 		}
 	} else if at != w.start {
-		return
+		return false
 	}
 	for u, n := range e.Quantities.amounts() {
 		n = max(n, 0)
@@ -268,6 +301,11 @@ func (l *Ledger) credit(in *instance, e Spent) {
 			w.used[u].Add(n)
 		}
 	}
+	w.guess.Add(int64(e.Assumed))
+	if c != nil {
+		c.guess.Add(int64(e.Assumed))
+	}
+	return true
 }
 
 // bucket finds or makes the bucket that began at a time; nil when it has left
@@ -292,28 +330,6 @@ func (l *Ledger) bucket(in *instance, at int64) *cell {
 	w.cells[i] = c
 	w.start = w.cells[0].start
 	return c
-}
-
-// putAside turns an instance back into what a store would know of it. Caller
-// holds the write lock.
-func (l *Ledger) putAside(in *instance) {
-	keep := func(start int64, spent *[units]atomic.Int64) {
-		var a amounts
-		for u := range units {
-			a[u] = spent[u].Load()
-		}
-		if a != (amounts{}) {
-			l.loaded[in.id] = append(l.loaded[in.id], Spent{Budget: in.id, Period: instant(start), Quantities: a.quantities()})
-		}
-	}
-	l.close(in.win)
-	for _, c := range in.win.cells {
-		c.dead = true
-		keep(c.start, &c.spent)
-	}
-	if !in.state.calendar.rolling() {
-		keep(in.win.start, &in.win.spent)
-	}
 }
 
 // overrideOf finds the override in force: of the instance, else of its budget.

@@ -65,7 +65,7 @@ func (in *instance) want() int {
 }
 
 // due reports that the level is not what it should be.
-func (in *instance) due() bool { return in.want() != int(in.level.Load()) }
+func (in *instance) due() bool { return !in.away && in.want() != int(in.level.Load()) }
 
 func (in *instance) refuses() bool {
 	return in.state.refuseAt >= 0 && int(in.level.Load()) > in.state.refuseAt
@@ -121,6 +121,9 @@ func (l *Ledger) relevel(ins []*instance) {
 
 // cross moves one instance. Caller holds Ledger.crossing and the read lock.
 func (in *instance) cross(dst []Crossing) []Crossing {
+	if in.away {
+		return dst
+	}
 	n := in.want()
 	if n != int(in.level.Load()) {
 		in.setLevel(n)

@@ -68,10 +68,12 @@ type Ledger struct {
 	budgets   []*state
 	uses      [dims]bool // dimensions that any budget looks at
 	insts     map[model.BudgetID]*instance
+	away      map[awayKey]*instance // of budgets that are not in force any more
 	resolved  map[string]*resolved
 	loaded    map[model.BudgetID][]Spent // of instances not made yet
 	overrides map[model.BudgetID]Override
-	pruneAt   int // number of instances at which those of past periods are dropped
+	held      map[*window]amounts // see heldNow; nil when the lock is not held
+	pruneAt   int                 // number of instances at which those of past periods are dropped
 
 	configured atomic.Bool // any budget at all
 	journal    journal
@@ -118,7 +120,7 @@ func New(c Config) (*Ledger, error) {
 		return nil, model.Invalidf("budget.New", "max_hold", "is %s: want a positive duration", c.MaxHold)
 	}
 	return &Ledger{
-		cfg: c, insts: map[model.BudgetID]*instance{}, resolved: map[string]*resolved{},
+		cfg: c, insts: map[model.BudgetID]*instance{}, away: map[awayKey]*instance{}, resolved: map[string]*resolved{},
 		loaded: map[model.BudgetID][]Spent{}, overrides: map[model.BudgetID]Override{}, pruneAt: minPrune,
 	}, nil
 }
@@ -152,7 +154,9 @@ func (l *Ledger) Configure(budgets []Budget) error {
 		}
 	}
 	clear(l.resolved)
+	l.held = l.journal.held()
 	changed := l.adopt(byName, now)
+	l.held = nil
 	for _, s := range states {
 		if len(s.stars) == 0 {
 			changed = append(changed, l.instance(s, [dims]string{}, now))
@@ -182,28 +186,29 @@ func newState(b Budget, order int) (*state, error) {
 	return s, nil
 }
 
-// adopt gives the instances there are to the new budgets of the same name, and
-// puts what was spent in the others aside, should they come back. Caller holds
-// the lock.
+// adopt gives the instances there are to the new budgets of the same name; the
+// others go away. Caller holds the lock.
 func (l *Ledger) adopt(byName map[string]*state, now int64) []*instance {
 	var kept []*instance
-	for id, in := range l.insts {
+	for _, in := range l.insts {
 		s := byName[in.state.Name]
 		if s != nil && s.calendar.same(in.state.calendar) && slices.Equal(s.stars, in.state.stars) {
-			in.fired = carried(in.state.marks, s.marks, in.fired)
-			in.state = s
-			in.level.Store(0) // the marks may be others
-			l.refresh(in, now)
+			l.fit(in, s, now)
 			kept = append(kept, in)
 			continue
 		}
-		l.putAside(in)
-		delete(l.insts, id)
+		l.goAway(in)
 	}
+	l.forget(now)
 	// Counters per value are made when a call needs them; those that a store
-	// knows are made now, to be listed.
-	for id := range l.loaded {
-		if s, values, ok := parseID(byName, id); ok {
+	// knows, or that were away, are made now, to be listed.
+	for k, in := range l.away {
+		if s := byName[in.state.Name]; s != nil && s.awayKey(in.id) == k {
+			kept = append(kept, l.instance(s, in.values, now))
+		}
+	}
+	for id, entries := range l.loaded {
+		if s, values, ok := parseID(byName, id); ok && s.counts(entries, now) {
 			kept = append(kept, l.instance(s, values, now))
 		}
 	}
@@ -263,6 +268,7 @@ type Spent struct {
 	Budget model.BudgetID `json:"budget"`
 	Period time.Time      `json:"period"`
 	Quantities
+	Assumed model.Money `json:"assumed_usd,omitzero"` // of it, what no bill says
 }
 
 // Load adds what a store has: once, at the start, before calls are served.
@@ -274,7 +280,7 @@ func (l *Ledger) Load(entries []Spent) {
 	var changed []*instance
 	for _, e := range entries {
 		l.loaded[e.Budget] = append(l.loaded[e.Budget], e)
-		if s, values, ok := parseID(byName, e.Budget); ok {
+		if s, values, ok := parseID(byName, e.Budget); ok && s.counts([]Spent{e}, now) {
 			in := l.instance(s, values, now)
 			l.take(in)
 			changed = append(changed, in)
@@ -283,4 +289,11 @@ func (l *Ledger) Load(entries []Spent) {
 	settleLevels(changed)
 	l.mu.Unlock()
 	l.relevel(changed)
+}
+
+// counts reports whether any of the entries may still count: a counter whose
+// periods are all over is not made for its past.
+func (s *state) counts(entries []Spent, now int64) bool {
+	first := s.calendar.first(now)
+	return slices.ContainsFunc(entries, func(e Spent) bool { return e.Period.UnixNano() >= first })
 }

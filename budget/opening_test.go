@@ -53,7 +53,7 @@ func TestNewBudgetCountsItsPeriod(t *testing.T) {
 		t.Fatal(err)
 	}
 	book := NewBook(ledger, &kept{}, p)
-	if err := book.Load(t.Context(), nil); err != nil {
+	if err := book.Load(t.Context(), nothingSpent); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []Budget{
@@ -104,7 +104,7 @@ func TestOpeningIsCountedOnce(t *testing.T) {
 	configured := []Budget{{Name: "day", Period: Daily, LimitUSD: money(100)}}
 	book := func() *Book {
 		b := NewBook(newLedger(t, c), store, p)
-		if err := b.Load(t.Context(), nil); err != nil {
+		if err := b.Load(t.Context(), nothingSpent); err != nil {
 			t.Fatal(err)
 		}
 		return b

@@ -25,6 +25,8 @@ func (l *Ledger) Override(id model.BudgetID, o Override) error {
 	const op = "budget.Override"
 	now := l.cfg.Clock()
 	switch {
+	case o.Until.IsZero():
+		return model.Invalidf(op, "until", "is missing: want a time in the future")
 	case !o.Until.After(now):
 		return model.Invalidf(op, "until", "is %s: want a time in the future", o.Until.Format(time.RFC3339))
 	case strings.TrimSpace(o.Reason) == "":
@@ -37,23 +39,33 @@ func (l *Ledger) Override(id model.BudgetID, o Override) error {
 		n    *int64
 	}{{"limit_usd", (*int64)(o.LimitUSD)}, {"limit_tokens", o.LimitTokens}, {"limit_requests", o.LimitRequests}} {
 		if f.n != nil && (*f.n < 0 || *f.n > most) {
-			return model.Invalidf(op, f.name, "is out of range: want 0 or more, and less than 4.6 billion dollars")
+			return outOfRange(op, f.name, *f.n)
 		}
 	}
 	l.mu.Lock()
 	changed, found := l.under(id)
 	if !found {
 		l.mu.Unlock()
-		return model.Errorf(op, model.KindNotFound, "there is no budget %q", id)
+		return model.Errorf(op, model.KindNotFound, "there is no budget %.80q; see GET /api/v1/budgets", id)
 	}
 	l.overrides[id] = o
+	l.held = l.journal.held()
 	for _, in := range changed {
 		l.refresh(in, now.UnixNano())
 	}
+	l.held = nil
 	settleLevels(changed)
 	l.mu.Unlock()
 	l.relevel(changed)
 	return nil
+}
+
+// outOfRange words a limit below 0 or above most.
+func outOfRange(op, name string, n int64) *model.Error {
+	if name == "limit_usd" {
+		return model.Invalidf(op, name, "is %s: want 0 or more, and less than 4.6 billion dollars", model.Money(n))
+	}
+	return model.Invalidf(op, name, "is %d: want a number from 0 to %d", n, int64(most))
 }
 
 // under finds the counters of an id: of a budget all, else the one.

@@ -202,12 +202,12 @@ func TestLoadAfterRestart(t *testing.T) {
 	c := newClock(start)
 	day, roll := Budget{Name: "day", Scope: Scope{Team: Any}, Period: Daily, LimitUSD: money(10)}, Budget{Name: "roll", Period: Daily, Rolling: true, LimitUSD: money(10)}
 	entries := []Spent{
-		{"day/a", at(t, "2026-03-10T00:00:00Z"), Quantities{USD: *money(4)}},
-		{"day/a", at(t, "2026-03-09T00:00:00Z"), Quantities{USD: *money(9)}},
-		{"gone", at(t, "2026-03-10T00:00:00Z"), Quantities{USD: *money(7)}},
-		{"roll", at(t, "2026-03-10T11:36:00Z"), Quantities{USD: *money(2)}},
-		{"roll", at(t, "2026-03-09T12:24:00Z"), Quantities{USD: *money(3)}},
-		{"roll", at(t, "2026-03-09T11:12:00Z"), Quantities{USD: *money(5)}}, // ended 24 h ago
+		{Budget: "day/a", Period: at(t, "2026-03-10T00:00:00Z"), Quantities: Quantities{USD: *money(4)}},
+		{Budget: "day/a", Period: at(t, "2026-03-09T00:00:00Z"), Quantities: Quantities{USD: *money(9)}},
+		{Budget: "gone", Period: at(t, "2026-03-10T00:00:00Z"), Quantities: Quantities{USD: *money(7)}},
+		{Budget: "roll", Period: at(t, "2026-03-10T11:36:00Z"), Quantities: Quantities{USD: *money(2)}},
+		{Budget: "roll", Period: at(t, "2026-03-09T12:24:00Z"), Quantities: Quantities{USD: *money(3)}},
+		{Budget: "roll", Period: at(t, "2026-03-09T11:12:00Z"), Quantities: Quantities{USD: *money(5)}}, // ended 24 h ago
 	}
 	for _, loadFirst := range []bool{false, true} {
 		l := newLedger(t, c)

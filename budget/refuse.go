@@ -19,14 +19,16 @@ type Exceeded struct {
 	Scope    Scope          `json:"scope,omitzero"`
 	Period   Every          `json:"period"`
 	Rolling  bool           `json:"rolling,omitempty"`
-	Unit     string         `json:"unit"`            // usd, tokens or requests: what ran out first
-	Reason   string         `json:"reason"`          // limit, held, too_large, ladder, unknown_price
-	Limit    *Quantities    `json:"limit,omitempty"` // of the units that are limited; others 0
-	Spent    Quantities     `json:"spent"`           //
-	Held     Quantities     `json:"held"`            // by calls that are running; of limited units
-	Asked    Quantities     `json:"asked"`           // for this call
-	Allowed  Quantities     `json:"allowed"`         // what a call may still ask for now; of limited units
+	Unit     string         `json:"unit"`    // usd, tokens or requests: what ran out first
+	Reason   string         `json:"reason"`  // limit, held, too_large, ladder, unknown_price
+	Limit    Limits         `json:"limit"`   //
+	Spent    Quantities     `json:"spent"`   //
+	Held     Limits         `json:"held"`    // by calls that are running
+	Asked    Quantities     `json:"asked"`   // for this call
+	Allowed  Limits         `json:"allowed"` // what a call may still ask for now
 	ResetsAt *time.Time     `json:"resets_at,omitempty"`
+
+	open bool // nothing bounds the answer that the call asks for
 }
 
 // The reasons of a refusal.
@@ -53,6 +55,7 @@ func (l *Ledger) refusal(r *resolved, a *Amounts, now int64) *model.Error {
 		if !ok {
 			continue
 		}
+		e.open = a.Open
 		w := in.wait(&e, ask, now)
 		if w > 0 && e.Reason != reasonHeld {
 			t := instant(now + int64(w))
@@ -70,7 +73,10 @@ func inWords(err *model.Error) *model.Error {
 		return nil
 	}
 	if d, ok := err.Details.(*Refusal); ok && len(d.Exceeded) > 0 {
-		err.Message = d.Exceeded[0].message()
+		e := &d.Exceeded[0]
+		if err.Message = e.message(); e.open && e.Reason == reasonLarge && e.Unit != unitNames[requests] {
+			err.Param = "max_tokens"
+		}
 	}
 	return err
 }
@@ -82,37 +88,41 @@ func (in *instance) exceeded(ask amounts, priced bool) (Exceeded, bool) {
 		Budget: in.id, Scope: scopeOf(in.values), Period: s.Period, Rolling: s.Rolling,
 		Unit: unitNames[usd], Spent: in.spent(), Asked: ask.quantities(),
 	}
-	var limit, held, allowed amounts
+	var limit, held, allowed [units]*int64
 	for u := range units {
 		if !in.terms.limited[u] {
 			continue
 		}
 		spent, used := in.win.spent[u].Load(), in.win.used[u].Load()
-		limit[u], held[u] = in.terms.limit[u], max(used-spent, 0)
-		allowed[u] = max(in.terms.lease[u]-used, 0)
+		most, running, left := in.terms.limit[u], max(used-spent, 0), max(in.terms.lease[u]-used, 0)
+		limit[u], held[u], allowed[u] = &most, &running, &left
 		if e.Reason != "" {
 			continue
 		}
 		switch {
-		case spent >= limit[u] || ask[u] > 0 && ask[u] <= limit[u] && spent+ask[u] > limit[u]:
+		case spent >= most && (u != requests || ask[u] > 0) || ask[u] > 0 && ask[u] <= most && spent+ask[u] > most:
 			e.Reason = reasonLimit
-		case ask[u] > limit[u]:
+		case ask[u] > most:
 			e.Reason = reasonLarge
-		case ask[u] > allowed[u]:
+		case ask[u] > left:
 			e.Reason = reasonHeld
 		default:
 			continue
 		}
 		e.Unit = unitNames[u]
 	}
-	l, h, al := limit.quantities(), held.quantities(), allowed.quantities()
-	e.Limit, e.Held, e.Allowed = &l, h, al
+	e.Limit, e.Held, e.Allowed = limits(limit), limits(held), limits(allowed)
 	switch {
 	case !priced:
 		e.Reason, e.Unit = reasonUnknown, unitNames[usd]
 	case e.Reason == "" && in.terms.ladder && in.refuses():
 		e.Reason, e.Unit = reasonLadder, unitNames[in.scarcest()]
-		e.Allowed = Quantities{}
+		for u := range units {
+			if in.terms.limited[u] {
+				allowed[u] = new(int64)
+			}
+		}
+		e.Allowed = limits(allowed)
 	}
 	return e, e.Reason != ""
 }
@@ -177,16 +187,24 @@ func (e *Exceeded) message() string {
 	if e.Rolling {
 		every = "rolling " + every
 	}
+	none := unit(Quantities{})
 	var b strings.Builder
-	fmt.Fprintf(&b, "budget %q (%s, %s) has spent %s of %s and holds %s for running calls; this call asks for %s",
-		e.Budget, e.Scope, every, unit(e.Spent), unit(*e.Limit), unit(e.Held), unit(e.Asked))
-	switch {
+	fmt.Fprintf(&b, "budget %q (%s, %s) has spent %s of %s", e.Budget, e.Scope, every, unit(e.Spent), unit(e.Limit.quantities()))
+	if held := unit(e.Held.quantities()); held != none {
+		fmt.Fprintf(&b, " and holds %s for running calls", held)
+	}
+	if asked := unit(e.Asked); asked != none {
+		fmt.Fprintf(&b, "; this call asks for %s", asked)
+	}
+	switch allowed := unit(e.Allowed.quantities()); {
+	case e.Reason == reasonLarge && e.open && e.Unit != unitNames[requests]:
+		b.WriteString(", which would not fit an empty budget, since nothing bounds its answer: set max_tokens, or let the budget reserve p95")
 	case e.Reason == reasonLarge:
-		b.WriteString(", which would not fit an empty budget")
+		b.WriteString(", which would not fit an empty budget: ask for a shorter answer, or let the budget reserve p95")
 	case e.Reason == reasonLadder:
 		b.WriteString("; its ladder refuses calls from here on")
-	case unit(e.Allowed) != unit(Quantities{}):
-		fmt.Fprintf(&b, "; up to %s would still be allowed", unit(e.Allowed))
+	case allowed != none:
+		fmt.Fprintf(&b, "; up to %s would still be allowed", allowed)
 	}
 	if e.ResetsAt != nil {
 		fmt.Fprintf(&b, "; try again at %s", e.ResetsAt.Format(time.RFC3339))

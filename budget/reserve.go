@@ -12,22 +12,24 @@ import (
 type Amounts struct {
 	Worst    model.Money // with the longest answer that the request allows
 	Quantile model.Money // p95 of the estimate; at most Worst counts
-	// Other returns the quantiles that budgets ask for besides p95; without it
-	// they take the worst case.
+	// Other returns the quantiles that are not at hand; without it the worst case
+	// is taken.
 	Other      Quantiles
 	Known      bool        // the price is known
 	AssumedMax model.Money // at the highest known price; used when it is not
 
-	Tokens         int64 // input and output, worst case
-	TokensQuantile int64 // likewise, p95; 0: Tokens
-	Requests       int64 // 1 for the first attempt at a call, 0 for further ones
+	Tokens   int64 // input and output, worst case
+	Requests int64 // 1 for the first attempt at a call, 0 for further ones
+	Open     bool  // nothing in the request bounds the answer; for the words of a refusal
 }
 
-// Quantiles of what an attempt will cost.
+// Quantiles of what an attempt will take. They are asked with a lock held, and
+// must not ask the ledger.
 type Quantiles interface {
 	// Quantile returns the cost that the share of such attempts stays within.
-	// It is asked with a lock held, and must not ask the ledger.
 	Quantile(share float64) model.Money
+	// Tokens returns the tokens of prompt and answers, likewise.
+	Tokens(share float64) int64
 }
 
 // p95 is the quantile that every estimate has at hand.
@@ -44,8 +46,8 @@ func (s *state) asked(a *Amounts) (ask amounts, ok bool) {
 		case a.Other != nil:
 			cost = min(cost, a.Other.Quantile(s.quantile))
 		}
-		if a.TokensQuantile > 0 {
-			n = min(n, a.TokensQuantile)
+		if a.Other != nil && s.LimitTokens != nil {
+			n = min(n, a.Other.Tokens(s.quantile))
 		}
 	}
 	if !a.Known {
@@ -59,6 +61,19 @@ func (s *state) asked(a *Amounts) (ask amounts, ok bool) {
 		}
 	}
 	return amounts{clamp(int64(cost)), clamp(n), clamp(a.Requests)}, true
+}
+
+// likely is what a budget is charged for a call whose end nobody saw: p95 of its
+// estimate, which is what a quantile can say of a bill that never comes, and at
+// most what is held. Where no estimate has a price, it is what is held.
+func (s *state) likely(a *Amounts, held amounts) amounts {
+	if a.Known && a.Quantile > 0 {
+		held[usd] = min(held[usd], clamp(int64(a.Quantile)))
+	}
+	if a.Other != nil && s.LimitTokens != nil {
+		held[tokens] = min(held[tokens], clamp(a.Other.Tokens(p95)))
+	}
+	return held
 }
 
 // Reserve holds what an attempt may cost in every budget that applies, or in
@@ -81,7 +96,7 @@ func (l *Ledger) Reserve(s *Subject, t Target, a Amounts) (*Hold, *model.Error) 
 			l.mu.RUnlock()
 			return h, nil
 		}
-		if r.closed() { // whatever else is going on, this one stays refused
+		if r.closed(&a) { // whatever else is going on, this one stays refused
 			err := l.refusal(r, &a, now)
 			l.mu.RUnlock()
 			return nil, inWords(err)
@@ -169,11 +184,11 @@ func (l *Ledger) hold(r *resolved, a *Amounts, now int64) *Hold {
 	h.lines = h.few[:0]
 	for _, in := range r.insts {
 		ask, ok := in.state.asked(a)
-		if !ok || in.closed() || !in.add(&ask) {
+		if !ok || in.closed(&ask) || !in.add(&ask) {
 			h.undo()
 			return nil
 		}
-		h.lines = append(h.lines, line{in: in, win: in.win, cell: in.win.cell(), held: ask})
+		h.lines = append(h.lines, line{in: in, win: in.win, cell: in.win.cell(), held: ask, likely: in.state.likely(a, ask)})
 	}
 	l.journal.open(h)
 	return h
@@ -196,11 +211,8 @@ func (in *instance) add(ask *amounts) bool {
 
 func (in *instance) addUnit(u int, ask int64) bool {
 	used := &in.win.used[u]
-	if ask == 0 { // costs nothing, but a budget that is used up refuses it too
-		return in.win.spent[u].Load() < in.terms.limit[u]
-	}
-	if in.win.spent[u].Load() >= in.terms.limit[u] {
-		return false
+	if ask == 0 {
+		return true
 	}
 	for {
 		n := used.Load()
@@ -213,18 +225,32 @@ func (in *instance) addUnit(u int, ask int64) bool {
 	}
 }
 
-// closed reports a budget that refuses everything: used up by what is spent,
-// or at a step that refuses.
-func (in *instance) closed() bool {
+// closed reports a budget that refuses whatever costs nothing, too: used up by
+// what is spent, or at a step that refuses. A further attempt at a call is no
+// further request, and is not refused for want of one.
+func (in *instance) closed(ask *amounts) bool {
+	further := ask[requests] == 0 && in.terms.limit[requests] > 0
+	refuses := in.terms.ladder && in.refuses()
+	closed := refuses && !further
 	for u := range units {
-		if in.terms.limited[u] && in.win.spent[u].Load() >= in.terms.limit[u] {
-			return true
+		if !in.terms.limited[u] || u == requests && further {
+			continue
 		}
+		spent := in.win.spent[u].Load()
+		closed = closed || spent >= in.terms.limit[u] || refuses && spent >= in.terms.marks[in.state.refuseAt][u]
 	}
-	return in.terms.ladder && in.refuses()
+	return closed
 }
 
-func (r *resolved) closed() bool { return slices.ContainsFunc(r.insts, (*instance).closed) }
+func (r *resolved) closed(a *Amounts) bool {
+	return slices.ContainsFunc(r.insts, func(in *instance) bool {
+		ask, _ := in.state.asked(a)
+		return in.closed(&ask)
+	})
+}
+
+// call is what every call asks for.
+var call = amounts{requests: 1}
 
 // fresh reports that no period and no override has ended.
 func (r *resolved) fresh(now int64) bool {

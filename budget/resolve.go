@@ -1,6 +1,9 @@
 package budget
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // resolved is which counters a caller, or a caller with a target, falls under.
 // Immutable; the counters are not.
@@ -65,7 +68,9 @@ func (l *Ledger) resolve(s *Subject, t *Target, now int64) *resolved {
 		}
 		for _, tag := range s.Tags {
 			if values, ok := b.match(s, t, tag); ok {
-				r.insts = append(r.insts, l.instance(b, values, now))
+				if in := l.instance(b, values, now); !slices.Contains(r.insts, in) { // a tag may stand twice
+					r.insts = append(r.insts, in)
+				}
 			}
 		}
 	}

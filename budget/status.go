@@ -22,6 +22,7 @@ type Status struct {
 	ResetsAt    *time.Time     `json:"resets_at,omitempty"` // absent: never, or bit by bit
 	Limit       Limits         `json:"limit"`
 	Spent       Quantities     `json:"spent"`
+	Assumed     model.Money    `json:"assumed_usd,omitzero"` // of Spent, what no bill says: of calls without a known price, or whose end nobody saw
 	Held        Quantities     `json:"held"`
 	Remaining   Limits         `json:"remaining"` // limit less spent and held; below 0 after calls that cost more than was held
 	Used        float64        `json:"used"`      // share of the limit that is spent
@@ -124,7 +125,7 @@ func (l *Ledger) statusOf(in *instance, held amounts, now int64) Status {
 	st := Status{
 		ID: in.id, Name: s.Name, Scope: scopeOf(in.values), Every: s.Period, Rolling: s.Rolling, TimeZone: s.TimeZone,
 		PeriodStart: instant(in.win.start), ResetsAt: in.resets(),
-		Limit: limits(limit), Spent: in.spent(), Held: held.quantities(), Remaining: limits(rest), Used: in.share(),
+		Limit: limits(limit), Spent: in.spent(), Assumed: model.Money(in.win.guess.Load()), Held: held.quantities(), Remaining: limits(rest), Used: in.share(),
 		Reserve: s.Reserve, Overshoot: Overshoot{Calls: in.over.Load(), USD: model.Money(in.by.Load())},
 		Projection: in.project(now),
 	}
@@ -140,6 +141,21 @@ func (l *Ledger) statusOf(in *instance, held amounts, now int64) Status {
 		st.Override = &o
 	}
 	return st
+}
+
+// quantities returns the limits, 0 where there is none.
+func (l Limits) quantities() Quantities {
+	var q Quantities
+	if l.USD != nil {
+		q.USD = *l.USD
+	}
+	if l.Tokens != nil {
+		q.Tokens = *l.Tokens
+	}
+	if l.Requests != nil {
+		q.Requests = *l.Requests
+	}
+	return q
 }
 
 func limits(p [units]*int64) Limits {

@@ -11,7 +11,7 @@ type Config struct {
 	Listen string `json:"listen"`
 	// Directory of the embedded store, the event spool, learned.json (what estimates learned) and server.json. [./data]
 	Data string `json:"data"`
-	// Where records are kept: "sqlite" (in the data directory) or "memory" (lost on exit). [sqlite]
+	// Where records are kept: "sqlite" (in the data directory), "memory" (lost on exit), or a PostgreSQL database that several gateways may share, postgres://user:password@host:5432/database, itself or where the URL is: env:NAME or file:/path. [sqlite]
 	Store string `json:"store"`
 
 	// Host names that callers may use besides loopback ones while there are no api_keys, such as gateway.local behind a local proxy.

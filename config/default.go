@@ -30,7 +30,7 @@ const (
 	DefaultOllamaURL         = "http://127.0.0.1:11434"
 )
 
-// The stores.
+// The stores that need no URL.
 const (
 	StoreSQLite = "sqlite"
 	StoreMemory = "memory"

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -40,7 +41,7 @@ func orNone(s string) string {
 var startOnly = []string{"allowed_hosts", "data", "embeddings", "events", "keys", "limits", "listen", "log.format", "store", "telemetry"}
 
 // Diff returns the differences from old to new, by path. Literal header values
-// are masked.
+// and passwords are masked.
 func Diff(from, to *Config) []Change {
 	a, b := flatten(from), flatten(to)
 	paths := slices.Collect(maps.Keys(a))
@@ -102,6 +103,9 @@ const masked = "(not shown)"
 
 // mask hides values that may be secrets.
 func mask(path, value string) string {
+	if path == "store" {
+		return maskURL(value)
+	}
 	secret := strings.Contains(path, ".headers.") || strings.HasPrefix(path, "telemetry.otlp_headers.")
 	if secret && value != "" && !isRef(value) {
 		return masked
@@ -109,9 +113,35 @@ func mask(path, value string) string {
 	return value
 }
 
+// maskURL hides the passwords of a URL.
+func maskURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return masked
+	}
+	_, secret := u.User.Password()
+	if secret {
+		u.User = url.UserPassword(u.User.Username(), maskedPassword)
+	}
+	q := u.Query()
+	for name := range q {
+		if strings.Contains(strings.ToLower(name), "password") {
+			q.Set(name, maskedPassword)
+			u.RawQuery, secret = q.Encode(), true
+		}
+	}
+	if !secret {
+		return s
+	}
+	return u.String()
+}
+
+const maskedPassword = "xxxxx"
+
 // Masked returns a copy of c in which what may be a secret is hidden.
 func Masked(c *Config) *Config {
 	out := *c
+	out.Store = maskURL(c.Store)
 	out.Providers = slices.Clone(c.Providers)
 	for i := range out.Providers {
 		p := &out.Providers[i]
@@ -132,7 +162,7 @@ func maskHeaders(h map[string]string) map[string]string {
 }
 
 // Show writes the configuration as YAML that Parse reads, with literal header
-// values masked.
+// values and passwords masked.
 func Show(c *Config) ([]byte, error) {
 	data, err := json.Marshal(Masked(c))
 	if err != nil {

@@ -159,6 +159,7 @@ func (l *Loaded) secretEnv() (names []string) {
 		add(v)
 	}
 	add(string(l.Embeddings.APIKey))
+	add(l.Store)
 	return names
 }
 

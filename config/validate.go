@@ -45,7 +45,7 @@ func (v *validator) config() {
 	if c.Data == "" {
 		v.problem("data", "want the path of a directory")
 	}
-	v.oneOf("store", c.Store, StoreSQLite, StoreMemory)
+	v.store()
 	for i, h := range c.AllowedHosts {
 		if h == "" || strings.ContainsFunc(h, notNameRune) {
 			v.problem(fmt.Sprintf("allowed_hosts[%d]", i), "%q: want the name of a host, without port", h)
@@ -68,6 +68,31 @@ func (v *validator) config() {
 	}
 	v.embeddings()
 	v.url("discovery.ollama_url", c.Discovery.OllamaURL)
+}
+
+// store checks where records are kept. It never repeats what may hold a password.
+func (v *validator) store() {
+	s := v.c.Store
+	switch {
+	case s == StoreSQLite, s == StoreMemory:
+	case isRef(s):
+		if err := checkRef(s); err != nil {
+			v.problem("store", "%s", err)
+		}
+	case IsPostgres(s):
+		if u, err := url.Parse(s); err != nil || u.Fragment != "" {
+			v.problem("store", "want postgres://user:password@host:5432/database; write %%23 for # and %%2F for / in a password")
+		}
+	case strings.ContainsAny(s, ":@"):
+		v.problem("store", "want sqlite, memory or postgres://user:password@host:5432/database")
+	default:
+		v.problem("store", "%q: want sqlite, memory or postgres://user:password@host:5432/database%s", s, suggest(s, []string{StoreSQLite, StoreMemory}))
+	}
+}
+
+// IsPostgres reports whether a store is the URL of a PostgreSQL database.
+func IsPostgres(store string) bool {
+	return strings.HasPrefix(store, "postgres://") || strings.HasPrefix(store, "postgresql://")
 }
 
 func (v *validator) listen() {

@@ -146,6 +146,8 @@ type Request struct {
 	PromptBytes  int64 // bytes of prompt text
 	Text         model.TextKind
 	Images       int         // image parts
+	Texts        int64       // texts that are answered each by itself; 0 is 1
+	Attached     int64       // bytes of audio, video and files; only the worst case counts them
 	InputTokens  model.Count // when counted or given by the caller; overrides PromptBytes and Images
 	OutputTokens model.Count // the caller's own expectation; overrides what was learned
 	MaxOutput    model.Count // tokens the caller allows, per answer

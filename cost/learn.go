@@ -115,9 +115,11 @@ type cell struct {
 }
 
 // How often figures are worked out again, in observations: those of the cell
-// itself each time, those that it shares now and then.
+// itself each time or nearly, those that it shares now and then.
 const (
 	baseEvery  = 8
+	cellEvery  = 4
+	youngCell  = 32 // answers below which a cell is worked out after each
 	modelEvery = 64
 	poolEvery  = 256
 )
@@ -157,7 +159,9 @@ func (e *Estimator) Observe(p *Profile, q Request, u model.Usage) {
 	i := slot(q.Task)
 	t := k.task(&e.learning, i)
 	if in := float64(count(u.Input)); in > 0 {
-		k.prompt(&e.learning, &q, in)
+		if q.Attached == 0 && !q.InputTokens.Known { // else bytes of text say nothing about the tokens
+			k.prompt(&e.learning, &q, in)
+		}
 		t.read.observeShare(u.CachedRead, in, e.decay)
 		t.write.observeShare(u.CacheWrite, in, e.decay)
 	}
@@ -255,15 +259,21 @@ func (k *knowledge) publish(l *learning, t *task, i, at int) {
 		}
 		return
 	}
-	if t.observed < modelEvery || t.observed%baseEvery == 0 {
+	base := t.observed < modelEvery || t.observed%baseEvery == 0
+	c := t.cells[at].Load()
+	cell := c != nil && (base || c.lengths.weight < youngCell || t.observed%cellEvery == 0)
+	if !base && !cell {
+		return
+	}
+	if base {
 		t.low, t.high = t.scores.tails(l.level, l.level)
 	}
 	parent, mean := k.behind(l, i)
 	lengths, mean := t.lengths.over(&parent, mean, priorWeight)
-	if t.observed < modelEvery || t.observed%baseEvery == 0 {
+	if base {
 		t.base.Store(t.figures(&lengths, mean, 0))
 	}
-	if c := t.cells[at].Load(); c != nil {
+	if cell {
 		t.publish(c, &lengths, mean)
 	}
 }

@@ -16,25 +16,35 @@ import (
 // price. It is false, and the amount 0, when a price that matters is unknown.
 func (p *Profile) Worst(q *Request) (model.Money, bool) {
 	r := &p.float
-	in, out := p.mostInput(q), min(p.maxOutput, p.context)
+	in, out := p.mostInput(q), p.mostOutput(q)
+	if p.rates.none || !r.inputKnown && in > 0 || !r.outputKnown && out > 0 {
+		return 0, false
+	}
+	dearIn, dearOut := r.dearest(in)
+	most := in*dearIn + out*dearOut + r.second*(longestTime-AssumedTime).Seconds()
+	if most > 0 {
+		most = math.Ceil(most) + classes
+	}
+	return nano(most + r.request), true
+}
+
+// WorstTokens is the most tokens that a call can take at the endpoint, prompt
+// and answers, by the same bounds as Worst.
+func (p *Profile) WorstTokens(q *Request) int64 { return tokens(p.mostInput(q) + p.mostOutput(q)) }
+
+// mostOutput bounds the tokens of all answers of a call.
+func (p *Profile) mostOutput(q *Request) float64 {
+	if q.Task == model.TaskEmbeddings || q.Task == model.TaskReranking {
+		return 0 // there is no text to generate
+	}
+	out := min(p.maxOutput, p.context)
 	if math.IsInf(out, 0) {
 		out = unknownLength
 	}
 	if q.MaxOutput.Known {
 		out = float64(max(q.MaxOutput.N, 0))
 	}
-	if q.Task == model.TaskEmbeddings || q.Task == model.TaskReranking {
-		out = 0 // there is no text to generate
-	}
-	if p.rates.none || !r.inputKnown && in > 0 || !r.outputKnown && out > 0 {
-		return 0, false
-	}
-	dearIn, dearOut := r.dearest(in)
-	most := in*dearIn + out*float64(max(q.Choices, 1))*dearOut + r.second*(longestTime-AssumedTime).Seconds()
-	if most > 0 {
-		most = math.Ceil(most) + classes
-	}
-	return nano(most + r.request), true
+	return out * float64(max(q.Choices, 1))
 }
 
 const (
@@ -56,16 +66,18 @@ func (e *Estimator) Dearest() *Profile {
 	})
 }
 
-// mostInput bounds the tokens of a prompt: a token is at least a byte of text.
+// mostInput bounds the tokens of a prompt: a token is at least a byte of text,
+// and of audio, video and files we know no better bound than their bytes and the
+// context.
 func (p *Profile) mostInput(q *Request) float64 {
 	switch {
 	case q.InputTokens.Known:
 		return float64(max(q.InputTokens.N, 0))
-	case q.PromptBytes == 0 && q.Images == 0:
+	case q.PromptBytes == 0 && q.Images == 0 && q.Attached == 0:
 		return min(assumedMost, p.context)
 	}
-	bytes := float64(max(q.PromptBytes, 0)) + templateBytes + mostImageTokens*float64(max(q.Images, 0))
-	return min(bytes, p.context)
+	bytes := float64(max(q.PromptBytes, 0)) + float64(max(q.Attached, 0)) + templateBytes + mostImageTokens*float64(max(q.Images, 0))
+	return min(bytes, p.context*float64(max(q.Texts, 1)))
 }
 
 const (

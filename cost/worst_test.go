@@ -81,3 +81,25 @@ func TestWorstIsUnknownWhereAPriceIs(t *testing.T) {
 		}
 	}
 }
+
+// TestWorstCountsAttachments: a recording or a file is bounded by its bytes,
+// one that is only named by the context.
+func TestWorstCountsAttachments(t *testing.T) {
+	e, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := e.Profile(&model.Served{
+		Endpoint: &model.Endpoint{Model: "m"}, Model: &model.Model{ID: "m"}, Context: 100_000, MaxOutput: 10,
+		Pricing: &model.Pricing{Input: ptr(model.USD), Output: ptr(model.USD)},
+	})
+	text := p.WorstTokens(&Request{PromptBytes: 4000})
+	for attached, want := range map[int64]int64{0: text, 5000: text + 5000, 1 << 40: 100_000 + 10} {
+		if got := p.WorstTokens(&Request{PromptBytes: 4000, Attached: attached}); got != want {
+			t.Errorf("%d bytes attached: %d tokens, want %d", attached, got, want)
+		}
+	}
+	if got := p.WorstTokens(&Request{PromptBytes: 4000, MaxOutput: model.Known(7), Choices: 3}); got != text-10+21 {
+		t.Errorf("three answers of 7: %d tokens, want %d", got, text-10+21)
+	}
+}

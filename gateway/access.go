@@ -91,14 +91,14 @@ func (g *Gateway) authorize(r *http.Request) (who *key.Identity, refused string,
 	if !given {
 		return nil, "unauthenticated", errNoKey
 	}
-	if who, err = g.identify(token); err != nil {
+	if who, err = g.callerOf(token); err != nil {
 		return nil, "unauthenticated", err
 	}
 	return who, "", nil
 }
 
-// identify finds whose token it is: a virtual key's, or a static one's.
-func (g *Gateway) identify(token string) (*key.Identity, *model.Error) {
+// callerOf finds whose token it is: a virtual key's, or a static one's.
+func (g *Gateway) callerOf(token string) (*key.Identity, *model.Error) {
 	if g.cfg.Keys != nil {
 		if who, err := g.cfg.Keys.Find(token); who != nil || err != nil {
 			return who, err

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,12 +18,19 @@ var (
 
 // identify puts the key's identity into a call's criteria: a key that has an
 // owner speaks for no other user, one without lets the caller name an end user,
-// and its own name stands for one who was not named.
-func identify(who *key.Identity, ctx *model.Context) {
+// and its own name stands for one who was not named. An end user who owns a key
+// spends by that key alone: nobody else may use up what is theirs.
+func (g *Gateway) identify(who *key.Identity, ctx *model.Context) *model.Error {
 	if who.Caller.User != "" {
 		ctx.UserID = who.Caller.User
+	} else if who.Role != key.RoleAdmin && g.cfg.Keys != nil && g.cfg.Keys.Owns(ctx.UserID) {
+		return &model.Error{
+			Op: "gateway.identify", Kind: model.KindForbidden, Param: "user",
+			Message: fmt.Sprintf("the user %.80q owns API keys; a call for that user takes one of them", ctx.UserID),
+		}
 	}
 	fill(&ctx.UserID, who.Name)
+	return nil
 }
 
 // mayServe refuses what the role of the key does not allow.
@@ -36,6 +44,17 @@ func (x *exchange) mayServe() *model.Error {
 	}
 	return model.Errorf("gateway.authorize", model.KindForbidden,
 		"a key with the role %s may not do this; it takes the role %s", x.who.Role, orList(need.Holders()))
+}
+
+// stillWelcome looks the caller up again: its key may have ended or changed
+// since the request began.
+func (x *exchange) stillWelcome() *model.Error {
+	who, _, err := x.g.authorize(x.r)
+	if err != nil {
+		return err
+	}
+	x.who = who
+	return x.mayServe()
 }
 
 func orList(names []string) string {

@@ -117,3 +117,32 @@ func TestRolesLimitWhatAKeyMayDo(t *testing.T) {
 		}
 	}
 }
+
+// What a request says of its author counts for nothing beside its key.
+func TestAKeySignsWhatItChanges(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		key  key.Fields
+		want string
+	}{
+		{"with an owner", key.Fields{Name: ptr("ops"), Role: ptr(key.RoleAdmin), User: ptr("mallory")}, "mallory"},
+		{"without one", key.Fields{Name: ptr("ops"), Role: ptr(key.RoleAdmin)}, "ops"},
+	} {
+		w, kw := newWorldWithKeys(t, withBudgets(t))
+		_, token := kw.make(t, c.key)
+		sent := []string{"Authorization", "Bearer " + token, "X-Cartrita-User", "ada"}
+		charge(t, w, model.USD)
+		for _, req := range []struct{ path, body, author string }{
+			{"/api/v1/keys", `{"name":"app"}`, `"created_by":`},
+			{"/api/v1/budgets/teams/a/override", `{"until":"2099-01-01T00:00:00Z","reason":"demo","limit_usd":3,"actor":"ada"}`, `"actor":`},
+		} {
+			if got := text(t, w.do("POST", req.path, req.body, sent...)); !strings.Contains(got, req.author+`"`+c.want+`"`) || strings.Contains(got, `"ada"`) {
+				t.Errorf("a key %s: %s answers %s", c.name, req.path, got)
+			}
+		}
+		text(t, w.do("POST", "/api/v1/models", `{"model_id":"my/model","provider":"my","task_types":["chat-completions"],"status":"active"}`, sent...))
+		if got := text(t, w.do("GET", "/api/v1/models/my/model/history", "", sent...)); !strings.Contains(got, `"actor":"`+c.want+`"`) {
+			t.Errorf("a key %s: %s", c.name, got)
+		}
+	}
+}

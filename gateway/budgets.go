@@ -140,7 +140,7 @@ func (g *Gateway) postBudget(x *exchange) {
 		x.fail(err)
 		return
 	}
-	if o.Actor == "" {
+	if o.Actor == "" || x.who.Speaker() != "" {
 		o.Actor = x.actor()
 	}
 	if err := g.cfg.Budgets.Override(x.r.Context(), model.BudgetID(id), o); err != nil {

@@ -123,6 +123,32 @@ func TestBudgetsAreOverridden(t *testing.T) {
 	}
 }
 
+// What is wrong with an amount, a limit or a time is said in its own terms.
+func TestBudgetMistakesAreWorded(t *testing.T) {
+	w := newWorld(t, withBudgets(t))
+	charge(t, w, 1)
+	const override = "/api/v1/budgets/teams/a/override"
+	for _, c := range []struct{ path, members, message string }{
+		{override, `"limit_usd":3`, "until: is missing: want a time in the future"},
+		{override, `"limit_usd":3,"until":"2h"`, `until: \"2h\": want a time such as 2026-11-23T18:00:00Z`},
+		{override, `"limit_usd":3,"until":"2020-01-01T00:00:00Z"`, "until: is 2020-01-01T00:00:00Z: want a time in the future"},
+		{override, `"limit_tokens":-5,"until":"2099-01-01T00:00:00Z"`, "limit_tokens: is -5: want a number from 0 to 4611686018427387903"},
+		{override, `"limit_usd":"ten","until":"2099-01-01T00:00:00Z"`, `limit_usd: amount \"ten\": want a decimal number of US dollars without quotes`},
+		{"/api/v1/budgets", `"name":"x","period":"daily","limit_requests":-1`, "limit_requests: is -1: want a number"},
+		{"/api/v1/budgets", `"name":"x","period":"daily","limit_usd":-2.5`, "limit_usd: is -$2.5: want 0 or more, and less than 4.6 billion dollars"},
+		{"/api/v1/budgets", `"name":"x","period":"daily","limit_usd":"ten"`, `limit_usd: amount \"ten\": want`},
+	} {
+		body := `{` + c.members + `}`
+		if c.path == override {
+			body = `{"reason":"demo",` + c.members + `}`
+		}
+		resp := w.do("POST", c.path, body)
+		if got := text(t, resp); resp.StatusCode != http.StatusBadRequest || !strings.Contains(got, `"message":"`+c.message) {
+			t.Errorf("%s %s: %d %s", c.path, body, resp.StatusCode, got)
+		}
+	}
+}
+
 // TestBudgetsAreAudited: the records prove the counters, or say that they don't.
 func TestBudgetsAreAudited(t *testing.T) {
 	w := newWorld(t, withBudgets(t))

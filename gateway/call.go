@@ -16,7 +16,7 @@ func (g *Gateway) serveCall(parse func([]byte) (*request, *model.Error)) func(*e
 			x.fail(err)
 			return
 		}
-		if err := x.takeLimits(reservation(call)); err != nil {
+		if err := x.takeLimits(g.reservation(call, x.who.Limits.Tokens)); err != nil {
 			x.fail(err)
 			return
 		}
@@ -58,6 +58,9 @@ func (x *exchange) carry(ctx context.Context, call *model.Call, span span) {
 	rec, err := x.g.cfg.Service.Serve(ctx, call, x)
 	if rec != nil {
 		x.spent = used(rec)
+		if !call.MaxOutput.Known && rec.Usage.Output.Known {
+			x.g.answers.saw(rec.Usage.Output.N / max(call.Choices, 1))
+		}
 		x.g.metrics.observe(rec)
 		span.record(rec)
 	}

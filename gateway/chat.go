@@ -46,6 +46,7 @@ func (q *request) responseFormat(key string, v []byte) (err *model.Error) {
 	}
 	return eachMember(v, key, func(name string, v []byte) *model.Error {
 		if name != "type" {
+			q.call.PromptBytes += int64(len(v)) // the schema is sent to the model like text
 			return nil
 		}
 		kind, err := stringValue(key+".type", v)
@@ -78,7 +79,7 @@ func (q *request) messages(v []byte) *model.Error {
 	q.given = true
 	q.call.PromptBytes += size.Bytes
 	q.call.Text = size.Text
-	q.call.Images = size.Images
+	q.call.Images, q.call.Attached = size.Images, size.Attached
 	q.call.Needs |= size.Needs
 	return nil
 }

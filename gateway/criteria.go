@@ -27,12 +27,8 @@ func newCriteriaDecoder() criteriaDecoder { return strict.For[model.Criteria](op
 func (g *Gateway) wishes(q *request, header http.Header, who *key.Identity) *model.Error {
 	c := &q.call.Criteria
 	if q.extension != nil {
-		tokens := c.InputTokens
 		if err := g.criteria.DecodeValue(q.extension, "cartrita", c); err != nil {
 			return err
-		}
-		if c.InputTokens == nil {
-			c.InputTokens = tokens
 		}
 		if err := q.taskFits(); err != nil {
 			return err
@@ -44,7 +40,9 @@ func (g *Gateway) wishes(q *request, header http.Header, who *key.Identity) *mod
 	if err := q.fromOpenAI(); err != nil {
 		return err
 	}
-	identify(who, &c.Context)
+	if err := g.identify(who, &c.Context); err != nil {
+		return err
+	}
 	return checkContext(&c.Context)
 }
 

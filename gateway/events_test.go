@@ -11,6 +11,7 @@ import (
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -70,6 +71,45 @@ func TestEventStreamEndsWithTheServer(t *testing.T) {
 		t.Error("the stream goes on")
 	}
 	resp.Body.Close()
+}
+
+// A stream ends with the key that it was opened with, at the next event or
+// heartbeat, and says why.
+func TestEventStreamEndsWithItsKey(t *testing.T) {
+	revoke := func(kw *keyWorld, id model.KeyID) error { _, err := kw.ring.Revoke(t.Context(), id, ""); return err }
+	for name, c := range map[string]struct {
+		end  func(kw *keyWorld, id model.KeyID) error
+		idle bool // no event comes
+		want string
+	}{
+		"revoked":           {revoke, false, "revoked"},
+		"revoked, no event": {revoke, true, "revoked"},
+		"expired":           {func(kw *keyWorld, _ model.KeyID) error { kw.now = kw.now.Add(2 * time.Hour); return nil }, false, "expired"},
+		"of another role": {func(kw *keyWorld, id model.KeyID) error {
+			_, err := kw.ring.Update(t.Context(), id, key.Fields{Role: ptr(key.RoleCaller)}, "")
+			return err
+		}, false, "role"},
+	} {
+		w, kw := newWorldWithKeys(t)
+		if c.idle {
+			w.heartbeat = 10 * time.Millisecond
+		}
+		id, token := kw.make(t, key.Fields{Name: ptr("watcher"), Role: ptr(key.RoleViewer), Expires: ptr("1h")})
+		resp := w.do("GET", "/api/v1/events/stream", "", "Authorization", "Bearer "+token)
+		r := bufio.NewReader(resp.Body)
+		frame(t, r)
+		if err := c.end(kw, id); err != nil {
+			t.Fatal(err)
+		}
+		if !c.idle {
+			w.events.ch <- testEvent("3", event.CallCompleted)
+		}
+		rest := text(t, resp)
+		_, last, found := strings.Cut(rest, "event: error\n")
+		if !found || !strings.Contains(last, c.want) || strings.Contains(rest, "model_call") {
+			t.Errorf("%s: %s", name, rest)
+		}
+	}
 }
 
 func TestShutdownWaitsForStreams(t *testing.T) {

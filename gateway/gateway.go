@@ -22,12 +22,14 @@ type Gateway struct {
 	routes     routes
 	keys       atomic.Pointer[keyring]
 	limiter    key.Limiter
+	answers    answers
 	gate       *gate.Gate
 	criteria   criteriaDecoder
 	estimating strict.Decoder[cartrita.EstimateRequest]
 	bodies     byteBudget
 	local      [sha256.Size]byte // digest of Config.LocalToken
 	metrics    *metrics
+	heartbeat  time.Duration // of event streams
 	stopping   chan struct{} // closed by Drain
 	drain      sync.Once
 }
@@ -39,7 +41,7 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, stopping: make(chan struct{}), criteria: newCriteriaDecoder()}
+	g := &Gateway{cfg: cfg, heartbeat: heartbeat, stopping: make(chan struct{}), criteria: newCriteriaDecoder()}
 	g.estimating = strict.For[cartrita.EstimateRequest](opParse)
 	if err := g.SetAPIKeys(cfg.APIKeys); err != nil {
 		return nil, err
@@ -65,6 +67,21 @@ func (g *Gateway) SetAPIKeys(keys []APIKey) error {
 	}
 	g.keys.Store(&ring)
 	return nil
+}
+
+// Wait returns when no call is under way, or ctx is done.
+func (g *Gateway) Wait(ctx context.Context) {
+	const often = 5 * time.Millisecond
+	for {
+		if inside, waiting := g.gate.Load(); inside+waiting == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(often):
+		}
+	}
 }
 
 // Drain begins the shutdown: /readyz answers that no new calls are wanted, and

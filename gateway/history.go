@@ -78,11 +78,13 @@ func eventFilter(q *query) event.Filter {
 	return f
 }
 
-// heartbeat is how often an idle event stream shows that it lives.
+// heartbeat is how often an idle event stream shows that it lives, and how long
+// at most it outlives its key.
 const heartbeat = 15 * time.Second
 
 // streamEvents serves GET /api/v1/events/stream: events as they happen, as
-// server-sent events, until the caller goes away or the server shuts down.
+// server-sent events, until the caller goes away, its key ends or the server
+// shuts down.
 func (g *Gateway) streamEvents(x *exchange) {
 	q := x.query()
 	f := eventFilter(q)
@@ -100,13 +102,19 @@ func (g *Gateway) streamEvents(x *exchange) {
 	g.relayEvents(x, cancel, events)
 }
 
-// relayEvents writes events and heartbeats in turn. Its second goroutine ends
-// before it returns.
+// relayEvents writes events and heartbeats in turn, each only while the caller
+// may still read them: a stream outlives keys. Its second goroutine ends before
+// it returns.
 func (g *Gateway) relayEvents(x *exchange, cancel context.CancelFunc, events iter.Seq[event.Event]) {
 	var mu sync.Mutex // over x
 	write := func(data []byte) bool {
 		mu.Lock()
 		defer mu.Unlock()
+		if err := x.stillWelcome(); err != nil {
+			_ = x.Chunk(append(appendError([]byte("event: error\ndata: "), err, false, x.requestID()), "\n\n"...))
+			cancel()
+			return false
+		}
 		if x.Chunk(data) != nil {
 			cancel()
 			return false
@@ -119,7 +127,7 @@ func (g *Gateway) relayEvents(x *exchange, cancel context.CancelFunc, events ite
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(heartbeat)
+		ticker := time.NewTicker(g.heartbeat)
 		defer ticker.Stop()
 		for {
 			select {

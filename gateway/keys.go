@@ -18,14 +18,15 @@ type Keys interface {
 	// Find returns whose token it is, nil and nil for one that is not of a
 	// virtual key: KindUnauthenticated.
 	Find(token string) (*key.Identity, *model.Error)
-	Any() bool      // there is a key, of whatever state
-	HasAdmin() bool // an administrator's key is accepted now
+	Owns(user string) bool // the user owns a key that was not revoked
+	Any() bool             // there is a key, of whatever state
+	HasAdmin() bool        // an administrator's key is accepted now
 	List() []key.Key
 	// Get: KindNotFound.
 	Get(id model.KeyID) (key.Key, error)
-	// Create: KindInvalid, KindUnavailable.
+	// Create: KindInvalid, KindConflict, KindUnavailable.
 	Create(ctx context.Context, f key.Fields, actor string) (key.Key, string, error)
-	// Update, Rotate and Revoke: also KindNotFound and KindConflict.
+	// Update, Rotate and Revoke: also KindNotFound.
 	Update(ctx context.Context, id model.KeyID, f key.Fields, actor string) (key.Key, error)
 	Rotate(ctx context.Context, id model.KeyID, grace time.Duration, actor string) (key.Key, string, error)
 	Revoke(ctx context.Context, id model.KeyID, actor string) (key.Key, error)
@@ -56,6 +57,8 @@ type keyView struct {
 	key.Key
 	State key.State `json:"state"`
 	Token string    `json:"key,omitempty"` // the whole key, when it was just made
+	// Warnings says what of the lists that were just given matches nothing yet.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 func (g *Gateway) keyView(k key.Key, token string) keyView {
@@ -99,12 +102,19 @@ func (g *Gateway) createKey(x *exchange) {
 		x.fail(err)
 		return
 	}
+	warnings, lerr := g.checkLists(&f)
+	if lerr != nil {
+		x.fail(lerr)
+		return
+	}
 	k, token, err := g.cfg.Keys.Create(x.r.Context(), f, x.actor())
 	if err != nil {
 		x.fail(model.AsError(err))
 		return
 	}
-	x.writeSecret(g.keyView(k, token))
+	v := g.keyView(k, token)
+	v.Warnings = warnings
+	x.writeSecret(v)
 }
 
 // locksOut refuses a first key that would end the open access of who makes it
@@ -168,15 +178,9 @@ func (g *Gateway) changeKey(x *exchange) {
 		g.rotateKey(x, id)
 	case verbRevoke:
 		k, err := g.cfg.Keys.Revoke(x.r.Context(), id, x.actor())
-		g.answerKey(x, k, err)
+		g.answerKey(x, k, nil, err)
 	case verbUpdate:
-		var f key.Fields
-		if err := readBody(x, decodeKeyFields, &f); err != nil {
-			x.fail(err)
-			return
-		}
-		k, err := g.cfg.Keys.Update(x.r.Context(), id, f, x.actor())
-		g.answerKey(x, k, err)
+		g.updateKey(x, id)
 	case "":
 		x.fail(methodNotAllowed("GET, HEAD"))
 	default:
@@ -184,12 +188,29 @@ func (g *Gateway) changeKey(x *exchange) {
 	}
 }
 
-func (g *Gateway) answerKey(x *exchange, k key.Key, err error) {
+func (g *Gateway) updateKey(x *exchange, id model.KeyID) {
+	var f key.Fields
+	err := readBody(x, decodeKeyFields, &f)
+	var warnings []string
+	if err == nil {
+		warnings, err = g.checkLists(&f)
+	}
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	k, kerr := g.cfg.Keys.Update(x.r.Context(), id, f, x.actor())
+	g.answerKey(x, k, warnings, kerr)
+}
+
+func (g *Gateway) answerKey(x *exchange, k key.Key, warnings []string, err error) {
 	if err != nil {
 		x.fail(model.AsError(err))
 		return
 	}
-	x.writeJSON(g.keyView(k, ""))
+	v := g.keyView(k, "")
+	v.Warnings = warnings
+	x.writeJSON(v)
 }
 
 func (g *Gateway) rotateKey(x *exchange, id model.KeyID) {

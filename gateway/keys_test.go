@@ -3,7 +3,9 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,8 +61,10 @@ type answer struct {
 	ID    model.KeyID `json:"id"`
 	Key   string      `json:"key"`
 	State key.State   `json:"state"`
-	Keys  []struct{ ID, Key, State string }
-	Error struct{ Type, Code, Param, Message string }
+
+	Warnings []string
+	Keys     []struct{ ID, Key, State string }
+	Error    struct{ Type, Code, Param, Message string }
 }
 
 func (w *world) ask(method, path, body, token string) (int, answer) {
@@ -137,6 +141,8 @@ func TestKeysOverHTTP(t *testing.T) {
 	}{
 		{"POST", "/api/v1/keys", `{"name":"x","colour":"red"}`, 400, "colour"},
 		{"POST", "/api/v1/keys", `{"name":"x","role":"king"}`, 400, "role"},
+		{"POST", "/api/v1/keys", `{"name":"x","limits":{"requests_per_minute":-4}}`, 400, "limits.requests_per_minute"},
+		{"POST", "/api/v1/keys", `{"name":"ops"}`, 409, "name"},
 		{"POST", path + "/rotate", `{"grace":"1h"}`, 409, ""},
 		{"POST", "/api/v1/keys/nobody/revoke", "", 404, ""},
 		{"GET", "/api/v1/keys/nobody", "", 404, ""},
@@ -237,5 +243,54 @@ func TestAKeyIsToldWhatItIs(t *testing.T) {
 	}
 	if w.reader.query.Key != id || strings.Contains(body, token) {
 		t.Errorf("usage of %q; %s", w.reader.query.Key, body)
+	}
+}
+
+// One model is shown to a key under the condition that lists it.
+func TestAKeySeesTheModelsThatItMayUse(t *testing.T) {
+	w, kw := newWorldWithKeys(t)
+	_, token := kw.make(t, key.Fields{Name: ptr("app"), Models: &[]string{"openai/*"}, Strategies: &[]string{"balanced"}})
+	list := text(t, w.do("GET", "/v1/models", "", "Authorization", "Bearer "+token))
+	for name, may := range map[string]bool{
+		"openai/gpt-4o": true, "azure/gpt-4o": true, "four-o": true, "auto": true, "auto:balanced": true,
+		"anthropic/claude": false, "auto:speed-first": false,
+	} {
+		code, a := w.ask("GET", "/v1/models/"+name, "", token)
+		if (code == 200) != may || !may && (code != 403 || a.Error.Code != "model_not_found" || !strings.Contains(a.Error.Message, "may not use")) {
+			t.Errorf("%s: %d %+v", name, code, a.Error)
+		}
+		if !may && strings.Contains(list, `"`+name+`"`) {
+			t.Errorf("%s is listed", name)
+		}
+		if code, _ := w.ask("GET", "/v1/models/"+name, "", localTestToken); code != 200 {
+			t.Errorf("%s without a key: %d", name, code)
+		}
+	}
+}
+
+// What a key is held to is checked when it is given: a typo in a strategy would
+// else fail every call of the key, with a field that the caller never sent.
+func TestListsOfAKeyAreCheckedWhenTheyAreGiven(t *testing.T) {
+	w, kw := newWorldWithKeys(t)
+	id, _ := kw.make(t, key.Fields{Name: ptr("app")})
+	for i, c := range []struct {
+		members, param, message string
+		warnings                []string
+	}{
+		{`"strategies":["balanced","nope"]`, "strategies[1]", "balanced, speed-first", nil},
+		{`"strategies":["speed-fist"]`, "strategies[0]", `did you mean "speed-first"`, nil},
+		{`"strategies":["none-*"]`, "strategies[0]", "none-*", nil},
+		{`"strategies":["speed-*","balanced"],"models":["openai/*","four-o"],"endpoints":["azure/gpt-4o"]`, "", "", nil},
+		{`"models":["openai/gpt-4o","no/such"],"endpoints":["nobody/*"]`, "", "", []string{
+			`models[1]: "no/such" matches no model with an endpoint now`, `endpoints[0]: "nobody/*" matches no endpoint that is configured now`}},
+		{`"models":[],"strategies":[]`, "", "", nil},
+	} {
+		for name, path := range map[string]string{"new": "/api/v1/keys", "old": "/api/v1/keys/" + string(id) + "/update"} {
+			body := fmt.Sprintf(`{"name":"%s %d",%s}`, name, i, c.members)
+			code, a := w.ask("POST", path, body, localTestToken)
+			if (code == 400) != (c.param != "") || a.Error.Param != c.param || !strings.Contains(a.Error.Message, c.message) || !slices.Equal(a.Warnings, c.warnings) {
+				t.Errorf("%s %s: %d %+v, warnings %q", path, c.members, code, a.Error, a.Warnings)
+			}
+		}
 	}
 }

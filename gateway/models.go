@@ -142,12 +142,16 @@ func (g *Gateway) postModel(x *exchange) {
 	x.writeJSON(diff)
 }
 
-// actor is who a change is recorded for: who the request says, else the name of the key.
+// actor is who a change is recorded for: whom the key speaks for. Only a caller
+// that no key names may say it itself.
 func (x *exchange) actor() string {
-	if user := x.r.Header.Get(headerPrefix + "User"); user != "" && len(user) <= maxContextBytes {
+	if named := x.who.Speaker(); named != "" {
+		return named
+	}
+	if user := x.r.Header.Get(headerPrefix + "User"); len(user) <= maxContextBytes {
 		return user
 	}
-	return x.who.Name
+	return ""
 }
 
 // formatOwn is the registry's name for files of complete records.

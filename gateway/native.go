@@ -26,9 +26,11 @@ func (x *exchange) readCriteria() (c model.Criteria, err *model.Error) {
 
 // complete adds to criteria what headers and the API key say.
 func (x *exchange) complete(c *model.Criteria) *model.Error {
-	err := fromHeaders(c, x.r.Header)
-	identify(x.who, &c.Context)
 	c.Caller, c.Allow = &x.who.Caller, x.who.Allow
+	err := fromHeaders(c, x.r.Header)
+	if err == nil {
+		err = x.g.identify(x.who, &c.Context)
+	}
 	if err == nil {
 		err = checkContext(&c.Context)
 	}

@@ -1,12 +1,12 @@
 package gateway
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/model"
-	"github.com/cartrita/cartrita/registry"
 )
 
 // openAIModel is OpenAI's model object. Created is 0: the registry does not
@@ -55,10 +55,15 @@ func (g *Gateway) listOpenAIModels(x *exchange) {
 	x.writeJSON(openAIList{"list", data})
 }
 
-// getOpenAIModel serves GET /v1/models/{name}, for any name that a call may use.
+// getOpenAIModel serves GET /v1/models/{name}, for any name that a call with the
+// key may use.
 func (g *Gateway) getOpenAIModel(x *exchange) {
 	name := x.rest()
-	if g.isAuto(name) {
+	if strategy, ok := g.isAuto(name); ok {
+		if _, may := x.who.Allow.Strategy(strategy, ""); strategy != "" && !may {
+			x.fail(notAllowed(name))
+			return
+		}
 		x.writeJSON(newOpenAIModel(name, ownSelf))
 		return
 	}
@@ -75,17 +80,30 @@ func (g *Gateway) getOpenAIModel(x *exchange) {
 		})
 		return
 	}
-	x.writeJSON(newOpenAIModel(name, ownerOf(snap, match)))
-}
-
-func (g *Gateway) isAuto(name string) bool {
-	strategy, ok := strings.CutPrefix(name, cartrita.AutoModel+":")
-	if !ok {
-		return name == cartrita.AutoModel
+	allowed := x.who.Allow.Served(snap.Served)
+	for _, i := range match.Served {
+		if allowed == nil || allowed[i] {
+			x.writeJSON(newOpenAIModel(name, snap.Served[i].Model.Provider))
+			return
+		}
 	}
-	return slices.ContainsFunc(g.cfg.Strategies(), func(s Strategy) bool { return s.Name == strategy })
+	x.fail(notAllowed(name))
 }
 
-func ownerOf(snap *registry.Snapshot, match registry.Match) string {
-	return snap.Served[match.Served[0]].Model.Provider
+// notAllowed refuses a name as a call with the key would be.
+func notAllowed(name string) *model.Error {
+	return &model.Error{
+		Op: "gateway.getOpenAIModel", Kind: model.KindForbidden, Param: "model",
+		Message: fmt.Sprintf("the API key may not use the model %.80q", name),
+	}
+}
+
+// isAuto reports a name that leaves the choice to the router, and the strategy
+// in it, if any.
+func (g *Gateway) isAuto(name string) (strategy string, ok bool) {
+	strategy, named := strings.CutPrefix(name, cartrita.AutoModel+":")
+	if !named {
+		return "", name == cartrita.AutoModel
+	}
+	return strategy, slices.ContainsFunc(g.cfg.Strategies(), func(s Strategy) bool { return s.Name == strategy })
 }

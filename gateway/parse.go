@@ -17,10 +17,10 @@ const opParse = "gateway.parse"
 type request struct {
 	call      model.Call
 	maxTokens [2]model.Count // max_tokens, max_completion_tokens
+	prompts   int64          // each of which is answered
 	extension []byte         // the raw "cartrita" member
 	user      string         // from user, or safety_identifier
 	metadata  []byte         // raw
-	tokens    int64          // of a prompt that was sent as token numbers
 	given     bool           // the prompt member stands in the body
 }
 
@@ -123,11 +123,12 @@ func (q *request) streamOptions(key string, v []byte) (err *model.Error) {
 // member from the body.
 func (q *request) finish() *model.Error {
 	c := &q.call
-	if c.MaxOutput = q.maxTokens[1]; !c.MaxOutput.Known {
-		c.MaxOutput = q.maxTokens[0]
+	// Which of the two an upstream goes by, if both are there, is its own affair.
+	if c.MaxOutput = q.maxTokens[0]; !c.MaxOutput.Known || q.maxTokens[1].Or(0) > c.MaxOutput.N {
+		c.MaxOutput = q.maxTokens[1]
 	}
-	if q.tokens > 0 {
-		c.Criteria.InputTokens = &q.tokens
+	if q.prompts > 1 {
+		c.Choices = times(max(c.Choices, 1), q.prompts)
 	}
 	if q.extension == nil {
 		return nil

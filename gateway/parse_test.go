@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cartrita/cartrita/internal/prompt"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -93,10 +94,10 @@ func TestParseReadsWhatRoutingNeeds(t *testing.T) {
 	c := q.call
 	needs := model.Features(model.FeatureTools, model.FeatureJSONSchema, model.FeatureVision, model.FeatureAudioInput,
 		model.FeatureFileInput, model.FeatureAudioOutput)
-	if c.Model != "auto:speed-first" || !c.Stream || !c.WantsUsage || c.MaxOutput != model.Known(20) || c.Images != 1 || c.Needs != needs {
+	if c.Model != "auto:speed-first" || !c.Stream || !c.WantsUsage || c.MaxOutput != model.Known(20) || c.Images != 1 || c.Attached != prompt.Anything || c.Needs != needs {
 		t.Errorf("call %+v, needs %s", c, c.Needs)
 	}
-	if want := int64(len(`abcde\n`) + len(`[{"type":"function"}]`)); c.PromptBytes != want {
+	if want := int64(len(`abcde\n`) + len(`[{"type":"function"}]`) + len(`{}`)); c.PromptBytes != want {
 		t.Errorf("%d prompt bytes, want %d", c.PromptBytes, want)
 	}
 }
@@ -123,11 +124,7 @@ func TestParseCountsTokenNumbersExactly(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
-		var got int64
-		if n := q.call.Criteria.InputTokens; n != nil {
-			got = *n
-		}
-		if got != want || want == 0 && q.call.PromptBytes != 3 {
+		if got := q.call.PromptTokens.Or(0); got != want || want == 0 && q.call.PromptBytes != 3 {
 			t.Errorf("%s: %d tokens, %d bytes", body, got, q.call.PromptBytes)
 		}
 	}

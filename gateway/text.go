@@ -54,10 +54,18 @@ func (q *request) text(param string, v []byte) *model.Error {
 	default:
 		return wrongType(param, wantText, v)
 	}
-	size, tokens := prompt.Text(v)
-	q.call.PromptBytes += size.Bytes
-	q.call.Text = size.Text
-	q.tokens = tokens
+	t := prompt.Text(v)
+	q.call.PromptBytes += t.Bytes
+	q.call.Text = t.Text
+	if t.Tokens > 0 {
+		q.call.PromptTokens = model.Known(t.Tokens)
+	}
+	if t.Largest > 0 { // each text has the whole context to itself
+		q.call.Texts, q.call.Largest = t.Count, float64(t.Largest)/float64(t.Bytes+t.Tokens)
+	}
+	if q.call.Surface == model.SurfaceCompletions {
+		q.prompts = t.Count
+	}
 	q.given = true
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -54,7 +55,8 @@ func (e *entry) key() Key {
 }
 
 // Create makes a key and returns its token, which nobody can read again.
-// Errors: KindInvalid, KindUnavailable.
+// Errors: KindInvalid, KindConflict for a name that an active key has,
+// KindUnavailable.
 func (r *Ring) Create(ctx context.Context, f Fields, actor string) (Key, string, error) {
 	now := r.now()
 	doc := document{Key: Key{ID: newID(), Created: now, CreatedBy: actor, Changed: now, ChangedBy: actor}}
@@ -65,6 +67,9 @@ func (r *Ring) Create(ctx context.Context, f Fields, actor string) (Key, string,
 	doc.Secrets = []secret{r.secretOf(token)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.nameTaken(&doc.Key, now); err != nil {
+		return Key{}, "", err
+	}
 	if err := r.save(ctx, &doc, 1); err != nil {
 		return Key{}, "", err
 	}
@@ -72,14 +77,33 @@ func (r *Ring) Create(ctx context.Context, f Fields, actor string) (Key, string,
 }
 
 // Update changes a key. Errors: KindInvalid, KindNotFound, KindConflict when it
-// was revoked or is being changed elsewhere, KindUnavailable.
+// was revoked or is being changed elsewhere, or for a name that another active
+// key has, KindUnavailable.
 func (r *Ring) Update(ctx context.Context, id model.KeyID, f Fields, actor string) (Key, error) {
 	return r.change(ctx, id, actor, func(d *document, now time.Time) error {
+		before := d.Key
 		if err := f.apply(&d.Key, now); err != nil {
+			return err
+		}
+		if d.Name == before.Name && before.State(now) == StateActive {
+			return nil
+		}
+		if err := r.nameTaken(&d.Key, now); err != nil {
 			return err
 		}
 		return nil
 	})
+}
+
+// nameTaken refuses a name that another active key has: people name keys when
+// they revoke and rotate them. The caller holds mu.
+func (r *Ring) nameTaken(k *Key, now time.Time) *model.Error {
+	for _, e := range r.index.Load().byID {
+		if e.doc.Name == k.Name && e.doc.ID != k.ID && e.doc.State(now) == StateActive {
+			return &model.Error{Op: op, Kind: model.KindConflict, Param: "name", Message: fmt.Sprintf("the active key %s is named %q already", e.doc.ID, k.Name)}
+		}
+	}
+	return nil
 }
 
 // Rotate gives a key a new secret. The former ones stay valid for the grace
@@ -185,12 +209,12 @@ func (r *Ring) save(ctx context.Context, doc *document, number int) error {
 	// The version of the store is left as it is: the next poll reads everything
 	// once more, also what another process wrote in between.
 	old := r.index.Load()
-	next := &index{byID: maps.Clone(old.byID)}
-	if next.byID == nil {
-		next.byID = map[model.KeyID]*entry{}
+	byID := maps.Clone(old.byID)
+	if byID == nil {
+		byID = map[model.KeyID]*entry{}
 	}
-	next.byID[doc.ID] = r.entry(s, old.byID[doc.ID])
-	r.index.Store(next)
+	byID[doc.ID] = r.entry(s, old.byID[doc.ID])
+	r.index.Store(newIndex(byID))
 	return nil
 }
 

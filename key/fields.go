@@ -56,8 +56,8 @@ func (f *Fields) apply(k *Key, now time.Time) *model.Error {
 		return err
 	}
 	if l := f.Limits; l != nil {
-		if l.Requests < 0 || l.Tokens < 0 || l.Concurrency < 0 || max(l.Requests, l.Tokens, l.Concurrency) > maxLimit {
-			return model.Invalidf(op, "limits", "want numbers from 0 (no limit) to %d", int64(maxLimit))
+		if err := l.check(); err != nil {
+			return err
 		}
 		k.Limits = *l
 	}
@@ -72,6 +72,18 @@ func (f *Fields) apply(k *Key, now time.Time) *model.Error {
 		return model.Invalidf(op, "name", "is missing; want a name for the key")
 	}
 	return checkText("name", k.Name, maxNameBytes)
+}
+
+func (l *Limits) check() *model.Error {
+	for _, m := range []struct {
+		name string
+		n    int64
+	}{{"requests_per_minute", l.Requests}, {"tokens_per_minute", l.Tokens}, {"concurrency", l.Concurrency}} {
+		if m.n < 0 || m.n > maxLimit {
+			return model.Invalidf(op, "limits."+m.name, "is %d; want a number from 0 (no limit) to %d", m.n, int64(maxLimit))
+		}
+	}
+	return nil
 }
 
 func (f *Fields) applyLists(k *Key) *model.Error {

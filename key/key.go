@@ -73,6 +73,15 @@ type Identity struct {
 	Limits Limits
 }
 
+// Speaker is whom the key speaks for: its owner or, without one, its own name;
+// "" for a caller without a key.
+func (id *Identity) Speaker() string {
+	if id.Caller.User != "" {
+		return id.Caller.User
+	}
+	return id.Name
+}
+
 // document is a key as the store keeps it.
 type document struct {
 	Key

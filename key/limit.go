@@ -18,7 +18,8 @@ const maxLimit = 1 << 40
 type Limiter interface {
 	// Acquire takes one request of so many tokens, all or nothing. A nil error
 	// needs one Release with the same limits and tokens. The standing is valid
-	// also beside an error, which is KindRateLimited with the time to come back.
+	// also beside an error, which is KindRateLimited with the time to come back;
+	// none where the call will never fit.
 	Acquire(ctx context.Context, id model.KeyID, l Limits, tokens int64) (Standing, *model.Error)
 	// Release ends the request and replaces what was reserved by what was used.
 	Release(id model.KeyID, l Limits, reserved, used int64)
@@ -73,6 +74,7 @@ func (m *Meter) Acquire(_ context.Context, id model.KeyID, l Limits, tokens int6
 	if l == (Limits{}) {
 		return Standing{}, nil
 	}
+	tokens = max(tokens, 0)
 	k, now := m.of(id), int64(m.clock().Sub(m.base))
 	if l.Concurrency > 0 && k.running.Add(1) > l.Concurrency {
 		k.running.Add(-1)

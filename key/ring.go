@@ -44,7 +44,18 @@ type Ring struct {
 
 // index is all keys at one moment. Immutable, but for when a key was last used.
 type index struct {
-	byID map[model.KeyID]*entry
+	byID   map[model.KeyID]*entry
+	owners map[string]bool // users who own a key that was not revoked
+}
+
+func newIndex(byID map[model.KeyID]*entry) *index {
+	x := &index{byID: byID, owners: map[string]bool{}}
+	for _, e := range byID {
+		if e.doc.User != "" && e.doc.Revoked.IsZero() {
+			x.owners[e.doc.User] = true
+		}
+	}
+	return x
 }
 
 type entry struct {
@@ -141,6 +152,10 @@ func (u *usage) touch(now time.Time) {
 // once wanted keys does not open when the last one ends.
 func (r *Ring) Any() bool { return len(r.index.Load().byID) > 0 }
 
+// Owns reports whether the user owns a key: then only such a key may speak for
+// that user.
+func (r *Ring) Owns(user string) bool { return r.index.Load().owners[user] }
+
 // HasAdmin reports whether a key that may manage keys is accepted now.
 func (r *Ring) HasAdmin() bool {
 	now := r.clock()
@@ -172,11 +187,11 @@ func (r *Ring) reload(ctx context.Context) error {
 		return err
 	}
 	old := r.index.Load()
-	next := &index{byID: make(map[model.KeyID]*entry, len(list))}
+	byID := make(map[model.KeyID]*entry, len(list))
 	foreign := 0
 	for _, s := range list {
 		e := r.entry(s, old.byID[s.ID])
-		next.byID[s.ID] = e
+		byID[s.ID] = e
 		if len(e.doc.Secrets) > 0 && e.doc.Secrets[0].Server != r.hash.fingerprint {
 			foreign++
 		}
@@ -184,7 +199,7 @@ func (r *Ring) reload(ctx context.Context) error {
 	if foreign > 0 && !r.loaded {
 		r.log.Error("keys were made with another server secret and cannot be recognised: restore key.secret or keys.secret, or rotate them", "keys", foreign)
 	}
-	r.index.Store(next)
+	r.index.Store(newIndex(byID))
 	r.stored, r.loaded = version, true
 	return nil
 }

@@ -2,6 +2,7 @@ package key_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -229,6 +230,35 @@ func TestWhatBecameOfAKeyIsSaidToItsHolderOnly(t *testing.T) {
 	}
 }
 
+func TestANameIsThatOfOneActiveKey(t *testing.T) {
+	c := newClock()
+	r := newRing(t, c, newStore(t))
+	first, _ := create(t, r, key.Fields{Name: ptr("app"), Expires: ptr("24h")})
+	other, _ := create(t, r, named("other"))
+	taken := func(what string, err error) {
+		t.Helper()
+		if e := model.AsError(err); e == nil || e.Kind != model.KindConflict || e.Param != "name" || !strings.Contains(e.Message, string(first.ID)) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, _, err := r.Create(t.Context(), named("app"), "ops")
+	taken("a second one", err)
+	_, err = r.Update(t.Context(), other.ID, named("app"), "ops")
+	taken("renamed", err)
+	if _, err := r.Update(t.Context(), first.ID, key.Fields{Name: ptr("app"), Team: ptr("a")}, "ops"); err != nil {
+		t.Errorf("its own name: %v", err)
+	}
+	c.t = c.t.Add(25 * time.Hour) // the first one expires
+	next, _ := create(t, r, named("app"))
+	_, err = r.Update(t.Context(), first.ID, key.Fields{Expires: ptr("never")}, "ops")
+	first = next
+	taken("active again", err)
+	if _, err := r.Revoke(t.Context(), next.ID, "ops"); err != nil {
+		t.Fatal(err)
+	}
+	create(t, r, named("app"))
+}
+
 func TestChangesOfAnotherProcessAreSeen(t *testing.T) {
 	c, s := newClock(), newStore(t)
 	a, b := newRing(t, c, s), newRing(t, c, s)
@@ -290,9 +320,13 @@ func TestFieldsAreChecked(t *testing.T) {
 		"team":      {Name: ptr("a"), Team: ptr("x\x00")},
 		"tags[1]":   {Name: ptr("a"), Tags: &[]string{"x", ""}},
 		"models[0]": {Name: ptr("a"), Models: &[]string{"[a"}},
-		"limits":    {Name: ptr("a"), Limits: &key.Limits{Tokens: -1}},
-		"expires":   {Name: ptr("a"), Expires: ptr("2020-01-01")},
-		"user":      {Name: ptr("a"), User: ptr(strings.Repeat("u", 257))},
+
+		"limits.tokens_per_minute":   {Name: ptr("a"), Limits: &key.Limits{Tokens: -1}},
+		"limits.requests_per_minute": {Name: ptr("a"), Limits: &key.Limits{Requests: 1 << 41, Tokens: 5}},
+		"limits.concurrency":         {Name: ptr("a"), Limits: &key.Limits{Concurrency: -4}},
+
+		"expires": {Name: ptr("a"), Expires: ptr("2020-01-01")},
+		"user":    {Name: ptr("a"), User: ptr(strings.Repeat("u", 257))},
 	} {
 		_, _, err := r.Create(t.Context(), f, "ops")
 		if e := model.AsError(err); e == nil || e.Kind != model.KindInvalid || e.Param != param {
@@ -325,8 +359,8 @@ func FuzzFind(f *testing.F) {
 func BenchmarkFind(b *testing.B) {
 	r := newRing(b, newClock(), newStore(b))
 	_, token := create(b, r, named("app"))
-	for range 1000 {
-		create(b, r, named("other"))
+	for i := range 1000 {
+		create(b, r, named(fmt.Sprint("other ", i)))
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -22,22 +22,26 @@ const (
 // routing needs. The gateway makes it; nothing after it sees HTTP. A Call is
 // immutable: a step that changes the text returns a new one.
 type Call struct {
-	ID          CallID
-	Surface     Surface
-	Task        Task
-	Body        jsonscan.Object // as received, without our own "cartrita" member
-	Model       string          // as asked: "auto", "auto:<strategy>", an id, canonical id or alias
-	Stream      bool
-	WantsUsage  bool       // the caller asked for usage in the stream
-	Needs       FeatureSet // features the request uses
-	MaxOutput   Count      // tokens the caller allows, per answer
-	Choices     int64      // answers asked for at once ("n"); 0 is 1
-	PromptBytes int64      // bytes of prompt text as received
-	Text        TextKind   // what its text looks like
-	Images      int        // image parts in the prompt
-	Criteria    Criteria   // wishes and limits of the caller
-	Caller      Caller     // on whose account; from the API key, never from the body
-	Received    time.Time  // with the monotonic clock reading
+	ID           CallID
+	Surface      Surface
+	Task         Task
+	Body         jsonscan.Object // as received, without our own "cartrita" member
+	Model        string          // as asked: "auto", "auto:<strategy>", an id, canonical id or alias
+	Stream       bool
+	WantsUsage   bool       // the caller asked for usage in the stream
+	Needs        FeatureSet // features the request uses
+	MaxOutput    Count      // tokens the caller allows, per answer
+	Choices      int64      // answers asked for at once ("n"); 0 is 1
+	PromptBytes  int64      // bytes of prompt text as received
+	PromptTokens Count      // of a prompt that is given in token numbers
+	Texts        int64      // texts that are answered each by itself; 0 is 1
+	Largest      float64    // share of the prompt that the largest of them is; 0 is 1
+	Attached     int64      // bytes of audio, video and files in the prompt; huge where one is only named
+	Text         TextKind   // what its text looks like
+	Images       int        // image parts in the prompt
+	Criteria     Criteria   // wishes and limits of the caller
+	Caller       Caller     // on whose account; from the API key, never from the body
+	Received     time.Time  // with the monotonic clock reading
 }
 
 // Criteria is what a caller wants from a decision: the body of POST

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -126,8 +127,8 @@ func (m *Money) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		return nil
 	}
-	if len(b) > 0 && b[0] == '"' {
-		return fmt.Errorf("is the string %s: want a decimal number of US dollars such as 0.05", b)
+	if bytes.HasPrefix(b, []byte{'"'}) {
+		return fmt.Errorf("amount %.40s: want a decimal number of US dollars without quotes, such as 0.05", b)
 	}
 	v, err := ParseMoney(string(b))
 	if err == nil {
@@ -138,7 +139,7 @@ func (m *Money) UnmarshalJSON(b []byte) error {
 
 // UnmarshalYAML reads a decimal number of dollars (goccy/go-yaml's BytesUnmarshaler).
 func (m *Money) UnmarshalYAML(b []byte) error {
-	return m.UnmarshalJSON([]byte(strings.TrimSpace(string(b))))
+	return m.UnmarshalJSON(bytes.TrimSpace(b))
 }
 
 // MarshalYAML writes a decimal number of dollars.

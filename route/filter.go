@@ -1,6 +1,7 @@
 package route
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 
@@ -100,14 +101,22 @@ func hasTag(tags []string, excluded *[2][]string) (string, bool) {
 
 // need is the number of tokens that prompt and answer take.
 func (d *decision) need(e *model.Estimate, named bool) int64 {
-	room := d.in.MaxOutput
+	room, prompt := d.in.MaxOutput, d.prompt(e)
 	switch {
 	case room.Known:
-		return e.InputTokens + room.N
+		return prompt + room.N
 	case named:
-		return e.InputTokens + 1
+		return prompt + 1
 	}
-	return e.InputTokens + e.OutputTokens
+	return prompt + e.OutputTokens
+}
+
+// prompt is the number of tokens that must fit the context together with an answer.
+func (d *decision) prompt(e *model.Estimate) int64 {
+	if d.in.Largest > 0 {
+		return int64(math.Ceil(float64(e.InputTokens) * d.in.Largest))
+	}
+	return e.InputTokens
 }
 
 func (d *decision) fits(f *fact, e *model.Estimate, named bool) bool {

@@ -18,6 +18,7 @@ type Input struct {
 	Task      model.Task
 	Needs     model.FeatureSet // features the request uses, beside Criteria.Features
 	MaxOutput model.Count      // tokens the caller allows for the answer
+	Largest   float64          // of several texts that are answered each by itself, the largest one's share of the prompt; 0: there is one
 
 	Budget *model.BudgetLimits // what budgets ask of the choice; nil: nothing
 

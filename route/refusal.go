@@ -117,7 +117,7 @@ func (d *decision) tooLong(op string) *model.Error {
 	if largest < 0 {
 		return nil
 	}
-	prompt := d.estimates[largest].InputTokens
+	prompt := d.prompt(&d.estimates[largest])
 	what := fmt.Sprintf("the prompt has about %d tokens", prompt)
 	if most := d.in.MaxOutput; most.Known && prompt <= d.facts[largest].context {
 		what += fmt.Sprintf(" and the answer may have %d", most.N)

@@ -23,6 +23,7 @@ type Trace struct {
 	Needs    model.FeatureSet
 
 	MaxOutput   model.Count
+	Largest     float64
 	Named       []int32 // as in Input
 	Chain       [][]int32
 	Seed        uint64
@@ -71,6 +72,7 @@ const (
 	traceBudget
 	traceNoLessSafe
 	traceContentPolicy
+	traceLargest
 )
 
 // The flags of an endpoint's figures.
@@ -95,7 +97,7 @@ func AppendTrace(b []byte, fleet uint64, in *Input, p *model.Plan, r *Request) [
 	flags := uint64(0)
 	for flag, set := range [...]bool{
 		p == nil, partial, in.Named != nil, in.MaxOutput.Known, !in.Strategy.Limits.none(), criteria != nil, in.Budget != nil,
-		in.Strategy.Fallback.NoLessSafe, in.Strategy.Fallback.ContentPolicy,
+		in.Strategy.Fallback.NoLessSafe, in.Strategy.Fallback.ContentPolicy, in.Largest > 0,
 	} {
 		if set {
 			flags |= 1 << flag
@@ -117,6 +119,9 @@ func AppendTrace(b []byte, fleet uint64, in *Input, p *model.Plan, r *Request) [
 	}
 	if in.MaxOutput.Known {
 		b = binary.AppendVarint(b, in.MaxOutput.N)
+	}
+	if in.Largest > 0 {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(in.Largest))
 	}
 	b = appendStrategy(b, in.Strategy)
 	if criteria != nil {

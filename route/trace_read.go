@@ -27,6 +27,9 @@ func ReadTrace(t *Trace, b []byte) error {
 	if flags&traceMaxOutput != 0 {
 		t.MaxOutput = model.Known(r.varint())
 	}
+	if flags&traceLargest != 0 {
+		t.Largest = math.Float64frombits(r.fixed())
+	}
 	r.strategy(&t.Strategy, flags)
 	if flags&traceCriteria != 0 {
 		t.Criteria = new(model.Criteria)
@@ -227,7 +230,7 @@ func (a *Again) Input(t *Trace, f *Fleet) (*Input, error) {
 		a.only = append(a.only, e.At)
 	}
 	a.in = Input{
-		Strategy: &t.Strategy, Criteria: t.Criteria, Budget: t.Budget, Task: t.Task, Needs: t.Needs, MaxOutput: t.MaxOutput,
+		Strategy: &t.Strategy, Criteria: t.Criteria, Budget: t.Budget, Task: t.Task, Needs: t.Needs, MaxOutput: t.MaxOutput, Largest: t.Largest,
 		Served: f.Served, Health: a.health, Estimates: a.estimates, Table: f.Table,
 		Only: a.only, Seed: t.Seed, Snapshot: t.Snapshot, Now: t.Now, Received: t.Now.Add(-t.Elapsed),
 		MaxAttempts: t.MaxAttempts, Keep: t.Keep, Scratch: &a.mem,

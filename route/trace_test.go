@@ -58,6 +58,7 @@ func TestTraceDecidesTheSameAgain(t *testing.T) {
 		if rapid.IntRange(0, 3).Draw(rt, "budget") == 0 {
 			in.Budget = &model.BudgetLimits{Rules: []model.BudgetRule{{Budget: "b", MaxCostPer1KTokens: ptr(model.FromUSD(0.01))}}}
 		}
+		in.Largest = rapid.SampledFrom([]float64{0, 0.01, 0.5}).Draw(rt, "largest")
 		for i := range in.Health {
 			in.Health[i].Queued = int32(rapid.IntRange(0, 3).Draw(rt, "queued"))
 			in.Health[i].TokensPerSecond = rapid.SampledFrom([]float64{0, 20}).Draw(rt, "speed")

@@ -29,10 +29,11 @@ import (
 	"github.com/cartrita/cartrita/registry/schema"
 	"github.com/cartrita/cartrita/route"
 	"github.com/cartrita/cartrita/store/memory"
+	"github.com/cartrita/cartrita/store/postgres"
 	"github.com/cartrita/cartrita/store/sqlite"
 )
 
-// store is what keeps everything: SQLite in the data directory, or memory.
+// store is what keeps everything: SQLite in the data directory, PostgreSQL, or memory.
 type store interface {
 	registry.Store
 	key.Store
@@ -96,7 +97,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	// opening the store.
 	cat := sync.OnceValues(catalogue.Load)
 	n.background.Go(func() { _, _ = cat() }) // Load returns its error
-	if n.store, err = openStore(a.ctx, &l.Config); err != nil {
+	if n.store, err = openStore(a.ctx, &l.Config, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
 	n.registry = registry.New(registry.Config{
@@ -141,18 +142,34 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 
 func storePath(c *config.Config) string { return filepath.Join(c.Data, "cartrita.db") }
 
-func openStore(ctx context.Context, c *config.Config) (store, error) {
+// openStore opens what the configuration names. Beside a database elsewhere,
+// the data directory still holds the spool and this gateway's own files.
+func openStore(ctx context.Context, c *config.Config, secrets *config.Secrets, log *slog.Logger) (store, error) {
 	if c.Store == config.StoreMemory {
-		s, err := memory.New(memory.Config{})
-		if err != nil {
-			return nil, err
-		}
-		return s, nil
+		return opened(memory.New(memory.Config{}))
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, dataError(c.Data, err)
 	}
-	s, err := sqlite.Open(ctx, sqlite.Config{Path: storePath(c)})
+	if c.Store == config.StoreSQLite {
+		return opened(sqlite.Open(ctx, sqlite.Config{Path: storePath(c)}))
+	}
+	url, err := secrets.Literal(c.Store)
+	if err != nil {
+		return nil, err
+	}
+	if !config.IsPostgres(url) {
+		return nil, model.Invalidf("", "store", "%s holds no URL such as postgres://user:password@host:5432/database", c.Store)
+	}
+	s, err := postgres.Open(ctx, postgres.Config{URL: url, Logger: log})
+	if model.KindOf(err) == model.KindInvalid {
+		err = model.Invalidf("", "store", "the URL %s", model.AsError(err).Message)
+	}
+	return opened(s, err)
+}
+
+// opened keeps a nil store of one kind from becoming a store that is not nil.
+func opened[S store](s S, err error) (store, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -451,8 +468,9 @@ func (a *app) check(l *config.Loaded) error {
 		return err
 	}
 	cfg := registry.Config{}
-	if fileExists(storePath(&l.Config)) && l.Store == config.StoreSQLite {
-		s, err := openStore(a.ctx, &l.Config)
+	secrets := a.secrets()
+	if l.Store != config.StoreMemory && (l.Store != config.StoreSQLite || fileExists(storePath(&l.Config))) {
+		s, err := openStore(a.ctx, &l.Config, secrets, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
 		}
@@ -463,7 +481,6 @@ func (a *app) check(l *config.Loaded) error {
 	if err := reg.Load(a.ctx); err != nil {
 		return err
 	}
-	secrets := a.secrets()
 	f, problems := newFleet(&l.Config, reg.Catalogue(), secrets, a.getenv, nil)
 	problems = append(problems, unreadable(&l.Config, secrets)...)
 	l.Warnings = append(l.Warnings, l.Locate(toProblems(f.warnings))...)

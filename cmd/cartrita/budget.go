@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -160,19 +161,23 @@ func (cmd *budgetShowCmd) Run(a *app, g *globals, p *printer) error {
 }
 
 type budgetOverrideCmd struct {
-	ID            string        `arg:"" help:"Name of a budget, or name/value of a counter."`
-	For           time.Duration `required:"" help:"How long, such as 2h." placeholder:"TIME"`
-	Reason        string        `required:"" help:"Why; it is kept." placeholder:"TEXT"`
-	LimitUSD      string        `name:"limit-usd" help:"Limit in US dollars until then." placeholder:"USD"`
-	LimitTokens   *int64        `help:"Limit in tokens until then." placeholder:"N"`
-	LimitRequests *int64        `help:"Limit in requests until then." placeholder:"N"`
-	SuspendLadder bool          `help:"No step of the ladder is in force until then; limits stay."`
+	ID            string `arg:"" help:"Name of a budget, or name/value of a counter."`
+	For           string `required:"" help:"How long, such as 2h or 7d." placeholder:"TIME"`
+	Reason        string `required:"" help:"Why; it is kept." placeholder:"TEXT"`
+	LimitUSD      string `name:"limit-usd" help:"Limit in US dollars until then." placeholder:"USD"`
+	LimitTokens   *int64 `help:"Limit in tokens until then." placeholder:"N"`
+	LimitRequests *int64 `help:"Limit in requests until then." placeholder:"N"`
+	SuspendLadder bool   `help:"No step of the ladder is in force until then; limits stay."`
 }
 
 // Run puts an override on a budget.
 func (cmd *budgetOverrideCmd) Run(a *app, g *globals, p *printer) error {
+	d, err := key.ParseDuration(cmd.For)
+	if err != nil || d <= 0 {
+		return model.Invalidf("", "--for", "%.40q: want how long, such as 2h or 7d", cmd.For)
+	}
 	o := budget.Override{
-		Until: time.Now().Add(cmd.For).UTC().Truncate(time.Second), Reason: cmd.Reason,
+		Until: time.Now().Add(d).UTC().Truncate(time.Second), Reason: cmd.Reason,
 		LimitTokens: cmd.LimitTokens, LimitRequests: cmd.LimitRequests, SuspendLadder: cmd.SuspendLadder,
 	}
 	if err := readMoney(&o.LimitUSD, "--limit-usd", cmd.LimitUSD); err != nil {
@@ -311,6 +316,9 @@ func (p *printer) budget(s *budgetState) {
 			{"scope", c.Scope.String()}, {"period", periodText(c) + ", " + c.TimeZone}, {"limit", limitText(c.Limit)},
 			{"spent", fmt.Sprintf("%s (%.1f%%)", amountText(c.Limit, c.Spent), 100*c.Used)}, {"held", amountText(c.Limit, c.Held)},
 			{"left", limitText(c.Remaining)}, {"resets", resetText(c)}, {"reserve", c.Reserve},
+		}
+		if c.Assumed > 0 {
+			facts = append(facts, [2]string{"assumed", fmt.Sprintf("%s of what is spent, for calls without a known price or whose end nobody saw", c.Assumed)})
 		}
 		if len(c.Thresholds) > 0 {
 			facts = append(facts, [2]string{"crossed", strings.Join(c.Thresholds, ", ")})

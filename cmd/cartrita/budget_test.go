@@ -3,8 +3,10 @@ package main
 import (
 	"net/http"
 	"os"
+	"os/user"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
@@ -46,8 +48,24 @@ func TestBudgetCommands(t *testing.T) {
 			t.Errorf("%v: exit code %d: %s", args, r.code, r.err)
 		}
 	}
-	if r := b.run("budget", "show", "nothing"); r.code != exitNotFound {
-		t.Errorf("unknown: exit code %d: %s", r.code, r.err)
+	for _, args := range [][]string{{"show", "nothing"}, {"override", "nothing", "--for", "1h", "--reason", "x", "--limit-usd", "1"}} {
+		if r := b.run(append([]string{"budget"}, args...)...); r.code != exitNotFound || !strings.Contains(r.err, "run `cartrita budget list`") || strings.Contains(r.err, "/api/") {
+			t.Errorf("%v: exit code %d: %s", args, r.code, r.err)
+		}
+	}
+	b.ok("budget", "override", "all", "--for", "2d", "--reason", "weekend", "--limit-usd", "200")
+	var shown budgetState
+	b.json(&shown, "budget", "show", "all")
+	if me, err := user.Current(); err == nil && shown.Counters[0].Override.Actor != me.Username {
+		t.Errorf("the override is by %q, want %q", shown.Counters[0].Override.Actor, me.Username)
+	}
+	if left := time.Until(shown.Counters[0].Override.Until); left < 47*time.Hour || left > 48*time.Hour {
+		t.Errorf("for 2d: %v left", left)
+	}
+	for _, bad := range []string{"-2h", "0s", "soon", "d"} {
+		if r := b.run("budget", "override", "all", "--for="+bad, "--reason", "x", "--limit-usd", "1"); r.code != exitInvalid || !strings.Contains(r.err, "--for: ") || !strings.Contains(r.err, "such as 2h or 7d") {
+			t.Errorf("for %s: exit code %d: %s", bad, r.code, r.err)
+		}
 	}
 }
 

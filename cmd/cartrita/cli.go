@@ -24,7 +24,7 @@ type cli struct {
 	Budget     budgetCmd     `cmd:"" group:"Look back" help:"Create, list, override and audit budgets."`
 	Costs      costsCmd      `cmd:"" group:"Look back" help:"Add up costs."`
 	Replay     replayCmd     `cmd:"" group:"Look back" help:"Decide stored calls again, as they were or as they might have been."`
-	Keys       keysCmd       `cmd:"" group:"Set up" help:"Create, list, rotate and revoke API keys."`
+	Keys       keysCmd       `cmd:"" group:"Set up" help:"Create, list, change, rotate and revoke API keys."`
 	Config     configCmd     `cmd:"" group:"Set up" help:"Check or show the configuration."`
 	Schema     schemaCmd     `cmd:"" group:"Set up" help:"Print a JSON Schema."`
 	Completion completionCmd `cmd:"" group:"Set up" help:"Print a completion script for your shell."`

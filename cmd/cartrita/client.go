@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cartrita/cartrita/model"
@@ -56,7 +57,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if c.user != "" && (strings.HasPrefix(path, modelsPath) || strings.HasPrefix(path, keysPath)) {
+	if c.user != "" && signed(path) {
 		req.Header.Set("X-Cartrita-User", c.user)
 	}
 	if c.key != "" {
@@ -71,6 +72,11 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		return nil, c.refusal(resp)
 	}
 	return resp, nil
+}
+
+// signed reports whether what is changed at a path is recorded with its author.
+func signed(path string) bool {
+	return slices.ContainsFunc([]string{modelsPath, keysPath, budgetsPath}, func(p string) bool { return strings.HasPrefix(path, p) })
 }
 
 func (c *client) unreachable(err error) error {
@@ -95,7 +101,17 @@ func (c *client) refusal(resp *http.Response) error {
 	if err != nil {
 		return c.unreachable(err)
 	}
-	e := &model.Error{Kind: kindOfStatus(resp.StatusCode), Status: resp.StatusCode}
+	e := c.refused(raw, resp.StatusCode)
+	if e == nil {
+		e = &model.Error{Kind: kindOfStatus(resp.StatusCode), Status: resp.StatusCode}
+		e.Message = fmt.Sprintf("%s answered %s; is it a Cartrita gateway?", c.where, resp.Status)
+	}
+	return e
+}
+
+// refused words the error that an answer holds, nil when it holds none.
+func (c *client) refused(raw []byte, status int) *model.Error {
+	e := &model.Error{Kind: kindOfStatus(status), Status: status}
 	var wire struct {
 		Error struct {
 			Message string          `json:"message"`
@@ -105,8 +121,7 @@ func (c *client) refusal(resp *http.Response) error {
 		} `json:"error"`
 	}
 	if json.Unmarshal(raw, &wire) != nil || wire.Error.Message == "" {
-		e.Message = fmt.Sprintf("%s answered %s; is it a Cartrita gateway?", c.where, resp.Status)
-		return e
+		return nil
 	}
 	e.Message = forTerminal(wire.Error.Message)
 	var kind model.Kind
@@ -137,6 +152,7 @@ var routesInWords = []struct {
 	{regexp.MustCompile(`GET /api/v1/decisions/([^\s;,]+)`), "explain $1"},
 	{regexp.MustCompile(`GET /api/v1/models\b`), "models list"},
 	{regexp.MustCompile(`GET /api/v1/keys\b`), "keys list"},
+	{regexp.MustCompile(`GET /api/v1/budgets\b`), "budget list"},
 	{regexp.MustCompile(`GET /api/v1/schema/([^\s;,]+)`), "schema $1"},
 }
 

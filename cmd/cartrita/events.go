@@ -229,6 +229,10 @@ func (cmd *eventsTailCmd) Run(a *app, g *globals, p *printer) error {
 			return c.unreachable(err)
 		case len(e.Data) == 0:
 			continue // a sign of life
+		case string(e.Name) == "error":
+			if err := c.refused(e.Data, http.StatusUnauthorized); err != nil {
+				return err
+			}
 		}
 		n++
 		if err := p.liveEvent(e.Data); err != nil {

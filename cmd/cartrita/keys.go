@@ -17,6 +17,7 @@ type keysCmd struct {
 	Create keysCreateCmd `cmd:"" help:"Make a key; its secret is shown this once."`
 	List   keysListCmd   `cmd:"" default:"1" help:"List keys."`
 	Show   keysShowCmd   `cmd:"" help:"Show one key."`
+	Update keysUpdateCmd `cmd:"" help:"Change a key; what is left out stays."`
 	Rotate keysRotateCmd `cmd:"" help:"Give a key a new secret; the former one stays valid for a while."`
 	Revoke keysRevokeCmd `cmd:"" help:"End a key for good."`
 }
@@ -26,6 +27,8 @@ type keyAnswer struct {
 	key.Key
 	State key.State `json:"state"`
 	Token string    `json:"key"`
+
+	Warnings []string `json:"warnings"`
 }
 
 type keysCreateCmd struct {
@@ -194,7 +197,8 @@ func (a *app) withKeys(g *globals, f func(c *client) error) error {
 	return f(c)
 }
 
-// keyPath finds a key by its id, or by its name if only one in use has it.
+// keyPath finds a key by its id, or by its name: of those that share one, by the
+// active key, which is the only one, else by one that ended.
 func (a *app) keyPath(c *client, name string) (string, error) {
 	raw, err := c.get(a.ctx, keysPath, nil)
 	if err != nil {
@@ -204,23 +208,26 @@ func (a *app) keyPath(c *client, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var found []string
+	found := map[key.State][]string{}
 	for i := range list.Keys {
 		k := &list.Keys[i]
 		if string(k.ID) == name {
 			return keysPath + "/" + url.PathEscape(name), nil
 		}
-		if k.Name == name && k.State != key.StateRevoked {
-			found = append(found, string(k.ID))
+		if k.Name == name {
+			found[k.State] = append(found[k.State], string(k.ID))
 		}
 	}
-	switch len(found) {
-	case 0:
-		return "", model.Errorf("", model.KindNotFound, "no key has the id or name %q; run `cartrita keys list --all`", name)
-	case 1:
-		return keysPath + "/" + found[0], nil
+	for _, state := range []key.State{key.StateActive, key.StateExpired, key.StateRevoked} {
+		switch ids := found[state]; len(ids) {
+		case 0:
+		case 1:
+			return keysPath + "/" + ids[0], nil
+		default:
+			return "", model.Invalidf("", "key", "%d %s keys are named %q: %s; give the id", len(ids), state, name, strings.Join(ids, ", "))
+		}
 	}
-	return "", model.Invalidf("", "key", "%d keys are named %q: %s; give the id", len(found), name, strings.Join(found, ", "))
+	return "", model.Errorf("", model.KindNotFound, "no key has the id or name %q; run `cartrita keys list --all`", name)
 }
 
 // newKey prints a key with its secret: the secret alone on standard output, so
@@ -237,11 +244,18 @@ func (p *printer) newKey(raw []byte, err error) error {
 		return err
 	}
 	p.printf("%s\n", k.Token)
+	p.warnings(&k)
 	p.notef("key %s (%s, %s): keep it now, it is not shown again", k.ID, k.Name, k.Role)
 	if !k.GraceEnds.IsZero() {
 		p.notef("the former secret is accepted until %s UTC", dayOf(k.GraceEnds, ""))
 	}
 	return nil
+}
+
+func (p *printer) warnings(k *keyAnswer) {
+	for _, w := range k.Warnings {
+		p.notef("warning: %s", w)
+	}
 }
 
 func (p *printer) oneKey(raw []byte, err error) error {
@@ -267,6 +281,7 @@ func (p *printer) oneKey(raw []byte, err error) error {
 			p.printf("%s\n", fmt.Sprintf("%-20s %s", line[0], line[1]))
 		}
 	}
+	p.warnings(&k)
 	return nil
 }
 

@@ -92,15 +92,20 @@ func (n *node) loadBudgets() error {
 	if err := n.events.Flush(ctx); err != nil {
 		return err
 	}
-	stored, err := n.store.BudgetSpend(ctx, time.Time{})
+	return n.budgets.Load(ctx, n.spent)
+}
+
+// spent reads what calls were charged since then.
+func (n *node) spent(ctx context.Context, since time.Time) ([]budget.Spent, error) {
+	stored, err := n.store.BudgetSpend(ctx, since)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	spent := make([]budget.Spent, len(stored))
 	for i, s := range stored {
-		spent[i] = budget.Spent{Budget: s.Budget, Period: s.Period, Quantities: budget.Quantities{USD: s.Cost, Tokens: s.Tokens, Requests: s.Requests}}
+		spent[i] = budget.Spent{Budget: s.Budget, Period: s.Period, Quantities: budget.Quantities{USD: s.Cost, Tokens: s.Tokens, Requests: s.Requests}, Assumed: s.Assumed}
 	}
-	return n.budgets.Load(ctx, spent)
+	return spent, nil
 }
 
 // backfill counts what budgets that are new had spent before. What takes longer

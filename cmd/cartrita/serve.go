@@ -19,7 +19,7 @@ import (
 
 type serveCmd struct {
 	Listen    string   `help:"Address to listen on; port 0 takes a free one. Overrides the configuration." placeholder:"ADDR"`
-	Store     string   `help:"Where records are kept: sqlite or memory. Overrides the configuration." placeholder:"KIND"`
+	Store     string   `help:"Where records are kept: sqlite, memory, or a PostgreSQL URL (env:NAME or file:/path keep its password out of sight). Overrides the configuration." placeholder:"KIND"`
 	LogLevel  string   `name:"log-level" help:"debug, info, warn or error. Overrides the configuration." placeholder:"LEVEL"`
 	LogFormat string   `name:"log-format" help:"auto, text or json. Overrides the configuration." placeholder:"FORMAT"`
 	Demo      demoMode `help:"Start demo models as well: --demo, or --demo=auto for only where nothing else is there to route to." placeholder:"WHEN"`
@@ -148,6 +148,9 @@ func (s *server) serve() error {
 	return s.shutdown(hs)
 }
 
+// settleTimeout is how long calls that were cut off may take to settle.
+const settleTimeout = 5 * time.Second
+
 // shutdown lets load balancers turn away first: until the drain delay is over,
 // calls are still accepted. A second interrupt ends either wait.
 func (s *server) shutdown(hs *http.Server) error {
@@ -167,6 +170,11 @@ func (s *server) shutdown(hs *http.Server) error {
 	if err := hs.Shutdown(ctx); err != nil {
 		s.log.Warn("calls were cut off at shutdown", "reason", err)
 		_ = hs.Close() // Shutdown gave up on them
+		// They settle what they have used; without that they would be charged what
+		// was likely.
+		settle, cancel := context.WithTimeout(context.Background(), settleTimeout)
+		defer cancel()
+		s.node.gateway.Wait(settle)
 	}
 	s.log.Info("stopped")
 	return nil

@@ -6,17 +6,23 @@
 package prompt
 
 import (
+	"bytes"
+
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
 )
 
 // Size is what a prompt holds.
 type Size struct {
-	Bytes  int64            // of text
-	Text   model.TextKind   // what the text looks like, at a glance
-	Images int              // image parts
-	Needs  model.FeatureSet // that the parts ask for
+	Bytes    int64            // of text
+	Text     model.TextKind   // what the text looks like, at a glance
+	Images   int              // image parts
+	Attached int64            // bytes of other parts: audio, video, files; Anything where one is only named
+	Needs    model.FeatureSet // that the parts ask for
 }
+
+// Anything is the size of a part that the upstream will fetch from elsewhere.
+const Anything = 1 << 40
 
 // Messages measures the value of a chat request's "messages": an array of
 // objects with string or array contents. The error is KindInvalid and names
@@ -57,7 +63,7 @@ func (s *scan) message(n int, msg []byte) (err error) {
 			role = value[0] == '"'
 		case "content":
 			err = s.content(n, value)
-		case "tool_calls", "name", "refusal", "function_call", "reasoning_content":
+		default: // tool calls, names, reasoning: whatever it is, the model reads it
 			s.text(value)
 		}
 		return err == nil
@@ -100,19 +106,34 @@ func (s *scan) part(raw []byte) {
 		case "image_url", "image":
 			s.Images++
 			s.Needs |= model.Features(model.FeatureVision)
+		case "type":
 		case "input_audio":
 			s.Needs |= model.Features(model.FeatureAudioInput)
+			s.attach(value)
 		case "file":
 			s.Needs |= model.Features(model.FeatureFileInput)
+			s.attach(value)
+		default: // video, and what comes next
+			s.attach(value)
 		}
 		return true
 	})
 }
 
+// attach measures a part of which only its size is known. The quotes stand in
+// no base64 data, so what follows one is a name or an address.
+func (s *scan) attach(raw []byte) {
+	if bytes.Contains(raw, []byte(`"file_id"`)) || bytes.Contains(raw, []byte(`"http`)) {
+		s.Attached = Anything
+		return
+	}
+	s.Attached = min(s.Attached+int64(len(raw)), Anything)
+}
+
 // Text measures the value of "prompt" or "input": a string, an array of
-// strings, an array of token ids, or an array of those. tokens is the number
-// of token ids in it.
-func Text(raw []byte) (_ Size, tokens int64) {
+// strings, an array of token ids, or an array of those.
+func Text(raw []byte) Texts {
+	var t Texts
 	var s scan
 	switch raw[0] {
 	case '"':
@@ -121,18 +142,35 @@ func Text(raw []byte) (_ Size, tokens int64) {
 		jsonscan.Each(raw, func(_, v []byte) bool {
 			switch v[0] {
 			case '"':
+				before := s.Bytes
 				s.text(v)
+				t.one(s.Bytes - before)
 			case '[':
-				_, n := Text(v)
-				tokens += n
+				n := Text(v).Tokens
+				t.Tokens += n
+				t.one(n)
 			default:
-				tokens++
+				t.Tokens++
 			}
 			return true
 		})
 	}
 	s.Size.Text = s.kind()
-	return s.Size, tokens
+	t.Size, t.Count = s.Size, max(t.Count, 1)
+	return t
+}
+
+// Texts is what a prompt of several texts holds together.
+type Texts struct {
+	Size
+	Tokens  int64 // token ids, where it consists of those
+	Count   int64 // texts
+	Largest int64 // bytes, or token ids, of the largest of several; 0 of a single one
+}
+
+func (t *Texts) one(size int64) {
+	t.Count++
+	t.Largest = max(t.Largest, size)
 }
 
 // text measures a string without its quotes, or any other value.

@@ -18,7 +18,13 @@ func TestMessages(t *testing.T) {
 		{"parts", `[{"role":"user","content":[{"type":"text","text":"abcd"},{"type":"image_url","image_url":{"url":"data:xyz"}}]}]`,
 			Size{Bytes: 4, Images: 1, Needs: model.Features(model.FeatureVision)}, ""},
 		{"audio and file", `[{"role":"user","content":[{"type":"input_audio","input_audio":{}},{"type":"file","file":{}}]}]`,
-			Size{Needs: model.Features(model.FeatureAudioInput, model.FeatureFileInput)}, ""},
+			Size{Attached: 4, Needs: model.Features(model.FeatureAudioInput, model.FeatureFileInput)}, ""},
+		{"sizes of parts", `[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AAAA"}},{"type":"video_url","video_url":{"url":"data:"}}]}]`,
+			Size{Attached: int64(len(`{"data":"AAAA"}{"url":"data:"}`)), Needs: model.Features(model.FeatureAudioInput)}, ""},
+		{"a part from elsewhere", `[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]`,
+			Size{Attached: Anything, Needs: model.Features(model.FeatureFileInput)}, ""},
+		{"a video from elsewhere", `[{"role":"user","content":[{"type":"video_url","video_url":{"url":"https://x"}}]}]`, Size{Attached: Anything}, ""},
+		{"reasoning", `[{"role":"assistant","content":"a","reasoning":"bcd","reasoning_details":[{"x":1}]}]`, Size{Bytes: 4 + int64(len(`[{"x":1}]`))}, ""},
 		{"tool call without content", `[{"role":"assistant","content":null,"tool_calls":[{"id":"x"}]}]`, Size{Bytes: 12}, ""},
 		{"escaped keys", `[{"\u0072ole":"user","\u0063ontent":[{"image\u005furl":{}},{"te\u0078t":"abc"}]}]`,
 			Size{Bytes: 3, Images: 1, Needs: model.Features(model.FeatureVision)}, ""},
@@ -45,16 +51,17 @@ func TestMessages(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	for in, want := range map[string][2]int64{
-		`"abc"`:            {3, 0},
-		`["ab","c"]`:       {3, 0},
-		`[1,2,3]`:          {0, 3},
-		`[[1,2],[3]]`:      {0, 3},
-		`[]`:               {0, 0},
-		`{"not":"a text"}`: {0, 0},
+	for in, want := range map[string][4]int64{
+		`"abc"`:            {3, 0, 1, 0},
+		`["ab","c"]`:       {3, 0, 2, 2},
+		`[1,2,3]`:          {0, 3, 1, 0},
+		`[[1],[2,3]]`:      {0, 3, 2, 2},
+		`[]`:               {0, 0, 1, 0},
+		`{"not":"a text"}`: {0, 0, 1, 0},
 	} {
-		if s, n := Text([]byte(in)); s.Bytes != want[0] || n != want[1] {
-			t.Errorf("Text(%s) = %d bytes, %d tokens; want %v", in, s.Bytes, n, want)
+		got := Text([]byte(in))
+		if [4]int64{got.Bytes, got.Tokens, got.Count, got.Largest} != want {
+			t.Errorf("Text(%s) = %+v; want bytes, tokens, texts, largest %v", in, got, want)
 		}
 	}
 }
@@ -79,8 +86,8 @@ func FuzzMessages(f *testing.F) {
 		if s, err := Messages(raw); err == nil && (s.Bytes < 0 || s.Bytes > int64(len(raw)) || s.Images > len(raw)) {
 			t.Fatalf("%q: %+v", in, s)
 		}
-		if s, n := Text(raw); s.Bytes > int64(len(raw)) || n > int64(len(raw)) {
-			t.Fatalf("%q: %+v, %d tokens", in, s, n)
+		if s := Text(raw); s.Bytes > int64(len(raw)) || s.Tokens > int64(len(raw)) || s.Largest > s.Bytes+s.Tokens {
+			t.Fatalf("%q: %+v", in, s)
 		}
 	})
 }
@@ -110,7 +117,7 @@ func TestTextKind(t *testing.T) {
 		`""`:      model.TextProse,
 		`[1,2,3]`: model.TextProse,
 	} {
-		if s, _ := Text([]byte(in)); s.Text != want {
+		if s := Text([]byte(in)); s.Text != want {
 			t.Errorf("Text(%s) looks like %s, want %s", in, s.Text, want)
 		}
 		if in[0] == '[' {

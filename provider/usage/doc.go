@@ -13,14 +13,16 @@
 //
 // # OpenAI and servers alike
 //
-//	Input        prompt_tokens; plus cached tokens where they exceed it, which
-//	             shows that the server counts them apart
+//	Input        prompt_tokens; plus cached tokens where they exceed it, or
+//	             where total_tokens is just the sum of all three: either shows
+//	             that the server counts them apart
 //	CachedRead   prompt_tokens_details.cached_tokens, or prompt_cache_hit_tokens
 //	             (DeepSeek), cached_tokens (Moonshot), cache_read_input_tokens
 //	CacheWrite   prompt_tokens_details.cache_write_tokens (OpenRouter) or
 //	             cache_creation_input_tokens
 //	Output       completion_tokens; or total_tokens − prompt_tokens where that is
-//	             more, because xAI and Google leave reasoning out of the former
+//	             more, because xAI and Google leave reasoning out of the former;
+//	             plus reasoning_tokens where they exceed it, for the same reason
 //	Reasoning    completion_tokens_details.reasoning_tokens
 //	audio, image audio_tokens and image_tokens of either details
 //

@@ -36,13 +36,27 @@ func OpenAI(raw []byte) model.Usage {
 	}
 	u.Source = model.UsageUpstream
 	u.CachedRead, u.CacheWrite = either(u.CachedRead, read), either(u.CacheWrite, write)
-	if apart := u.CachedRead.Or(0) + u.CacheWrite.Or(0); u.Input.Known && apart > u.Input.N {
+	if u.Reasoning.Known && u.Output.Known && u.Reasoning.N > u.Output.N {
+		u.Output.N += u.Reasoning.N
+	}
+	if apart := u.CachedRead.Or(0) + u.CacheWrite.Or(0); u.Input.Known && (apart > u.Input.N || fillsUp(&u, total, apart)) {
 		u.Input.N += apart
 	}
 	if u.Input.Known && u.Output.Known && total.Known {
 		u.Output.N = max(u.Output.N, total.N-u.Input.N)
 	}
 	return u
+}
+
+// fillsUp reports whether a total is what prompt and answer make together with
+// the cached tokens, so that the prompt does not hold these. Reasoning may be
+// apart in the same total.
+func fillsUp(u *model.Usage, total model.Count, cached int64) bool {
+	if !u.Output.Known || !total.Known || cached == 0 {
+		return false
+	}
+	rest := total.N - u.Input.N - u.Output.N
+	return rest == cached || u.Reasoning.Known && rest == cached+u.Reasoning.N
 }
 
 func promptDetails(u *model.Usage, raw []byte) {

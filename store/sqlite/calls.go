@@ -10,6 +10,7 @@ import (
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 // Call implements event.Reader.
@@ -27,7 +28,7 @@ func (s *Store) Call(ctx context.Context, id model.CallID) (*model.Record, error
 	if err != nil {
 		return nil, failure(op, err)
 	}
-	return event.ParseRecord(e.record, e.plan)
+	return event.ParseRecord(e.Record, e.Plan)
 }
 
 // Calls implements event.Reader.
@@ -75,8 +76,8 @@ func (s *Store) fillCalls(ctx context.Context, calls []event.Call, plans bool) e
 		if err != nil {
 			return err
 		}
-		c.Ended = time.UnixMicro(e.ended).UTC()
-		if c.Record, err = event.ParseRecord(e.record, e.plan); err != nil {
+		c.Ended = time.UnixMicro(e.Ended).UTC()
+		if c.Record, err = event.ParseRecord(e.Record, e.Plan); err != nil {
 			return err
 		}
 		strategy := c.Strategy // the record may come without the plan that has it
@@ -90,11 +91,11 @@ func (s *Store) fillCalls(ctx context.Context, calls []event.Call, plans bool) e
 type blockReader struct {
 	db      *sql.DB
 	plans   bool
-	entries []entry
+	entries []batch.Entry
 }
 
-func (r *blockReader) entry(ctx context.Context, seq int64) (*entry, error) {
-	if len(r.entries) == 0 || seq < r.entries[0].seq || seq > r.entries[len(r.entries)-1].seq {
+func (r *blockReader) entry(ctx context.Context, seq int64) (*batch.Entry, error) {
+	if len(r.entries) == 0 || seq < r.entries[0].Seq || seq > r.entries[len(r.entries)-1].Seq {
 		query := `SELECT seq, records, NULL FROM call_blocks WHERE seq <= ? ORDER BY seq DESC LIMIT 1`
 		if r.plans {
 			query = `SELECT seq, records, plans FROM call_blocks WHERE seq <= ? ORDER BY seq DESC LIMIT 1`
@@ -105,16 +106,16 @@ func (r *blockReader) entry(ctx context.Context, seq int64) (*entry, error) {
 			return nil, err
 		}
 		var err error
-		if r.entries, err = unpack(first, records, plans); err != nil {
+		if r.entries, err = batch.Unpack(first, records, plans); err != nil {
 			return nil, err
 		}
 	}
 	for i := range r.entries {
-		if r.entries[i].seq == seq {
+		if r.entries[i].Seq == seq {
 			return &r.entries[i], nil
 		}
 	}
-	return nil, errBlock
+	return nil, batch.ErrBlock
 }
 
 // callQuery is a query under construction.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 // groupColumns says what a dimension groups by.
@@ -58,10 +59,10 @@ func sumGroups(ctx context.Context, tx *sql.Tx, q event.CostQuery, dimension eve
 		args = append(args, arg)
 	}
 	if !q.Since.IsZero() {
-		add(`r.hour >= ?`, hourOf(q.Since))
+		add(`r.hour >= ?`, batch.HourOf(q.Since))
 	}
 	if !q.Until.IsZero() {
-		add(`r.hour < ?`, hourOf(q.Until))
+		add(`r.hour < ?`, batch.HourOf(q.Until))
 	}
 	if _, value := q.Restriction(); value != "" {
 		add(`r.value = ?`, value)
@@ -88,7 +89,7 @@ func sumGroups(ctx context.Context, tx *sql.Tx, q event.CostQuery, dimension eve
 		}
 		if q.By == event.ByDay || q.By == event.ByHour {
 			if hour, err := strconv.ParseInt(key, 10, 64); err == nil { // the total has key ''
-				key = event.TimeKey(q.By, hourTime(hour))
+				key = event.TimeKey(q.By, batch.HourTime(hour))
 			}
 		}
 		out[key] = t

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 var _ event.History = (*Store)(nil)
@@ -89,7 +90,7 @@ func (s *Store) blocksFrom(ctx context.Context, seq int64) ([]block, error) {
 // when the block begins behind it. A block holds times that are raised to be
 // unique, so seq alone does not tell the last ones.
 func (b *block) calls(low, high int64) (out []event.Call, over bool, err error) {
-	entries, err := unpack(b.seq, b.records, b.plans)
+	entries, err := batch.Unpack(b.seq, b.records, b.plans)
 	if err != nil {
 		return nil, false, err
 	}
@@ -97,10 +98,10 @@ func (b *block) calls(low, high int64) (out []event.Call, over bool, err error) 
 	over = len(entries) > 0
 	for i := range entries {
 		e := &entries[i]
-		over = over && e.ended >= high
-		if e.ended >= low && e.ended < high {
+		over = over && e.Ended >= high
+		if e.Ended >= low && e.Ended < high {
 			out = append(out, event.Call{
-				Seq: e.seq, Ended: time.UnixMicro(e.ended).UTC(), RecordJSON: e.record, PlanJSON: e.plan,
+				Seq: e.Seq, Ended: time.UnixMicro(e.Ended).UTC(), RecordJSON: e.Record, PlanJSON: e.Plan,
 			})
 		}
 	}
@@ -135,6 +136,6 @@ func (s *Store) Fleet(ctx context.Context, id uint64) ([]byte, error) {
 	if err != nil {
 		return nil, failure(op, err)
 	}
-	doc, err := decompress(packed)
+	doc, err := batch.Decompress(packed)
 	return doc, failure(op, err)
 }

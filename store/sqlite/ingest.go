@@ -7,6 +7,7 @@ import (
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 // Ingest implements event.Sink.
@@ -41,22 +42,22 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 	last := s.last
 	added := map[event.Target]int64{}
 	err := s.write.do(func(ctx context.Context) error {
-		rows := make([]row, len(calls))
-		sums, spend := rollups{}, spending{}
+		rows := make([]batch.Row, len(calls))
+		sums, spend := batch.Rollups{}, batch.Spending{}
 		number := func(t event.Target) (int64, error) { return s.targetID(ctx, t, added) }
 		w := s.write
 		w.calls.args, w.rollups.args = w.calls.args[:0], w.rollups.args[:0]
 		for i, c := range calls {
 			last = max(last+1, c.Ended.UnixMicro())
-			rows[i] = row{last, c}
+			rows[i] = batch.Row{Seq: last, Call: c}
 			id, err := number(c.Target())
 			if err != nil {
 				return err
 			}
-			if err := sums.add(c, number); err != nil {
+			if err := sums.Add(c, number); err != nil {
 				return err
 			}
-			spend.add(c)
+			spend.Add(c)
 			if err := w.call(ctx, rows[i], id); err != nil {
 				return err
 			}
@@ -67,10 +68,10 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 		if err := w.blocks(ctx, rows); err != nil {
 			return err
 		}
-		if err := sums.write(ctx, &w.rollups); err != nil {
+		if err := writeRollups(ctx, sums, &w.rollups); err != nil {
 			return err
 		}
-		if err := spend.write(ctx, w.spend); err != nil {
+		if err := writeSpending(ctx, spend, w.spend); err != nil {
 			return err
 		}
 		if b.Position == (event.Position{}) {

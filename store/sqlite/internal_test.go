@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
@@ -120,51 +117,4 @@ func TestAMigrationThatAnotherProcessDidIsSkipped(t *testing.T) {
 	if err := apply(t.Context(), s.db, 0, "migrations/0001_init.sql"); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestBlocksAreReadBack(t *testing.T) {
-	var p packer
-	rapid.Check(t, func(t *rapid.T) {
-		first := rapid.Int64Range(0, 1<<60).Draw(t, "first")
-		var rows []row
-		seq := first
-		for range rapid.IntRange(1, blockCalls).Draw(t, "calls") {
-			c := &event.Call{
-				Ended:      time.UnixMicro(seq - rapid.Int64Range(0, 1e9).Draw(t, "behind")),
-				RecordJSON: rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "record"),
-			}
-			if rapid.Bool().Draw(t, "has plan") {
-				c.PlanJSON = rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "plan")
-			}
-			rows = append(rows, row{seq, c})
-			seq += rapid.Int64Range(1, 1e9).Draw(t, "step")
-		}
-		records, plans := p.pack(first, rows)
-		got, err := unpack(first, records, plans)
-		if err != nil || len(got) != len(rows) {
-			t.Fatalf("%d of %d, %v", len(got), len(rows), err)
-		}
-		for i, e := range got {
-			c := rows[i].call
-			if e.seq != rows[i].seq || e.ended != c.Ended.UnixMicro() || string(e.record) != string(c.RecordJSON) ||
-				string(e.plan) != string(c.PlanJSON) || (e.plan == nil) != (c.PlanJSON == nil) {
-				t.Fatalf("call %d comes back as %+v", i, e)
-			}
-		}
-		bare, err := unpack(first, records, nil)
-		if err != nil || slices.ContainsFunc(bare, func(e entry) bool { return e.plan != nil }) {
-			t.Fatalf("without plans: %v", err)
-		}
-	})
-}
-
-// FuzzUnpack gives the reader of blocks any bytes.
-func FuzzUnpack(f *testing.F) {
-	var p packer
-	records, plans := p.pack(5, []row{{5, &event.Call{Ended: time.UnixMicro(4), RecordJSON: []byte("{}"), PlanJSON: []byte("[]")}}})
-	f.Add(records, plans)
-	f.Add([]byte{3, 8, 1, 200, 1}, []byte{})
-	f.Fuzz(func(t *testing.T, records, plans []byte) {
-		_, _ = unpack(7, records, plans)
-	})
 }

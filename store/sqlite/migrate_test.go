@@ -9,6 +9,7 @@ import (
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 // A database of the first version, with calls and rollups in it, is brought
@@ -26,8 +27,8 @@ func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
 	for _, stmt := range []string{
 		`INSERT INTO targets VALUES (1, 'p/m', 'm', 'p')`,
 		`INSERT INTO calls (seq, id, target, state, task) VALUES (1, x'00112233445566778899aabbccddeeff', 1, 'completed', 'chat-completions')`,
-		`INSERT INTO cost_rollup VALUES ('', ` + strconv.FormatInt(hourOf(ended), 10) + `, '', 1, 'chat-completions', 'balanced', 2, 1, 0, 5000000000, 7, 100, 10, 0, 20, 0, 3.5, 1.5, 1)`,
-		`INSERT INTO cost_rollup VALUES ('user', ` + strconv.FormatInt(hourOf(ended), 10) + `, 'u', 1, 'chat-completions', 'balanced', 1, 0, 0, 3000000000, 7, 100, 10, 0, 20, 0, 3.5, 1.5, 1)`,
+		`INSERT INTO cost_rollup VALUES ('', ` + strconv.FormatInt(batch.HourOf(ended), 10) + `, '', 1, 'chat-completions', 'balanced', 2, 1, 0, 5000000000, 7, 100, 10, 0, 20, 0, 3.5, 1.5, 1)`,
+		`INSERT INTO cost_rollup VALUES ('user', ` + strconv.FormatInt(batch.HourOf(ended), 10) + `, 'u', 1, 'chat-completions', 'balanced', 1, 0, 0, 3000000000, 7, 100, 10, 0, 20, 0, 3.5, 1.5, 1)`,
 	} {
 		if _, err := db.ExecContext(t.Context(), stmt); err != nil {
 			t.Fatalf("%s: %v", stmt, err)

@@ -6,32 +6,12 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/event"
-	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
-// spendKey is the primary key of a row of budget_spend.
-type spendKey struct {
-	budget model.BudgetID
-	period int64 // µs since the epoch
-}
-
-// spending adds up the charges of a batch, so that a row is written once.
-type spending map[spendKey]*event.BudgetSpend
-
-func (s spending) add(c *event.Call) {
-	for i := range c.Charges {
-		charge := &c.Charges[i]
-		k := spendKey{charge.Budget, charge.Period.UnixMicro()}
-		if s[k] == nil {
-			s[k] = &event.BudgetSpend{}
-		}
-		s[k].Add(charge)
-	}
-}
-
-func (s spending) write(ctx context.Context, stmt *sql.Stmt) error {
+func writeSpending(ctx context.Context, s batch.Spending, stmt *sql.Stmt) error {
 	for k, b := range s {
-		if _, err := stmt.ExecContext(ctx, string(k.budget), k.period, b.Calls, int64(b.Cost), int64(b.Assumed), b.Tokens, b.Requests); err != nil {
+		if _, err := stmt.ExecContext(ctx, string(k.Budget), k.Period, b.Calls, int64(b.Cost), int64(b.Assumed), b.Tokens, b.Requests); err != nil {
 			return err
 		}
 	}

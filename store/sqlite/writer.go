@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	moderncsqlite "modernc.org/sqlite"
+
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 // writer is the one connection that writes, with its statements prepared. Its
@@ -22,7 +24,7 @@ type writer struct {
 	spend     *sql.Stmt
 	addTarget *sql.Stmt
 	known     *sql.Stmt
-	pack      packer
+	pack      batch.Packer
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -86,13 +88,13 @@ func (w *writer) do(f func(ctx context.Context) error) error {
 }
 
 // call adds the row of a call.
-func (w *writer) call(ctx context.Context, r row, target int64) error {
-	c := r.call
+func (w *writer) call(ctx context.Context, r batch.Row, target int64) error {
+	c := r.Call
 	var started any
 	if !c.Started.IsZero() {
 		started = c.Started.UnixMicro()
 	}
-	return w.calls.row(ctx, r.seq, c.ID[:], started, target, string(c.State), c.Task.String(), orNull(c.Strategy),
+	return w.calls.row(ctx, r.Seq, c.ID[:], started, target, string(c.State), c.Task.String(), orNull(c.Strategy),
 		orNull(c.User), orNull(c.Workflow), orNull(c.Stage), orNull(c.Session),
 		orNull(string(c.Key)), orNull(c.Team), orNull(c.Project), orNull(c.Supervisor), tagsOrNull(c.Tags))
 }
@@ -116,11 +118,11 @@ func orNull(s string) any {
 	return s
 }
 
-func (w *writer) blocks(ctx context.Context, rows []row) error {
+func (w *writer) blocks(ctx context.Context, rows []batch.Row) error {
 	for len(rows) > 0 {
-		n := blockSize(rows)
-		records, plans := w.pack.pack(rows[0].seq, rows[:n])
-		if _, err := w.block.ExecContext(ctx, rows[0].seq, records, plans); err != nil {
+		n := batch.BlockSize(rows)
+		records, plans := w.pack.Pack(rows[0].Seq, rows[:n])
+		if _, err := w.block.ExecContext(ctx, rows[0].Seq, records, plans); err != nil {
 			return err
 		}
 		rows = rows[n:]

@@ -16,8 +16,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cartrita/cartrita/internal/jsonscan"
 	"github.com/cartrita/cartrita/model"
@@ -154,7 +156,7 @@ func (n *node) decode(raw []byte, path string, v reflect.Value) *model.Error {
 		return nil
 	case kindCustom:
 		err := v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(raw)
-		return n.wrap(err, path)
+		return n.wrap(err, raw, path)
 	case kindText:
 		return n.text(raw, path, v)
 	case kindStruct:
@@ -198,9 +200,13 @@ func (n *node) mismatch(raw []byte, path string) *model.Error {
 	return model.Invalidf("", path, "want %s, found %s", n.want, Describe(raw))
 }
 
-func (n *node) wrap(err error, path string) *model.Error {
+// wrap words an error that the type of raw makes itself.
+func (n *node) wrap(err error, raw []byte, path string) *model.Error {
 	if err == nil {
 		return nil
+	}
+	if n.typ == reflect.TypeFor[time.Time]() { // its own words name Go's layout
+		return model.Invalidf("", path, "%.40s: want a time such as 2026-11-23T18:00:00Z", raw)
 	}
 	return model.Invalidf("", path, "%s", err.Error())
 }
@@ -210,7 +216,7 @@ func (n *node) text(raw []byte, path string, v reflect.Value) *model.Error {
 	if err != nil {
 		return n.mismatch(raw, path)
 	}
-	return n.wrap(v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)), path)
+	return n.wrap(v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)), raw, path)
 }
 
 func (n *node) object(raw []byte, path string, v reflect.Value) *model.Error {
@@ -279,7 +285,7 @@ func (n *node) scalar(raw []byte, path string, v reflect.Value) *model.Error {
 	case k == reflect.String && raw[0] == '"':
 		s, err := jsonscan.Unquote(raw)
 		v.SetString(s)
-		return n.wrap(err, path)
+		return n.wrap(err, raw, path)
 	case k == reflect.Bool && (raw[0] == 't' || raw[0] == 'f'):
 		v.SetBool(raw[0] == 't')
 		return nil
@@ -316,7 +322,12 @@ func (n *node) unknown(key, path string) *model.Error {
 	for name := range n.fields {
 		names = append(names, name)
 	}
-	return model.Invalidf("", Join(path, key), "unknown field%s", Hint(key, names))
+	hint := Hint(key, names)
+	if hint == "" {
+		slices.Sort(names)
+		hint = "; there are " + strings.Join(names, ", ")
+	}
+	return model.Invalidf("", Join(path, key), "unknown field%s", hint)
 }
 
 // Hint words the nearest of the known names: `; did you mean "x"?`. It is

@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -25,6 +26,7 @@ type outer struct {
 	Ratio  *float64        `json:"ratio,omitempty"`
 	On     bool            `json:"on,omitempty"`
 	Small  int8            `json:"small,omitempty"`
+	At     time.Time       `json:"at,omitzero"`
 	Raw    json.RawMessage `json:"raw,omitempty"`
 	Hidden string          `json:"-"`
 }
@@ -37,9 +39,9 @@ func TestDecodeNamesTheFieldAtFault(t *testing.T) {
 		{`{"on":true,"on":false}`, "on", "stands twice in the body; want it once"},
 		{`{"inner":{"name":"a","name":"b"}}`, "inner.name", "stands twice; want it once"},
 		{`{"iner":{}}`, "iner", `unknown field; did you mean "inner"?`},
-		{`{"zzzzzz":{}}`, "zzzzzz", `unknown field`},
-		{`{"ON":true}`, "ON", `unknown field`},
-		{`{"Hidden":"x"}`, "Hidden", `unknown field`},
+		{`{"zzzzzz":{}}`, "zzzzzz", `unknown field; there are at, inner, list, on, ratio, raw, small`},
+		{`{"ON":true}`, "ON", `unknown field; there are at, inner, list, on, ratio, raw, small`},
+		{`{"Hidden":"x"}`, "Hidden", `unknown field; there are at, inner, list, on, ratio, raw, small`},
 		{`{"inner":{"nam":"x"}}`, "inner.nam", `unknown field; did you mean "name"?`},
 		{`{"list":[{"name":"a"},{"name":5}]}`, "list[1].name", "want a string, found a number"},
 		{`{"list":{}}`, "list", "want an array, found an object"},
@@ -48,7 +50,9 @@ func TestDecodeNamesTheFieldAtFault(t *testing.T) {
 		{`{"inner":{"sizes":{"a":1,"a":2}}}`, "inner.sizes.a", "stands twice; want it once"},
 		{`{"inner":{"level":"urgent"}}`, "inner.level", `unknown priority "urgent": want one of low, medium, high, critical`},
 		{`{"inner":{"level":5}}`, "inner.level", "want a string, found a number"},
-		{`{"inner":{"price":"x"}}`, "inner.price", `is the string "x": want a decimal number of US dollars such as 0.05`},
+		{`{"inner":{"price":"x"}}`, "inner.price", `amount "x": want a decimal number of US dollars without quotes, such as 0.05`},
+		{`{"at":"2h"}`, "at", `"2h": want a time such as 2026-11-23T18:00:00Z`},
+		{`{"at":5}`, "at", `5: want a time such as 2026-11-23T18:00:00Z`},
 		{`{"ratio":"1"}`, "ratio", "want a number, found a string"},
 		{`{"ratio":1e999}`, "ratio", "want a number that fits a float, found 1e999"},
 		{`{"on":1}`, "on", "want true or false, found a number"},

@@ -1,4 +1,4 @@
-package sqlite
+package batch
 
 import (
 	"encoding/binary"
@@ -24,28 +24,27 @@ const (
 	maxUnpacked  = 64 << 20 // no block is larger; more is damage
 )
 
-// entry is one call of a block.
-type entry struct {
-	seq, ended int64 // ended in µs since the epoch
-	record     []byte
-	plan       []byte // nil: none
+// Entry is one call of a block.
+type Entry struct {
+	Seq, Ended   int64  // Ended in µs since the epoch
+	Record, Plan []byte // documents; Plan nil: none
 }
 
-// packer makes blocks; its buffers are reused.
-type packer struct {
+// Packer makes blocks; its buffers are reused.
+type Packer struct {
 	head, records, plans []byte
 	packedR, packedP     []byte
 }
 
-// pack returns the two columns of a block; they are valid until the next pack.
-func (p *packer) pack(first int64, rows []row) (records, plans []byte) {
+// Pack returns the two columns of a block; they are valid until the next Pack.
+func (p *Packer) Pack(first int64, rows []Row) (records, plans []byte) {
 	p.head = append(p.head[:0], blockVersion)
 	p.head = binary.AppendUvarint(p.head, uint64(len(rows)))
 	p.plans = p.plans[:0]
 	for _, r := range rows {
-		c := r.call
-		p.head = binary.AppendUvarint(p.head, uint64(r.seq-first))
-		p.head = binary.AppendUvarint(p.head, uint64(r.seq-c.Ended.UnixMicro()))
+		c := r.Call
+		p.head = binary.AppendUvarint(p.head, uint64(r.Seq-first))
+		p.head = binary.AppendUvarint(p.head, uint64(r.Seq-c.Ended.UnixMicro()))
 		p.head = binary.AppendUvarint(p.head, uint64(len(c.RecordJSON)))
 		if c.PlanJSON == nil {
 			p.head = append(p.head, 0)
@@ -56,66 +55,68 @@ func (p *packer) pack(first int64, rows []row) (records, plans []byte) {
 	}
 	p.records = append(p.records[:0], p.head...)
 	for _, r := range rows {
-		p.records = append(p.records, r.call.RecordJSON...)
+		p.records = append(p.records, r.Call.RecordJSON...)
 	}
 	p.packedR = s2.Encode(p.packedR[:cap(p.packedR)], p.records)
 	p.packedP = s2.Encode(p.packedP[:cap(p.packedP)], p.plans)
 	return p.packedR, p.packedP
 }
 
-var errBlock = errors.New("a block of call documents is damaged")
+// ErrBlock is what damaged documents give.
+var ErrBlock = errors.New("a block of call documents is damaged")
 
-// unpack reads a block; plans may be nil, the entries then have none.
-func unpack(first int64, records, plans []byte) ([]entry, error) {
-	b, err := decompress(records)
+// Unpack reads a block; plans may be nil, the entries then have none.
+func Unpack(first int64, records, plans []byte) ([]Entry, error) {
+	b, err := Decompress(records)
 	if err != nil {
 		return nil, err
 	}
 	if plans != nil {
-		if plans, err = decompress(plans); err != nil {
+		if plans, err = Decompress(plans); err != nil {
 			return nil, err
 		}
 	}
 	if len(b) == 0 || b[0] != blockVersion {
-		return nil, errBlock
+		return nil, ErrBlock
 	}
 	r := uvarints{b: b[1:]}
 	n := r.next()
 	if n > uint64(len(b)) {
-		return nil, errBlock
+		return nil, ErrBlock
 	}
-	out := make([]entry, n)
+	out := make([]Entry, n)
 	type size struct{ record, plan uint64 }
 	sizes := make([]size, n)
 	for i := range out {
-		out[i].seq = first + int64(r.next())
-		out[i].ended = out[i].seq - int64(r.next())
+		out[i].Seq = first + int64(r.next())
+		out[i].Ended = out[i].Seq - int64(r.next())
 		sizes[i] = size{r.next(), r.next()}
 	}
 	for i := range out {
-		out[i].record = r.take(&r.b, sizes[i].record)
+		out[i].Record = r.take(&r.b, sizes[i].record)
 		if plans != nil && sizes[i].plan > 0 {
-			out[i].plan = r.take(&plans, sizes[i].plan-1)
+			out[i].Plan = r.take(&plans, sizes[i].plan-1)
 		}
 	}
 	if r.bad {
-		return nil, errBlock
+		return nil, ErrBlock
 	}
 	return out, nil
 }
 
-func decompress(b []byte) ([]byte, error) {
+// Decompress undoes s2, within bounds.
+func Decompress(b []byte) ([]byte, error) {
 	if n, err := s2.DecodedLen(b); err != nil || n > maxUnpacked {
-		return nil, errBlock
+		return nil, ErrBlock
 	}
 	return s2.Decode(nil, b)
 }
 
-// blockSize returns how many of the rows go into the next block.
-func blockSize(rows []row) int {
+// BlockSize returns how many of the rows go into the next block.
+func BlockSize(rows []Row) int {
 	bytes := 0
 	for i, r := range rows {
-		bytes += len(r.call.RecordJSON) + len(r.call.PlanJSON)
+		bytes += len(r.Call.RecordJSON) + len(r.Call.PlanJSON)
 		if i+1 == blockCalls || bytes >= blockBytes {
 			return i + 1
 		}
@@ -149,8 +150,8 @@ func (r *uvarints) take(from *[]byte, n uint64) []byte {
 	return out
 }
 
-// row is a call with its place in the store.
-type row struct {
-	seq  int64
-	call *event.Call
+// Row is a call with its place in the store.
+type Row struct {
+	Seq  int64
+	Call *event.Call
 }

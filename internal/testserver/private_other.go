@@ -1,0 +1,23 @@
+//go:build !unix
+
+package testserver
+
+import "testing"
+
+// Postgres is a private server; there is none on this system.
+type Postgres struct{}
+
+func startPostgres() (*Postgres, error) {
+	return nil, missingError("a private one is started on Unix systems only")
+}
+
+// URL returns the address of the server's first database.
+func (*Postgres) URL() string { return "" }
+
+// Stop ends the server at once, as a crash would.
+func (*Postgres) Stop(testing.TB) {}
+
+// Start starts the server after Stop.
+func (*Postgres) Start(testing.TB) {}
+
+func (*Postgres) remove() {}

@@ -1,0 +1,84 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cartrita/cartrita/budget"
+)
+
+var _ budget.Store = (*Store)(nil)
+
+// Budgets implements budget.Store.
+func (s *Store) Budgets(ctx context.Context) ([]budget.Budget, error) {
+	return documents[budget.Budget](ctx, s, "postgres.Budgets", `SELECT doc::text FROM budgets ORDER BY name COLLATE "C"`)
+}
+
+// Openings implements budget.Store.
+func (s *Store) Openings(ctx context.Context) ([]budget.Opening, error) {
+	return documents[budget.Opening](ctx, s, "postgres.Openings", `SELECT doc::text FROM budget_openings ORDER BY name COLLATE "C"`)
+}
+
+// documents reads rows of one JSON document each.
+func documents[T any](ctx context.Context, s *Store, op, query string) ([]T, error) {
+	return list(ctx, s, op, query, nil, func(row pgx.CollectableRow) (v T, err error) {
+		var doc string
+		if err := row.Scan(&doc); err != nil {
+			return v, err
+		}
+		if err := json.Unmarshal([]byte(doc), &v); err != nil {
+			return v, unavailable(op, "a stored document cannot be read", err)
+		}
+		return v, nil
+	})
+}
+
+// SaveBudget implements budget.Store.
+func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
+	doc, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "postgres.SaveBudget",
+		`INSERT INTO budgets (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc))
+}
+
+// SaveOpening implements budget.Store.
+func (s *Store) SaveOpening(ctx context.Context, o budget.Opening) error {
+	doc, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "postgres.SaveOpening",
+		`INSERT INTO budget_openings (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, o.Name, string(doc))
+}
+
+// Overrides implements budget.Store.
+func (s *Store) Overrides(ctx context.Context) ([]budget.SavedOverride, error) {
+	const op = "postgres.Overrides"
+	return list(ctx, s, op, `SELECT budget, at, doc::text FROM budget_overrides
+		WHERE seq IN (SELECT max(seq) FROM budget_overrides GROUP BY budget) ORDER BY budget COLLATE "C"`, nil,
+		func(row pgx.CollectableRow) (o budget.SavedOverride, err error) {
+			var doc string
+			if err := row.Scan((*string)(&o.Budget), &o.At, &doc); err != nil {
+				return o, err
+			}
+			if err := json.Unmarshal([]byte(doc), &o.Override); err != nil {
+				return o, unavailable(op, "a stored override cannot be read", err)
+			}
+			o.At = o.At.UTC()
+			return o, nil
+		})
+}
+
+// SaveOverride implements budget.Store.
+func (s *Store) SaveOverride(ctx context.Context, o budget.SavedOverride) error {
+	doc, err := json.Marshal(o.Override)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "postgres.SaveOverride",
+		`INSERT INTO budget_overrides (budget, at, doc) VALUES ($1, $2, $3)`, string(o.Budget), o.At, string(doc))
+}

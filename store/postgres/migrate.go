@@ -1,0 +1,76 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate applies the migrations that the database lacks, in one transaction
+// and behind a lock: of several processes one applies them and the others see
+// that it is done. It is our own as that of store/sqlite is, with one numbering
+// for both; a library would not refuse the schema of a newer program.
+func (s *Store) migrate(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
+	defer cancel()
+	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted
+	if err != nil {
+		return err
+	}
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if err := lock(ctx, tx, lockSchema); err != nil {
+			return err
+		}
+		have, err := schemaVersion(ctx, tx)
+		if err != nil || have == len(names) {
+			return err
+		}
+		if have > len(names) {
+			return model.Errorf("postgres.Open", model.KindConflict,
+				"the database has schema version %d, this program knows %d: use a newer one", have, len(names))
+		}
+		for i := have; i < len(names); i++ {
+			if err := apply(ctx, tx, i+1, names[i]); err != nil {
+				return fmt.Errorf("%s: %w", names[i], err)
+			}
+		}
+		return nil
+	})
+}
+
+// schemaVersion returns the number of the migration applied last, 0 for none.
+// What is there is not made again: who runs the program need not be allowed to.
+func schemaVersion(ctx context.Context, tx pgx.Tx) (have int, err error) {
+	var there bool
+	if err = tx.QueryRow(ctx, `SELECT to_regclass('cartrita_schema') IS NOT NULL`).Scan(&there); err != nil {
+		return 0, err
+	}
+	if !there {
+		_, err = tx.Exec(ctx, `CREATE TABLE cartrita_schema (
+			number  integer     NOT NULL PRIMARY KEY CHECK (number >= 1),
+			applied timestamptz NOT NULL DEFAULT now())`)
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM cartrita_schema`).Scan(&have)
+	return have, err
+}
+
+func apply(ctx context.Context, tx pgx.Tx, number int, name string) error {
+	script, err := migrations.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, string(script)); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO cartrita_schema (number) VALUES ($1)`, number)
+	return err
+}

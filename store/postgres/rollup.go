@@ -1,0 +1,95 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/store/batch"
+)
+
+// upsert writes the statement that adds rows, given as one array per column, to
+// a table of sums.
+func upsert(table string, keys, sums []string, types []string) string {
+	arrays := make([]string, len(types))
+	for i, t := range types {
+		arrays[i] = fmt.Sprintf("$%d::%s[]", i+1, t)
+	}
+	add := make([]string, len(sums))
+	for i, c := range sums {
+		add[i] = fmt.Sprintf("%[1]s = %[2]s.%[1]s + excluded.%[1]s", c, table)
+	}
+	return fmt.Sprintf("INSERT INTO %s (%s, %s) SELECT * FROM unnest(%s) ON CONFLICT (%s) DO UPDATE SET %s",
+		table, strings.Join(keys, ", "), strings.Join(sums, ", "), strings.Join(arrays, ", "), strings.Join(keys, ", "), strings.Join(add, ", "))
+}
+
+var tallyColumns = []string{
+	"calls", "failed", "unpriced", "cost", "estimated", "input", "cached_read", "cache_write", "output", "reasoning", "latency_calls", "ttft_calls",
+	"latency_ms", "ttft_ms",
+}
+
+var rollupUpsert = upsert("cost_rollup", []string{"dimension", "hour", "value", "target", "task", "strategy"}, tallyColumns, []string{
+	"text", "timestamptz", "text", "bigint", "text", "text",
+	"bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint",
+	"double precision", "double precision",
+})
+
+func queueRollups(q *pgx.Batch, sums batch.Rollups) {
+	n := len(sums)
+	var dimensions, values, tasks, strategies []string
+	hours, targets := make([]time.Time, 0, n), make([]int64, 0, n)
+	var numbers [12][]int64
+	var latency, ttft []float64
+	for k, t := range sums {
+		dimensions, hours, values = append(dimensions, string(k.Dimension)), append(hours, batch.HourTime(k.Hour)), append(values, k.Value)
+		targets, tasks, strategies = append(targets, k.Target), append(tasks, k.Task.String()), append(strategies, k.Strategy)
+		for i, v := range [len(numbers)]int64{
+			t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
+			t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.LatencyCalls, t.TTFTCalls,
+		} {
+			numbers[i] = append(numbers[i], v)
+		}
+		latency, ttft = append(latency, t.Latency), append(ttft, t.TTFT)
+	}
+	args := []any{dimensions, hours, values, targets, tasks, strategies}
+	for _, column := range numbers {
+		args = append(args, column)
+	}
+	if n > 0 {
+		q.Queue(rollupUpsert, append(args, latency, ttft)...)
+	}
+}
+
+var spendUpsert = upsert("budget_spend", []string{"budget", "period"}, []string{"calls", "cost", "assumed", "tokens", "requests"},
+	[]string{"text", "timestamptz", "bigint", "bigint", "bigint", "bigint", "bigint"})
+
+func queueSpending(q *pgx.Batch, spend batch.Spending) {
+	var budgets []string
+	var periods []time.Time
+	var numbers [5][]int64
+	for k, b := range spend {
+		budgets, periods = append(budgets, string(k.Budget)), append(periods, time.UnixMicro(k.Period).UTC())
+		for i, v := range [len(numbers)]int64{b.Calls, int64(b.Cost), int64(b.Assumed), b.Tokens, b.Requests} {
+			numbers[i] = append(numbers[i], v)
+		}
+	}
+	if len(budgets) > 0 {
+		q.Queue(spendUpsert, budgets, periods, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
+	}
+}
+
+// BudgetSpend implements event.SpendReader.
+func (s *Store) BudgetSpend(ctx context.Context, since time.Time) ([]event.BudgetSpend, error) {
+	// Sorted by bytes, whatever the database's language is.
+	return list(ctx, s, "postgres.BudgetSpend", `SELECT budget, period, calls, cost, assumed, tokens, requests
+		FROM budget_spend WHERE period >= $1 ORDER BY budget COLLATE "C", period`, []any{since},
+		func(row pgx.CollectableRow) (b event.BudgetSpend, err error) {
+			err = row.Scan((*string)(&b.Budget), &b.Period, &b.Calls, (*int64)(&b.Cost), (*int64)(&b.Assumed), &b.Tokens, &b.Requests)
+			b.Period = b.Period.UTC()
+			return b, err
+		})
+}
