@@ -22,13 +22,13 @@ func TestLookingBackRefusesNamesOfNothing(t *testing.T) {
 			t.Errorf("%s: %v, want it refused with %q", param, err, meant)
 		}
 	}
-	_, err := p.Reprice(t.Context(), cartrita.RepriceQuery{Prices: map[string]*model.Pricing{"p0/modle-1": price}})
-	refused(err, "prices.p0/modle-1", "p0/model-1")
-	_, err = p.Replay(t.Context(), cartrita.ReplayQuery{Change: cartrita.Change{Prices: map[string]*model.Pricing{"p0/modle-1": price}}})
-	refused(err, "change.prices.p0/modle-1", "p0/model-1")
+	_, err := p.Reprice(t.Context(), cartrita.RepriceQuery{Prices: map[string]*model.Pricing{"p0/modell-1": price}})
+	refused(err, "prices.p0/modell-1", "p0/model-1")
+	_, err = p.Replay(t.Context(), cartrita.ReplayQuery{Change: cartrita.Change{Prices: map[string]*model.Pricing{"p0/modell-1": price}}})
+	refused(err, "change.prices.p0/modell-1", "p0/model-1")
 	for param, change := range map[string]cartrita.Change{
-		"change.only_models":    {OnlyModels: []model.ModelID{"p0/model-1", "model-1", "modle-1"}},
-		"change.exclude_models": {ExcludeModels: []model.ModelID{"p0/model-1", "p1/modle-1"}},
+		"change.only_models":    {OnlyModels: []model.ModelID{"p0/model-1", "model-1", "modell-1"}},
+		"change.exclude_models": {ExcludeModels: []model.ModelID{"p0/model-1", "p1/modell-1"}},
 	} {
 		_, err := p.Replay(t.Context(), cartrita.ReplayQuery{Change: change})
 		refused(err, param, map[string]string{"change.only_models": "model-1", "change.exclude_models": "p1/model-1"}[param])

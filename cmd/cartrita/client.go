@@ -121,7 +121,7 @@ func (c *client) refused(raw []byte, status int) *model.Error {
 		} `json:"error"`
 	}
 	if json.Unmarshal(raw, &wire) != nil || wire.Error.Message == "" {
-		return nil
+		return nil //nolint:nilerr // it is not our gateway's error
 	}
 	e.Message = forTerminal(wire.Error.Message)
 	var kind model.Kind
