@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/route"
@@ -40,11 +41,15 @@ type Change struct {
 	// Budget is what budgets ask of every call, as if these steps of their ladders
 	// were in force, in place of what was. Its strategy comes before Strategy.
 	Budget *model.BudgetLimits `json:"budget,omitempty"`
+	// Budgets are those that count instead of what did, from nothing at the
+	// beginning of the time asked for: each call is charged what it would have
+	// cost, and their ladders bound those behind it.
+	Budgets []budget.Budget `json:"budgets,omitempty"`
 }
 
 // none reports a change that changes nothing.
 func (c *Change) none() bool {
-	return c.Strategy == "" && c.Own == nil && len(c.Prices) == 0 && len(c.ExcludeModels) == 0 && len(c.OnlyModels) == 0 && c.Budget == nil
+	return c.Strategy == "" && c.Own == nil && len(c.Prices) == 0 && len(c.ExcludeModels) == 0 && len(c.OnlyModels) == 0 && c.Budget == nil && c.Budgets == nil
 }
 
 // ReplayBy is what a replay's groups are by.
@@ -80,6 +85,9 @@ func (s *Service) Replay(ctx context.Context, q ReplayQuery) (*ReplayReport, err
 	if err != nil {
 		return nil, err
 	}
+	if change.purse != nil {
+		total.Budgets = change.purse.ledger.Status()
+	}
 	return total.report(&q), nil
 }
 
@@ -95,7 +103,8 @@ type stored struct {
 }
 
 // eachTrace shows the calls of a query to as many visitors as there are
-// processors, and afterwards each visitor to merge.
+// processors, or in their order to one where budgets count, and afterwards each
+// visitor to merge.
 func (s *Service) eachTrace(ctx context.Context, q *ReplayQuery, make1 func() visitor, merge func(visitor)) error {
 	if s.history == nil {
 		return model.Errorf("cartrita.Replay", model.KindUnavailable, "nothing keeps a history of calls here")
@@ -106,9 +115,12 @@ func (s *Service) eachTrace(ctx context.Context, q *ReplayQuery, make1 func() vi
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	fleets := &fleetCache{service: s}
-	work := make(chan []event.Call, runtime.GOMAXPROCS(0))
-	var workers sync.WaitGroup
 	visitors := make([]visitor, runtime.GOMAXPROCS(0))
+	if q.Change.Budgets != nil {
+		visitors = visitors[:1]
+	}
+	work := make(chan []event.Call, len(visitors))
+	var workers sync.WaitGroup
 	for i := range visitors {
 		visitors[i] = make1()
 		workers.Go(func() {

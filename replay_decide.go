@@ -14,6 +14,7 @@ import (
 type change struct {
 	*Change
 	strategy *route.Strategy // nil: that of each call
+	purse    *simulation     // nil: no budgets are simulated
 }
 
 func (s *Service) newChange(q *ReplayQuery) (*change, error) {
@@ -38,6 +39,13 @@ func (s *Service) newChange(q *ReplayQuery) (*change, error) {
 		if c.strategy, err = s.Strategies().Get(b.Strategy); err != nil {
 			return nil, err
 		}
+	}
+	if q.Change.Budget != nil && q.Change.Budgets != nil {
+		return nil, model.Invalidf(op, "change.budgets", "stands beside budget; want one of the two")
+	}
+	var err error
+	if c.purse, err = newSimulation(q.Change.Budgets, s.Strategies()); err != nil {
+		return nil, err
 	}
 	if err := checkPrices(op, "change.prices.", q.Change.Prices); err != nil {
 		return nil, err
@@ -120,6 +128,10 @@ func (r *replayer) visit(c *stored) error {
 		return err
 	}
 	compared := r.compare(c, same, other)
+	if r.change.purse != nil && other != nil && !r.change.purse.charge(c, &compared) {
+		other = nil
+		compared = r.compare(c, same, other)
+	}
 	compared.beyond = r.beyond(in, c, other)
 	r.totals.add(compared)
 	return nil
@@ -136,6 +148,11 @@ func (r *replayer) decide(in *route.Input, c *stored) (*model.Plan, error) {
 	}
 	if r.change.Budget != nil {
 		in.Budget = r.change.Budget
+	}
+	if r.change.purse != nil {
+		if open, err := r.change.purse.consult(in, c); err != nil || !open {
+			return nil, err
+		}
 	}
 	if r.only == nil {
 		r.only = []int32{}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -28,6 +29,8 @@ type ReplayReport struct {
 	Groups     []Comparison   `json:"groups,omitempty"`
 	Changes    []ReplayChange `json:"changes,omitempty"`
 	Method     []string       `json:"method,omitempty"` // how the figures were made
+
+	Budgets []budget.Status `json:"budgets,omitempty"` // of Change.Budgets, as they stand behind the last call
 }
 
 // Mismatch is a decision that did not come out as it had.
@@ -78,6 +81,9 @@ var replayMethod = []string{
 	"Intervals hold 90 %, by a normal approximation over the calls and over the estimates of single calls. An error that all estimates of a model share, as of its answers' length before it was used much, is not in them.",
 	"Latency and quality are the router's expectations, not measurements under the change. A call keeps the model that it names and the limits that it set itself; the hard limits of its strategy go with the strategy, unless they are kept, and beyond_limits counts the calls that these would have stopped. Feedback is not modelled: load, health and caches stay as they were.",
 }
+
+// budgetMethod says how budgets are simulated.
+const budgetMethod = "Budgets begin with nothing spent and see the calls in the order in which they ended, each charged what it would have cost; what calls under way hold beside one another, and what callers refused would have done, is not modelled."
 
 // moments add up a difference per call.
 type moments struct {
@@ -267,6 +273,9 @@ func (t *totals) report(q *ReplayQuery) *ReplayReport {
 	}
 	total := t.all.comparison("")
 	t.Total, t.Method = &total, replayMethod
+	if q.Change.Budgets != nil {
+		t.Method = append(slices.Clone(replayMethod), budgetMethod)
+	}
 	for key, s := range t.groups {
 		t.Groups = append(t.Groups, s.comparison(key))
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/memory"
 )
@@ -166,6 +167,43 @@ func TestReplayUnderABudget(t *testing.T) {
 		if c.Would == "p0/model-0" || c.Would == "p1/model-0" || c.Would == "p0/model-1" {
 			t.Errorf("%s costs more than the budget allows", c.Would)
 		}
+	}
+}
+
+// Budgets that were not there, counted over the calls: the first ten are paid
+// for, the next go where it is cheaper, and the rest are refused until the day
+// is over.
+func TestReplayUnderBudgetsThatCount(t *testing.T) {
+	p := fresh(t, 15)
+	for i := range 60 {
+		p.ask("auto:quality-first", fmt.Sprint("prompt ", i), time.Second)
+	}
+	plain := p.replay(cartrita.ReplayQuery{Change: cartrita.Change{Budgets: []budget.Budget{}}})
+	if c := plain.Total; c.Changed != 0 || c.Would != c.Cost || c.Cost == 0 {
+		t.Fatalf("without any budget: %+v", c)
+	}
+	each := plain.Total.Cost / 60
+	limit := 20 * each
+	b := budget.Budget{
+		Name: "day", Period: budget.Daily, LimitUSD: &limit,
+		Ladder: []budget.Step{{At: 0.5, Action: budget.MaxPrice, Value: "0.006"}, {At: 1, Action: budget.RefuseCalls}},
+	}
+	r := p.replay(cartrita.ReplayQuery{Changes: 100, Change: cartrita.Change{Budgets: []budget.Budget{b}}})
+	c := r.Total
+	if len(r.Budgets) != 1 || r.Budgets[0].Spent.USD > limit || r.Budgets[0].Spent.USD != c.Would {
+		t.Errorf("the budget stands at %+v, the calls would have cost %s", r.Budgets, c.Would)
+	}
+	if kept := c.Calls - c.Changed; kept < 9 || kept > 11 || c.Saved.Value <= 0 {
+		t.Errorf("%d calls stay where they were, want about ten: %+v", kept, c)
+	}
+	b.LimitUSD, b.LimitRequests = nil, ptrTo[int64](25)
+	if c := p.replay(cartrita.ReplayQuery{Change: cartrita.Change{Budgets: []budget.Budget{b}}}).Total; c.Refused != 35 {
+		t.Errorf("of 60 calls 25 requests refuse %d, want 35", c.Refused)
+	}
+	b.Period = "fortnightly"
+	_, err := p.Replay(t.Context(), cartrita.ReplayQuery{Change: cartrita.Change{Budgets: []budget.Budget{b}}})
+	if model.KindOf(err) != model.KindInvalid || model.AsError(err).Param != "change.budgets[0].period" {
+		t.Errorf("an unknown period: %v", err)
 	}
 }
 

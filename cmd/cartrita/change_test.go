@@ -43,10 +43,10 @@ func TestAFaultyPriceIsNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "prices.json")
 	for text, want := range map[string]string{
 		`{"a": {"input_usd_per_million": 1}, "mid": {"output_usd_per_million": 2, "input_usd_per_million": "x"}}`: `mid.input_usd_per_million: amount "x": want a decimal number`,
-		`{"mid": {"input_usd_per_millions": 1}}`:  "mid.input_usd_per_millions: ",
-		`{"mid": {"devices": "two"}}`:           "mid.devices: ",
-		`{"mid": {"tiers": [{"factor": "x"}]}}`: "mid.tiers: ",
-		`{"mid": 3}`:                            "mid: ",
+		`{"mid": {"input_usd_per_millions": 1}}`: "mid.input_usd_per_millions: ",
+		`{"mid": {"devices": "two"}}`:            "mid.devices: ",
+		`{"mid": {"tiers": [{"factor": "x"}]}}`:  "mid.tiers: ",
+		`{"mid": 3}`:                             "mid: ",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

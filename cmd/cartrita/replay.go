@@ -23,7 +23,7 @@ type replayCmd struct {
 	Strategy     string   `short:"s" help:"Decide by this strategy." placeholder:"NAME"`
 	KeepLimits   bool     `help:"Hold each call to the hard limits of the strategy that it was decided under as well."`
 	Prices       string   `help:"Decide at these prices: a file of cost profiles by endpoint or model id." placeholder:"FILE" type:"existingfile"`
-	Change       string   `help:"Decide under this change: a file with any of strategy, own_strategy, keep_limits, prices, exclude_models, only_models and budget; the flags beside it come first." placeholder:"FILE" type:"existingfile"`
+	Change       string   `help:"Decide under this change: a file with any of strategy, own_strategy, keep_limits, prices, exclude_models, only_models, budget and budgets; the flags beside it come first." placeholder:"FILE" type:"existingfile"`
 	ExcludeModel []string `help:"Decide without this model; may be repeated." placeholder:"ID"`
 	OnlyModel    []string `help:"Decide among these models only; may be repeated." placeholder:"ID"`
 
