@@ -229,7 +229,10 @@ func repriced(e model.Estimate, s *model.Served, p *model.Pricing, r *route.Requ
 // withThroughput completes a price by the hour with what is known of the
 // model's speed on the endpoint's hardware.
 func withThroughput(p *model.Pricing, s *model.Served) *model.Pricing {
-	if p == nil || p.Hourly == nil || p.TokensPerSecond != nil {
+	if p == nil || p.Hourly == nil {
+		return p
+	}
+	if _, declared := p.MachineThroughput(); declared {
 		return p
 	}
 	f, ok := s.Model.Throughput[s.Hardware]

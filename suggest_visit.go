@@ -259,8 +259,8 @@ func hasBatch(p *model.Pricing) bool {
 func (a *adviser) move(c *stored, s *model.Served) error {
 	m := at(a.machine, s.ID)
 	m.price(s.Pricing)
-	if p := withThroughput(s.Pricing, s); p.TokensPerSecond != nil {
-		m.speed = *p.TokensPerSecond
+	if speed, ok := withThroughput(s.Pricing, s).MachineThroughput(); ok {
+		m.speed = speed
 	}
 	tokens := c.rec.Usage.Input.Or(0) + c.rec.Usage.Output.Or(0)
 	best, may := model.Money(-1), false

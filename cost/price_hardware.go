@@ -9,8 +9,8 @@ import (
 // deviceRate is the price of hardware per 10⁹ tokens, in nano-units of the
 // pricing's currency.
 func deviceRate(p *model.Pricing, throughput float64) rate {
-	if p.TokensPerSecond != nil {
-		throughput = *p.TokensPerSecond
+	if declared, ok := p.MachineThroughput(); ok {
+		throughput = declared
 	}
 	if !(throughput > 0) || *p.Hourly < 0 {
 		return rate{}

@@ -3,6 +3,7 @@ package cost
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -34,6 +35,42 @@ func TestHardwareWithIdleAndPower(t *testing.T) {
 		if got.Total != tt.want || got.Hardware != tt.want || got.Unpriced {
 			t.Errorf("%s: %+v, want %s", name, got, tt.want)
 		}
+	}
+}
+
+// The throughput of a machine depends on how much it has to do: the price is
+// that of the declared load, straight between two points.
+func TestThroughputByLoad(t *testing.T) {
+	p := model.Pricing{Hourly: usd("3.6"), ThroughputByLoad: []model.LoadThroughput{
+		{Calls: 2, TokensPerSecond: 100}, {Calls: 10, TokensPerSecond: 500}, {Calls: 40, TokensPerSecond: 1000},
+	}}
+	for load, perSecond := range map[float64]int64{0: 1000, 1: 100, 2: 100, 6: 300, 10: 500, 25: 750, 40: 1000, 100: 1000} {
+		if p.Load = &load; load == 0 {
+			p.Load = nil
+		}
+		want := model.Money(int64(model.USD) * 1000 / perSecond) // of a million tokens
+		if got := Price(&p, usage(600_000, -1, -1, 400_000, -1), 0).Total; got < want-1 || got > want+1 {
+			t.Errorf("%v calls at once: %s, want %s", load, got, want)
+		}
+	}
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
+	for path, edit := range map[string]func(*model.Pricing){
+		"throughput_by_load":                      func(p *model.Pricing) { p.TokensPerSecond = ptr(5.0) },
+		"load":                                    func(p *model.Pricing) { p.Load = ptr(-1.0) },
+		"throughput_by_load[1].calls":             func(p *model.Pricing) { p.ThroughputByLoad[1].Calls = 2 },
+		"throughput_by_load[0].tokens_per_second": func(p *model.Pricing) { p.ThroughputByLoad[0].TokensPerSecond = 0 },
+	} {
+		bad := p
+		bad.ThroughputByLoad = slices.Clone(p.ThroughputByLoad)
+		edit(&bad)
+		if err := bad.Validate(); model.KindOf(err) != model.KindInvalid || model.AsError(err).Param != path {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if err := (&model.Pricing{Hourly: usd("1"), TokensPerSecond: ptr(1.0), Load: ptr(2.0)}).Validate(); err == nil {
+		t.Error("a load without throughputs is accepted")
 	}
 }
 

@@ -33,13 +33,16 @@ type Pricing struct {
 	Hourly          *Money   `json:"hourly_usd,omitempty" yaml:"hourly_usd,omitempty"`
 	Devices         int      `json:"devices,omitempty" yaml:"devices,omitempty"`                     // default 1
 	TokensPerSecond *float64 `json:"tokens_per_second,omitempty" yaml:"tokens_per_second,omitempty"` // whole-machine throughput, input and output together
-	CapacityShare   *float64 `json:"capacity_share,omitempty" yaml:"capacity_share,omitempty"`       // share of the machine this model gets, (0,1]; default 1
-	Utilisation     *float64 `json:"utilisation_share,omitempty" yaml:"utilisation_share,omitempty"` // share of the time that the machine is busy, (0,1]; default 1
-	AmortiseIdle    bool     `json:"amortise_idle,omitempty" yaml:"amortise_idle,omitempty"`         // calls pay for the idle time too: the price is divided by utilisation_share
-	Watts           *float64 `json:"watts_per_device,omitempty" yaml:"watts_per_device,omitempty"`   // power drawn by one device; counts with PowerPrice
-	PowerPrice      *Money   `json:"power_usd_per_kwh,omitempty" yaml:"power_usd_per_kwh,omitempty"` // price of a kilowatt-hour, on top of Hourly
-	OverheadFactor  *float64 `json:"overhead_factor,omitempty" yaml:"overhead_factor,omitempty"`     // ≥1 for cooling, network, staff; default 1
-	MoEFactor       *float64 `json:"moe_factor,omitempty" yaml:"moe_factor,omitempty"`               // cost of a mixture-of-experts relative to dense, (0,1]; default 1
+	// ThroughputByLoad stands in place of TokensPerSecond, rising in Calls.
+	ThroughputByLoad []LoadThroughput `json:"throughput_by_load,omitempty" yaml:"throughput_by_load,omitempty"`
+	Load             *float64         `json:"load,omitempty" yaml:"load,omitempty"`                           // mean number of calls at once while the machine is busy; default: the last of ThroughputByLoad
+	CapacityShare    *float64         `json:"capacity_share,omitempty" yaml:"capacity_share,omitempty"`       // share of the machine this model gets, (0,1]; default 1
+	Utilisation      *float64         `json:"utilisation_share,omitempty" yaml:"utilisation_share,omitempty"` // share of the time that the machine is busy, (0,1]; default 1
+	AmortiseIdle     bool             `json:"amortise_idle,omitempty" yaml:"amortise_idle,omitempty"`         // calls pay for the idle time too: the price is divided by utilisation_share
+	Watts            *float64         `json:"watts_per_device,omitempty" yaml:"watts_per_device,omitempty"`   // power drawn by one device; counts with PowerPrice
+	PowerPrice       *Money           `json:"power_usd_per_kwh,omitempty" yaml:"power_usd_per_kwh,omitempty"` // price of a kilowatt-hour, on top of Hourly
+	OverheadFactor   *float64         `json:"overhead_factor,omitempty" yaml:"overhead_factor,omitempty"`     // ≥1 for cooling, network, staff; default 1
+	MoEFactor        *float64         `json:"moe_factor,omitempty" yaml:"moe_factor,omitempty"`               // cost of a mixture-of-experts relative to dense, (0,1]; default 1
 
 	Currency       string    `json:"currency,omitempty" yaml:"currency,omitempty"`         // of all amounts, three letters; default USD
 	USDPerUnit     *float64  `json:"usd_per_unit,omitempty" yaml:"usd_per_unit,omitempty"` // dollars for one unit of another currency

@@ -44,6 +44,7 @@ func (p *Pricing) Problems() []PricingProblem {
 	c.ensure(!foreign || p.USDPerUnit != nil, "usd_per_unit", "is missing: say how many dollars one %s is", p.Currency)
 	c.ensure(foreign || p.USDPerUnit == nil, "usd_per_unit", "is the rate of another currency, and currency names none")
 	c.ensure(p.EffectiveUntil.IsZero() || p.EffectiveUntil.After(p.EffectiveFrom), "effective_until", "is not after effective_from")
+	c.loads(p)
 	c.tiers(p.Tiers)
 	return c.found
 }

@@ -49,7 +49,7 @@ func (p *Pricing) Warnings() []string {
 	if above(p.CacheWrite, p.CacheWriteLong) {
 		warn("cache_write_long_usd_per_million", "is below the price of a short-lived write")
 	}
-	if p.Hourly != nil && p.TokensPerSecond == nil {
+	if _, declared := p.MachineThroughput(); p.Hourly != nil && !declared {
 		warn("tokens_per_second", "is missing, so that hourly_usd counts only where the model's throughput on the endpoint's hardware is known")
 	}
 	if p.Utilisation != nil && !p.AmortiseIdle {

@@ -75,6 +75,7 @@ func mergePricing(record *model.Model, said *model.Pricing) *model.Pricing {
 	}
 	if p.Hourly == nil && old.Hourly != nil { // with the figures that it is shared by
 		p.Hourly, p.Devices, p.TokensPerSecond, kept = old.Hourly, old.Devices, old.TokensPerSecond, true
+		p.ThroughputByLoad, p.Load = old.ThroughputByLoad, old.Load
 		p.CapacityShare, p.OverheadFactor, p.MoEFactor = old.CapacityShare, old.OverheadFactor, old.MoEFactor
 		p.Utilisation, p.AmortiseIdle, p.Watts, p.PowerPrice = old.Utilisation, old.AmortiseIdle, old.Watts, old.PowerPrice
 	}
