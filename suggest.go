@@ -105,7 +105,7 @@ func (a *adviser) report() *SuggestReport {
 			r.Silent = append(r.Silent, part.kinds+": "+why)
 		}
 	}
-	r.Silent = append(r.Silent, "quantized variants: the registry holds no quality that was measured for each quantization, so none can be compared")
+	r.Silent = append(r.Silent, "quantized variants: one that is a model of its own, with a quality measured for it, takes part in same-quality; the registry holds no quality by quantization of one model")
 	slices.SortStableFunc(r.Suggestions, func(a, b Suggestion) int { return cmp.Compare(b.Saved.Value, a.Saved.Value) })
 	return r
 }
