@@ -318,8 +318,9 @@ func (c budgetCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(budgetHolds, float64(im.Holds))
 	gauge(budgetLeaks, float64(im.Leaks))
 	for _, s := range l.First(maxBudgetSeries) {
-		gauge(budgetUsed, s.Used, string(s.ID))
-		ch <- prometheus.MustNewConstMetric(budgetOver, prometheus.CounterValue, s.Overshoot.USD.USD(), string(s.ID))
+		id := strings.ToValidUTF8(string(s.ID), "\uFFFD") // records of an earlier version may hold others
+		gauge(budgetUsed, s.Used, id)
+		ch <- prometheus.MustNewConstMetric(budgetOver, prometheus.CounterValue, s.Overshoot.USD.USD(), id)
 	}
 }
 

@@ -33,6 +33,22 @@ func withBudgets(t testing.TB) func(*Config) {
 	return func(c *Config) { c.Budgets = book }
 }
 
+// TestMetricsSurviveAnyName: a counter whose value is no text does not take the
+// others' figures away.
+func TestMetricsSurviveAnyName(t *testing.T) {
+	w := newWorld(t, withBudgets(t))
+	l := w.cfg.Budgets.Ledger()
+	h, err := l.Reserve(&budget.Subject{Team: "a\xff"}, budget.Target{}, budget.Amounts{Worst: 1, Known: true, Requests: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Settle(nil, budget.Spend{Cost: 1, Known: true, Requests: 1})
+	resp := w.do("GET", "/metrics", "")
+	if body := text(t, resp); resp.StatusCode != http.StatusOK || !strings.Contains(body, `cartrita_budget_used_ratio{budget="teams/a�"}`) {
+		t.Errorf("%d %.300s", resp.StatusCode, body)
+	}
+}
+
 // nothingPast is a record without calls.
 type nothingPast struct{}
 

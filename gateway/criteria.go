@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
@@ -282,6 +283,9 @@ func checkKept(c *model.Criteria) *model.Error {
 // checkPlain refuses what could command the terminal, or break the line, of who
 // reads it later.
 func checkPlain(field, value string) *model.Error {
+	if !utf8.ValidString(value) {
+		return model.Invalidf(opParse, field, "is %.80q; want text in UTF-8", value)
+	}
 	if strings.ContainsFunc(value, unicode.IsControl) {
 		return model.Invalidf(opParse, field, "is %.80q; want text without control characters", value)
 	}

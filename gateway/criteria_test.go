@@ -106,6 +106,7 @@ func TestBadWishesAreRefusedByName(t *testing.T) {
 		{`"cartrita":{"required_tags":["a","\r"]},`, "", "", "required_tags[1]", "without control characters"},
 		{"", "X-Cartrita-Excluded-Tags", "a,b\tc", "excluded_tags[1]", "without control characters"},
 		{"", "X-Cartrita-Stage", "a\tb", "context.stage", "without control characters"},
+		{"", "X-Cartrita-User", "a\xff", "context.user_id", "want text in UTF-8"},
 	} {
 		var header []string
 		if c.header != "" {
