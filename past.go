@@ -50,5 +50,34 @@ func entryOf(rec *model.Record, ended time.Time) budget.Entry {
 		provider, _, _ := strings.Cut(string(a.Endpoint), "/")
 		e.Parts = append(e.Parts, budget.Part{Target: budget.Target{Model: a.Model, Provider: provider}, Quantities: took})
 	}
+	if p, ok := unseen(rec); ok {
+		if len(e.Parts) > 0 {
+			p.Requests = 0
+		}
+		e.Parts = append(e.Parts, p)
+	}
 	return e
+}
+
+// unseen is what the last attempt of a call whose process died was charged as
+// likely, to whatever budgets there were: it has no cost of its own on record.
+func unseen(rec *model.Record) (p budget.Part, ok bool) {
+	n := len(rec.Attempts)
+	if n == 0 || rec.State != model.StateFailed || rec.Attempts[n-1].Cost != 0 {
+		return p, false
+	}
+	last := &rec.Attempts[n-1]
+	provider, _, _ := strings.Cut(string(last.Endpoint), "/")
+	p = budget.Part{Target: budget.Target{Model: last.Model, Provider: provider}, Assumed: true}
+	for _, c := range rec.Charges {
+		if c.Assumed {
+			p.USD, p.Tokens, p.Requests, ok = max(p.USD, c.Cost), max(p.Tokens, c.Tokens), 1, true
+		}
+	}
+	for i := range rec.Attempts[:n-1] { // a charge is that of the whole call
+		a := &rec.Attempts[i]
+		p.USD -= min(p.USD, a.Cost)
+		p.Tokens -= min(p.Tokens, a.Usage.Input.Or(0)+a.Usage.Output.Or(0))
+	}
+	return p, ok
 }

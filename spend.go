@@ -156,7 +156,8 @@ func (r *run) stakes(cand *model.Candidate) budget.Amounts {
 		e = r.cost.Estimate(p, size)
 	}
 	a := budget.Amounts{
-		Quantile: e.High, Other: (*quantiles)(r), Tokens: p.WorstTokens(&size), Open: !size.MaxOutput.Known,
+		Quantile: e.High, Other: (*quantiles)(r), Tokens: p.WorstTokens(&size),
+		Expected: e.InputTokens + e.OutputTokens*max(size.Choices, 1), Open: !size.MaxOutput.Known,
 	}
 	if !r.money.counted {
 		a.Requests = 1

@@ -43,6 +43,7 @@ type Entry struct {
 type Part struct {
 	Target Target
 	Quantities
+	Assumed bool // the amounts are what was likely: nobody saw the end of the attempt
 }
 
 // counting says by what a budget counts; a change of it makes another budget of it.
@@ -108,7 +109,7 @@ func (b *Book) fresh(ctx context.Context, now time.Time) ([]*tally, error) {
 		if err != nil {
 			return nil, err
 		}
-		tallies = append(tallies, &tally{state: s, first: s.calendar.first(now.UnixNano()), sums: map[auditKey]amounts{}})
+		tallies = append(tallies, &tally{state: s, first: s.calendar.first(now.UnixNano()), sums: map[auditKey]amounts{}, guess: map[auditKey]model.Money{}})
 	}
 	for name, o := range b.openings {
 		if !inForce[name] && o.Counting != "" {
@@ -142,6 +143,7 @@ type tally struct {
 	first int64 // start of the oldest period or bucket that counts
 	calls int64
 	sums  map[auditKey]amounts
+	guess map[auditKey]model.Money // the part that is assumed
 }
 
 func (t *tally) add(e *Entry) {
@@ -162,6 +164,9 @@ func (t *tally) add(e *Entry) {
 				sum[u] += n
 			}
 			t.sums[k] = sum
+			if p.Assumed {
+				t.guess[k] += p.USD
+			}
 			counted = true
 		}
 	}
@@ -206,15 +211,17 @@ func (t *tally) spent(former []Spent) (all, more []Spent) {
 		t.sums[k] = sum
 	}
 	for k, sum := range t.sums {
-		entry := Spent{Budget: k.id, Period: instant(k.start), Quantities: sum.quantities()}
-		all = append(all, entry)
+		entry := Spent{Budget: k.id, Period: instant(k.start), Quantities: sum.quantities(), Assumed: t.guess[k]}
 		for _, f := range former {
 			if f.Budget == k.id && f.Period.Equal(entry.Period) {
+				entry.Assumed = max(entry.Assumed, f.Assumed)
 				for u, n := range f.amounts() {
 					sum[u] -= n
 				}
 			}
 		}
+		all = append(all, entry)
+		entry.Assumed = min(entry.Assumed, max(model.Money(sum[usd]), 0))
 		if entry.Quantities = sum.quantities(); sum != (amounts{}) {
 			more = append(more, entry)
 		}

@@ -320,3 +320,23 @@ func TestIDsAreDistinct(t *testing.T) {
 		}
 	})
 }
+
+// TestUnseenTokensAreAlike: whatever its budgets limit, a call whose end nobody
+// saw took the same tokens in all of them.
+func TestUnseenTokensAreAlike(t *testing.T) {
+	tokens := Budget{Name: "tokens", Period: Daily, LimitTokens: number(1_000_000)}
+	money := Budget{Name: "money", Period: Daily, LimitUSD: money(1)}
+	for want, budgets := range map[int64][]Budget{950: {tokens, money}, 400: {money}} {
+		l := newLedger(t, newClock(start), budgets...)
+		h, err := l.Reserve(&Subject{}, Target{}, Amounts{Worst: 1000, Quantile: 900, Tokens: 5000, Expected: 400, Other: share(1000), Known: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range h.Charges(nil) {
+			if c.Tokens != want {
+				t.Errorf("%s: %d tokens, want %d", c.Budget, c.Tokens, want)
+			}
+		}
+		h.Release()
+	}
+}

@@ -19,6 +19,7 @@ type Amounts struct {
 	AssumedMax model.Money // at the highest known price; used when it is not
 
 	Tokens   int64 // input and output, worst case
+	Expected int64 // of them, on the average
 	Requests int64 // 1 for the first attempt at a call, 0 for further ones
 	Open     bool  // nothing in the request bounds the answer; for the words of a refusal
 }
@@ -63,15 +64,25 @@ func (s *state) asked(a *Amounts) (ask amounts, ok bool) {
 	return amounts{clamp(int64(cost)), clamp(n), clamp(a.Requests)}, true
 }
 
+// likely is the tokens that budgets are charged for a call whose end nobody saw,
+// the same in all: p95 where one limits tokens, else what is expected, which is
+// at hand.
+func (a *Amounts) likely(ins []*instance) int64 {
+	if a.Other != nil && slices.ContainsFunc(ins, func(in *instance) bool { return in.terms.limited[tokens] }) {
+		return a.Other.Tokens(p95)
+	}
+	return a.Expected
+}
+
 // likely is what a budget is charged for a call whose end nobody saw: p95 of its
 // estimate, which is what a quantile can say of a bill that never comes, and at
 // most what is held. Where no estimate has a price, it is what is held.
-func (s *state) likely(a *Amounts, held amounts) amounts {
+func (s *state) likely(a *Amounts, held amounts, most int64) amounts {
 	if a.Known && a.Quantile > 0 {
 		held[usd] = min(held[usd], clamp(int64(a.Quantile)))
 	}
-	if a.Other != nil && s.LimitTokens != nil {
-		held[tokens] = min(held[tokens], clamp(a.Other.Tokens(p95)))
+	if most > 0 {
+		held[tokens] = min(held[tokens], clamp(most))
 	}
 	return held
 }
@@ -182,13 +193,14 @@ func (l *Ledger) shortages(r *resolved, a *Amounts) []shortage {
 func (l *Ledger) hold(r *resolved, a *Amounts, now int64) *Hold {
 	h := &Hold{ledger: l, since: now}
 	h.lines = h.few[:0]
+	likely := a.likely(r.insts)
 	for _, in := range r.insts {
 		ask, ok := in.state.asked(a)
 		if !ok || in.closed(&ask) || !in.add(&ask) {
 			h.undo()
 			return nil
 		}
-		h.lines = append(h.lines, line{in: in, win: in.win, cell: in.win.cell(), held: ask, likely: in.state.likely(a, ask)})
+		h.lines = append(h.lines, line{in: in, win: in.win, cell: in.win.cell(), held: ask, likely: in.state.likely(a, ask, likely)})
 	}
 	l.journal.open(h)
 	return h

@@ -57,9 +57,9 @@ func TestThroughputByLoad(t *testing.T) {
 		t.Error(err)
 	}
 	for path, edit := range map[string]func(*model.Pricing){
-		"throughput_by_load":                      func(p *model.Pricing) { p.TokensPerSecond = ptr(5.0) },
-		"load":                                    func(p *model.Pricing) { p.Load = ptr(-1.0) },
-		"throughput_by_load[1].calls":             func(p *model.Pricing) { p.ThroughputByLoad[1].Calls = 2 },
+		"throughput_by_load":          func(p *model.Pricing) { p.TokensPerSecond = ptr(5.0) },
+		"load":                        func(p *model.Pricing) { p.Load = ptr(-1.0) },
+		"throughput_by_load[1].calls": func(p *model.Pricing) { p.ThroughputByLoad[1].Calls = 2 },
 		"throughput_by_load[0].tokens_per_second": func(p *model.Pricing) { p.ThroughputByLoad[0].TokensPerSecond = 0 },
 	} {
 		bad := p

@@ -36,6 +36,9 @@ func (g *Gateway) reservation(call *model.Call, limit int64) int64 {
 	if n := call.Criteria.InputTokens; n != nil { // a caller may only add to what we see
 		prompt = max(prompt, *n)
 	}
+	if call.Attached > 0 { // nobody knows how many tokens a file has: as text would have, within the limit
+		prompt = max(prompt, min(plus(prompt, call.Attached/bytesPerToken), limit))
+	}
 	answers := max(call.Choices, 1)
 	if call.MaxOutput.Known {
 		return plus(prompt, times(call.MaxOutput.N, answers))

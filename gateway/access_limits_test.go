@@ -98,12 +98,14 @@ func TestReservation(t *testing.T) {
 		call        model.Call
 		limit, want int64
 	}{
-		"bounded":     {model.Call{PromptBytes: 40, MaxOutput: model.Known(100), Choices: 3}, 1000, 310},
-		"unbounded":   {model.Call{PromptBytes: 40}, 100_000, 10 + firstAnswer},
-		"small limit": {model.Call{PromptBytes: 40}, 100, 100},
-		"long prompt": {model.Call{PromptBytes: 4000}, 100, 1000},
-		"embeddings":  {model.Call{PromptBytes: 40, Surface: model.SurfaceEmbeddings}, 1000, 10},
-		"overflow":    {model.Call{MaxOutput: model.Known(n / 2), Choices: 5, Criteria: model.Criteria{InputTokens: &n}}, 1000, n},
+		"bounded":                   {model.Call{PromptBytes: 40, MaxOutput: model.Known(100), Choices: 3}, 1000, 310},
+		"unbounded":                 {model.Call{PromptBytes: 40}, 100_000, 10 + firstAnswer},
+		"small limit":               {model.Call{PromptBytes: 40}, 100, 100},
+		"long prompt":               {model.Call{PromptBytes: 4000}, 100, 1000},
+		"a file":                    {model.Call{PromptBytes: 40, Attached: 4000, MaxOutput: model.Known(100)}, 5000, 10 + 1000 + 100},
+		"a file that is only named": {model.Call{PromptBytes: 40, Attached: 1 << 40, MaxOutput: model.Known(0)}, 5000, 5000},
+		"embeddings":                {model.Call{PromptBytes: 40, Surface: model.SurfaceEmbeddings}, 1000, 10},
+		"overflow":                  {model.Call{MaxOutput: model.Known(n / 2), Choices: 5, Criteria: model.Criteria{InputTokens: &n}}, 1000, n},
 	} {
 		if got := g.reservation(&c.call, c.limit); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)

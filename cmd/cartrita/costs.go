@@ -91,7 +91,7 @@ func (p *printer) costs(r *event.CostReport) {
 	}
 	t.flush()
 	if n := r.Total.Unpriced; n > 0 {
-		p.notef("%s went to endpoints without a known price: ≥ marks a lower bound", plural(int(n), "call"))
+		p.notef("%s have costs that are not all known, for want of a price or of an end that anybody saw: ≥ marks a lower bound", plural(int(n), "call"))
 	}
 	if r.Total.Calls == 0 {
 		p.notef("no calls in this time")

@@ -205,6 +205,15 @@ budgets:
 		t.Errorf("the records do not add up to the ledger: %+v", audit)
 	}
 	p.crossings("all", "warning", "critical", "hard_stop")
+	// A budget that is created now opens with all of that, the interrupted calls too.
+	resp, err := http.Post(p.url+"/api/v1/budgets", "application/json", strings.NewReader(`{"name":"late","period":"total","limit_usd":1000000}`))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(resp, err)
+	}
+	resp.Body.Close()
+	if late := p.settled("late"); late.Spent != limit*model.USD {
+		t.Errorf("a budget created behind them opens with %s of $%d", late.Spent, limit)
+	}
 	t.Logf("%s spent and assumed over %d kills, %d calls bought from the rest", before.Spent, rounds, admitted.Load())
 }
 
