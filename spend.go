@@ -157,7 +157,7 @@ func (r *run) stakes(cand *model.Candidate) budget.Amounts {
 	}
 	a := budget.Amounts{
 		Quantile: e.High, Other: (*quantiles)(r), Tokens: p.WorstTokens(&size),
-		Expected: e.InputTokens + e.OutputTokens*max(size.Choices, 1), Open: !size.MaxOutput.Known,
+		Expected: e.InputTokens + e.OutputTokens*max(size.Choices, 1), Open: !size.MaxOutput.Known && r.call.Surface != model.SurfaceEmbeddings,
 	}
 	if !r.money.counted {
 		a.Requests = 1

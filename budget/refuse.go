@@ -224,7 +224,7 @@ func (e *Exceeded) message() string {
 	case e.Reason == reasonLarge && e.open && e.Unit != unitNames[requests]:
 		b.WriteString(", which would not fit an empty budget, since nothing bounds its answer: set max_tokens, or let the budget reserve p95")
 	case e.Reason == reasonLarge:
-		b.WriteString(", which would not fit an empty budget: ask for a shorter answer, or let the budget reserve p95")
+		b.WriteString(", which would not fit an empty budget: ask for less, or let the budget reserve p95")
 	case e.Reason == reasonLadder:
 		b.WriteString(e.Step.words())
 	case allowed != none:

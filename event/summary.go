@@ -76,11 +76,21 @@ func (b *Billed) add(o *Billed, sign int64) {
 }
 
 func billed(cost model.Money, u *model.Usage) Billed {
+	tokens := func(c model.Count) int64 { return between(c.Or(0), maxTokens) }
 	return Billed{
-		Cost: cost, Input: u.Input.Or(0), CachedRead: u.CachedRead.Or(0), CacheWrite: u.CacheWrite.Or(0),
-		Output: u.Output.Or(0), Reasoning: u.Reasoning.Or(0),
+		Cost: between(cost, maxAmount), Input: tokens(u.Input), CachedRead: tokens(u.CachedRead), CacheWrite: tokens(u.CacheWrite),
+		Output: tokens(u.Output), Reasoning: tokens(u.Reasoning),
 	}
 }
+
+// What one call may add to sums over many: a figure beyond that is a fault of
+// who reported it, and must not make the sums of all others overflow.
+const (
+	maxAmount = 1_000_000 * model.USD
+	maxTokens = 1_000_000_000_000
+)
+
+func between[T ~int64](v, most T) T { return max(0, min(v, most)) }
 
 // Summarize returns the summary of a record.
 func Summarize(r *model.Record) Summary {
@@ -92,7 +102,7 @@ func Summarize(r *model.Record) Summary {
 		Unpriced: r.Cost.Unpriced, Billed: billed(r.Cost.Total, &r.Usage), TTFTMS: finite(r.TTFTMS),
 	}
 	if slices.ContainsFunc(r.Attempts, func(a model.Attempt) bool { return a.Sent() }) {
-		s.Estimated, s.LatencyMS = r.Estimated, finite(r.LatencyMS)
+		s.Estimated, s.LatencyMS = between(r.Estimated, maxAmount), finite(r.LatencyMS)
 	}
 	if r.Plan != nil {
 		s.Strategy = r.Plan.Strategy

@@ -123,10 +123,10 @@ func (x *exchange) giveLimits() {
 	}
 }
 
-// limitHeaders tells a caller whose key has limits what is left of them, and
-// nothing of what an upstream has left for us.
+// limitHeaders tells a caller whose key has limits what is left of them, and no
+// caller with a key of its own what an upstream has left for all of us.
 func (x *exchange) limitHeaders(h http.Header) {
-	if !x.limited {
+	if x.who == nil || x.who.Caller.Key == "" {
 		return
 	}
 	gauge(h, x.standing.Requests, headerLimitRequests, headerRemainingRequests, headerResetRequests)

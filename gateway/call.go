@@ -55,7 +55,9 @@ func (x *exchange) readCall(parse func([]byte) (*request, *model.Error)) (*model
 // the error if nothing was answered.
 func (x *exchange) carry(ctx context.Context, call *model.Call, span span) {
 	x.call = true
+	x.spent = x.taken // should a fault of ours hide what it took
 	rec, err := x.g.cfg.Service.Serve(ctx, call, x)
+	x.spent = 0
 	if rec != nil {
 		x.spent = used(rec)
 		if !call.MaxOutput.Known && rec.Usage.Output.Known {

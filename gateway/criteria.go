@@ -274,6 +274,14 @@ func checkKept(c *model.Criteria) *model.Error {
 			}
 		}
 	}
+	for _, n := range [...]struct {
+		name   string
+		tokens *int64
+	}{{"input_tokens", c.InputTokens}, {"output_tokens", c.OutputTokens}} {
+		if n.tokens != nil && (*n.tokens < 0 || *n.tokens > maxTold) {
+			return model.Invalidf(opParse, n.name, "is %d; want a number of tokens from 0 to %d", *n.tokens, int64(maxTold))
+		}
+	}
 	if ms := ctx.DeadlineMS; ms != nil && (*ms <= 0 || *ms > maxDeadlineMS) {
 		return model.Invalidf(opParse, "context.deadline_ms", "is %d; want a number of milliseconds from 1 to %d", *ms, int64(maxDeadlineMS))
 	}
@@ -291,6 +299,9 @@ func checkPlain(field, value string) *model.Error {
 	}
 	return nil
 }
+
+// maxTold is the most tokens that a caller may say its call has.
+const maxTold = 100_000_000
 
 // maxDeadlineMS is a day: more is a mistake in the unit.
 const maxDeadlineMS = 24 * 60 * 60 * 1000

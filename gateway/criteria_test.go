@@ -95,6 +95,8 @@ func TestBadWishesAreRefusedByName(t *testing.T) {
 		{"", "X-Cartrita-Deadline-Ms", "1.5", "X-Cartrita-Deadline-Ms", "want a whole number"},
 		{"", "X-Cartrita-Commercial-Use", "maybe", "X-Cartrita-Commercial-Use", "want true or false"},
 		{"", "X-Cartrita-User", strings.Repeat("u", 257), "context.user_id", "want at most 256"},
+		{`"cartrita":{"input_tokens":9223372036854775807},`, "", "", "input_tokens", "want a number of tokens from 0 to 100000000"},
+		{`"cartrita":{"output_tokens":-1},`, "", "", "output_tokens", "want a number of tokens from 0"},
 		// What a terminal would obey is not kept.
 		{`"user":"a\u001b[2Jb",`, "", "", "user", "without control characters"},
 		{`"user":"a\u009b2J",`, "", "", "user", "without control characters"},
