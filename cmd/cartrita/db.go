@@ -20,6 +20,7 @@ import (
 type dbCmd struct {
 	Status  dbStatusCmd  `cmd:"" help:"Say what the database holds, without changing it."`
 	Migrate dbMigrateCmd `cmd:"" help:"Bring the schema up to date, as a start of the gateway does."`
+	Verify  dbVerifyCmd  `cmd:"" help:"Add all stored calls up anew and compare the sums of costs and budgets."`
 }
 
 // storage is the database of a configuration, before it is opened.
