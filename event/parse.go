@@ -22,6 +22,19 @@ func ParseRecord(record, plan []byte) (*model.Record, error) {
 	return rec, err
 }
 
+// PlanStrategy returns the strategy in a plan document, and reads nothing else
+// of it.
+func PlanStrategy(doc []byte) (string, error) {
+	plan, _ := splitPlan(doc)
+	var d struct {
+		Strategy string `json:"strategy"`
+	}
+	if err := json.Unmarshal(plan, &d); err != nil {
+		return "", planError(err)
+	}
+	return d.Strategy, nil
+}
+
 // planDoc is the plan document; see AppendPlan.
 type planDoc struct {
 	Strategy   string     `json:"strategy"`

@@ -29,8 +29,6 @@ import (
 	"github.com/cartrita/cartrita/registry/schema"
 	"github.com/cartrita/cartrita/route"
 	"github.com/cartrita/cartrita/store/memory"
-	"github.com/cartrita/cartrita/store/postgres"
-	"github.com/cartrita/cartrita/store/sqlite"
 )
 
 // store is what keeps everything: SQLite in the data directory, PostgreSQL, or memory.
@@ -151,21 +149,11 @@ func openStore(ctx context.Context, c *config.Config, secrets *config.Secrets, l
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, dataError(c.Data, err)
 	}
-	if c.Store == config.StoreSQLite {
-		return opened(sqlite.Open(ctx, sqlite.Config{Path: storePath(c)}))
-	}
-	url, err := secrets.Literal(c.Store)
+	s, err := newStorage(c, secrets)
 	if err != nil {
 		return nil, err
 	}
-	if !config.IsPostgres(url) {
-		return nil, model.Invalidf("", "store", "%s holds no URL such as postgres://user:password@host:5432/database", c.Store)
-	}
-	s, err := postgres.Open(ctx, postgres.Config{URL: url, Logger: log})
-	if model.KindOf(err) == model.KindInvalid {
-		err = model.Invalidf("", "store", "the URL %s", model.AsError(err).Message)
-	}
-	return opened(s, err)
+	return s.open(ctx, log)
 }
 
 // opened keeps a nil store of one kind from becoming a store that is not nil.

@@ -35,26 +35,37 @@ func (s *Store) Walk(ctx context.Context, since, until time.Time, visit func([]e
 		high = until.UnixMicro()
 		condition.add(` AND oldest < ?`, until)
 	}
+	ask := func(q *query) ([]block, error) { return list(ctx, s, op, q.text, q.args, scanBlock) }
+	return eachBlock(ask, condition, func(b *block) error {
+		calls, err := b.between(low, high)
+		if err != nil {
+			return failure(op, err)
+		}
+		if len(calls) == 0 {
+			return nil
+		}
+		return visit(calls)
+	})
+}
+
+func scanBlock(row pgx.CollectableRow) (b block, err error) {
+	err = row.Scan(&b.seq, &b.records, &b.plans)
+	return b, err
+}
+
+// eachBlock shows the blocks of a condition in order, until visit fails.
+func eachBlock(ask func(*query) ([]block, error), condition query, visit func(*block) error) error {
 	for next := int64(0); ; {
 		q := query{text: `SELECT seq, records, plans FROM call_blocks` + condition.text, args: condition.args}
 		q.add(` AND seq >= ? ORDER BY seq`, next)
 		q.add(` LIMIT ?`, walkBlocks)
-		blocks, err := list(ctx, s, op, q.text, q.args, func(row pgx.CollectableRow) (b block, err error) {
-			err = row.Scan(&b.seq, &b.records, &b.plans)
-			return b, err
-		})
+		blocks, err := ask(&q)
 		if err != nil {
 			return err
 		}
-		for _, b := range blocks {
-			calls, err := b.between(low, high)
-			if err != nil {
-				return failure(op, err)
-			}
-			if len(calls) > 0 {
-				if err := visit(calls); err != nil {
-					return err
-				}
+		for i := range blocks {
+			if err := visit(&blocks[i]); err != nil {
+				return err
 			}
 		}
 		if len(blocks) < walkBlocks {

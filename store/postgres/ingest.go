@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -194,14 +195,14 @@ func writePosition(ctx context.Context, tx pgx.Tx, b event.Batch) error {
 // are not remembered yet: they are not there before the transaction is through.
 func (s *Store) targetIDs(ctx context.Context, tx pgx.Tx, rows []batch.Row) (ids, added map[event.Target]int64, err error) {
 	ids, added = map[event.Target]int64{}, map[event.Target]int64{}
-	var endpoints, models, providers []string
+	var unknown []event.Target
 	number := func(t event.Target) {
 		if _, asked := ids[t]; asked {
 			return
 		}
 		id, ok := s.targets[t]
 		if ids[t] = id; !ok {
-			endpoints, models, providers = append(endpoints, string(t.Endpoint)), append(models, string(t.Model)), append(providers, t.Provider)
+			unknown = append(unknown, t)
 		}
 	}
 	s.mu.Lock()
@@ -212,22 +213,37 @@ func (s *Store) targetIDs(ctx context.Context, tx pgx.Tx, rows []batch.Row) (ids
 		}
 	}
 	s.mu.Unlock()
-	if len(endpoints) == 0 {
+	if len(unknown) == 0 {
 		return ids, added, nil
+	}
+	if added, err = addTargets(ctx, tx, unknown); err != nil {
+		return nil, nil, err
+	}
+	maps.Copy(ids, added)
+	return ids, added, nil
+}
+
+// addTargets returns the numbers of targets, each named once, and gives one to
+// those that have none.
+func addTargets(ctx context.Context, tx pgx.Tx, targets []event.Target) (map[event.Target]int64, error) {
+	var endpoints, models, providers []string
+	for _, t := range targets {
+		endpoints, models, providers = append(endpoints, string(t.Endpoint)), append(models, string(t.Model)), append(providers, t.Provider)
 	}
 	found, err := tx.Query(ctx, `INSERT INTO targets (endpoint, model, provider) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 		ON CONFLICT (endpoint, model, provider) DO UPDATE SET endpoint = excluded.endpoint RETURNING id, endpoint, model, provider`,
 		endpoints, models, providers)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	ids := make(map[event.Target]int64, len(targets))
 	var t event.Target
 	var id int64
 	_, err = pgx.ForEachRow(found, []any{&id, (*string)(&t.Endpoint), (*string)(&t.Model), &t.Provider}, func() error {
-		ids[t], added[t] = id, id
+		ids[t] = id
 		return nil
 	})
-	return ids, added, err
+	return ids, err
 }
 
 // forgetTargets reports whether there were any.

@@ -104,7 +104,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	if err := s.migrate(ctx); err != nil {
+	if _, err := migrate(ctx, pool); err != nil {
 		pool.Close()
 		return nil, notOpened(op, config.ConnConfig, err)
 	}

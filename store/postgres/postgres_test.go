@@ -64,6 +64,14 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, testserver.Database(t)) })
 }
 
+func TestDatabase(t *testing.T) {
+	t.Parallel()
+	storetest.RunDatabase(t, func(t *testing.T) (storetest.Database, func(string)) {
+		url := testserver.Database(t)
+		return open(t, url), func(statement string) { sql(t, url, statement) }
+	})
+}
+
 func TestSeveralProcessesOpenAnEmptyDatabaseAtOnce(t *testing.T) {
 	t.Parallel()
 	url := testserver.Database(t)

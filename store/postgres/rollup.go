@@ -86,10 +86,11 @@ func queueSpending(q *pgx.Batch, spend batch.Spending) {
 func (s *Store) BudgetSpend(ctx context.Context, since time.Time) ([]event.BudgetSpend, error) {
 	// Sorted by bytes, whatever the database's language is.
 	return list(ctx, s, "postgres.BudgetSpend", `SELECT budget, period, calls, cost, assumed, tokens, requests
-		FROM budget_spend WHERE period >= $1 ORDER BY budget COLLATE "C", period`, []any{since},
-		func(row pgx.CollectableRow) (b event.BudgetSpend, err error) {
-			err = row.Scan((*string)(&b.Budget), &b.Period, &b.Calls, (*int64)(&b.Cost), (*int64)(&b.Assumed), &b.Tokens, &b.Requests)
-			b.Period = b.Period.UTC()
-			return b, err
-		})
+		FROM budget_spend WHERE period >= $1 ORDER BY budget COLLATE "C", period`, []any{since}, scanSpend)
+}
+
+func scanSpend(row pgx.CollectableRow) (b event.BudgetSpend, err error) {
+	err = row.Scan((*string)(&b.Budget), &b.Period, &b.Calls, (*int64)(&b.Cost), (*int64)(&b.Assumed), &b.Tokens, &b.Requests)
+	b.Period = b.Period.UTC()
+	return b, err
 }

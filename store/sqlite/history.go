@@ -43,23 +43,36 @@ func (s *Store) Walk(ctx context.Context, since, until time.Time, visit func([]e
 	if err != nil {
 		return failure(op, err)
 	}
-	for {
-		blocks, err := s.blocksFrom(ctx, next)
+	return eachBlock(ctx, s.read, next, func(b *block) (bool, error) {
+		calls, over, err := b.calls(low, high)
 		if err != nil {
-			return failure(op, err)
+			return false, failure(op, err)
 		}
-		for _, b := range blocks {
-			calls, over, err := b.calls(low, high)
-			if err != nil {
-				return failure(op, err)
+		if len(calls) > 0 {
+			if err := visit(calls); err != nil {
+				return false, err
 			}
-			if len(calls) > 0 {
-				if err := visit(calls); err != nil {
-					return err
-				}
-			}
-			if over {
-				return nil
+		}
+		return !over, nil
+	})
+}
+
+// asker is what can be asked: the file, or a transaction.
+type asker interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// eachBlock shows the blocks from a number on, in order, until visit wants no
+// more or fails; its error is returned as it is.
+func eachBlock(ctx context.Context, from asker, next int64, visit func(*block) (more bool, err error)) error {
+	for {
+		blocks, err := blocksFrom(ctx, from, next)
+		if err != nil {
+			return failure("sqlite.Walk", err)
+		}
+		for i := range blocks {
+			if more, err := visit(&blocks[i]); err != nil || !more {
+				return err
 			}
 		}
 		if len(blocks) < walkBlocks {
@@ -69,8 +82,8 @@ func (s *Store) Walk(ctx context.Context, since, until time.Time, visit func([]e
 	}
 }
 
-func (s *Store) blocksFrom(ctx context.Context, seq int64) ([]block, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT seq, records, plans FROM call_blocks WHERE seq >= ? ORDER BY seq LIMIT ?`, seq, walkBlocks)
+func blocksFrom(ctx context.Context, from asker, seq int64) ([]block, error) {
+	rows, err := from.QueryContext(ctx, `SELECT seq, records, plans FROM call_blocks WHERE seq >= ? ORDER BY seq LIMIT ?`, seq, walkBlocks)
 	if err != nil {
 		return nil, err
 	}

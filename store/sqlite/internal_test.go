@@ -114,7 +114,7 @@ func TestAMigrationThatAnotherProcessDidIsSkipped(t *testing.T) {
 	if err := s.write.close(); err != nil { // it has the one connection
 		t.Fatal(err)
 	}
-	if err := apply(t.Context(), s.db, 0, "migrations/0001_init.sql"); err != nil {
+	if _, err := apply(t.Context(), s.db, 0, "migrations/0001_init.sql"); err != nil {
 		t.Error(err)
 	}
 }

@@ -20,7 +20,7 @@ func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := apply(t.Context(), db, 0, "migrations/0001_init.sql"); err != nil {
+	if _, err := apply(t.Context(), db, 0, "migrations/0001_init.sql"); err != nil {
 		t.Fatal(err)
 	}
 	ended := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)

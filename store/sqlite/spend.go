@@ -29,13 +29,19 @@ func (s *Store) BudgetSpend(ctx context.Context, since time.Time) ([]event.Budge
 	defer rows.Close()
 	var out []event.BudgetSpend
 	for rows.Next() {
-		var b event.BudgetSpend
-		var period int64
-		if err := rows.Scan(&b.Budget, &period, &b.Calls, &b.Cost, &b.Assumed, &b.Tokens, &b.Requests); err != nil {
+		b, err := scanSpend(rows)
+		if err != nil {
 			return nil, failure(op, err)
 		}
-		b.Period = time.UnixMicro(period).UTC()
 		out = append(out, b)
 	}
 	return out, failure(op, rows.Err())
+}
+
+// scanSpend reads the columns of BudgetSpend's question.
+func scanSpend(rows *sql.Rows) (b event.BudgetSpend, err error) {
+	var period int64
+	err = rows.Scan(&b.Budget, &period, &b.Calls, &b.Cost, &b.Assumed, &b.Tokens, &b.Requests)
+	b.Period = time.UnixMicro(period).UTC()
+	return b, err
 }

@@ -72,8 +72,17 @@ type Store struct {
 // a newer version has written it.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	const op = "sqlite.Open"
+	if err := c.check(op); err != nil {
+		return nil, err
+	}
+	s, err := untilFree(ctx, func() (*Store, error) { return openOnce(ctx, c) })
+	return s, failure(op, err)
+}
+
+// check puts the defaults in.
+func (c *Config) check(op string) error {
 	if c.Path == "" {
-		return nil, model.Invalidf(op, "path", "is missing")
+		return model.Invalidf(op, "path", "is missing")
 	}
 	if c.Readers == 0 {
 		c.Readers = DefaultReaders
@@ -82,16 +91,21 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		c.CacheBytes = DefaultCacheBytes
 	}
 	if c.Readers < 0 || c.CacheBytes < 0 {
-		return nil, model.Invalidf(op, "readers", "must not be negative, nor cache_bytes")
+		return model.Invalidf(op, "readers", "must not be negative, nor cache_bytes")
 	}
+	return nil
+}
+
+// untilFree tries again what another process stands in the way of, for a while.
+func untilFree[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	for deadline := time.Now().Add(busyTimeout); ; {
-		s, err := openOnce(ctx, c)
+		v, err := f()
 		if !isBusy(err) || time.Now().After(deadline) {
-			return s, failure(op, err)
+			return v, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, failure(op, err)
+			return v, err
 		case <-time.After(busyPause):
 		}
 	}
@@ -102,7 +116,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 const busyPause = 10 * time.Millisecond
 
 func openOnce(ctx context.Context, c Config) (*Store, error) {
-	if err := create(ctx, c); err != nil {
+	if _, err := create(ctx, c); err != nil {
 		return nil, err
 	}
 	s := &Store{targets: map[event.Target]int64{}}
@@ -115,24 +129,24 @@ func openOnce(ctx context.Context, c Config) (*Store, error) {
 // create makes the file if it is missing, readable by its owner alone; SQLite
 // gives its companions (-wal, -shm) the same mode. A new file gets its schema
 // without waiting for the disk: there is nothing in it yet to lose.
-func create(ctx context.Context, c Config) error {
+func create(ctx context.Context, c Config) (applied []string, err error) {
 	if err := os.MkdirAll(filepath.Dir(c.Path), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.OpenFile(c.Path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	info, err := f.Stat()
 	if err := errors.Join(err, f.Close()); err != nil || info.Size() > 0 {
-		return err
+		return nil, err
 	}
 	db, err := sql.Open("sqlite", source(c, "immediate", "OFF"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = migrate(ctx, db)
-	return errors.Join(err, db.Close())
+	applied, err = migrate(ctx, db)
+	return applied, errors.Join(err, db.Close())
 }
 
 func (s *Store) open(ctx context.Context, c Config) (err error) {
@@ -140,7 +154,7 @@ func (s *Store) open(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	s.db.SetMaxOpenConns(1)
-	if err := migrate(ctx, s.db); err != nil {
+	if _, err := migrate(ctx, s.db); err != nil {
 		return err
 	}
 	if s.write, err = newWriter(ctx, s.db); err != nil {
@@ -156,11 +170,21 @@ func (s *Store) open(ctx context.Context, c Config) (err error) {
 }
 
 func source(c Config, lock, synchronous string) string {
-	q := url.Values{"_txlock": {lock}, "_pragma": {
+	return address(c, url.Values{"_txlock": {lock}, "_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(" + synchronous + ")", "foreign_keys(1)", "temp_store(MEMORY)",
 		fmt.Sprintf("cache_size(-%d)", c.CacheBytes>>10),
-	}}
+	}})
+}
+
+// readSource opens a file that is there as it is.
+func readSource(c Config) string {
+	return address(c, url.Values{"mode": {"rw"}, "_pragma": { // rw: to read a file with a log takes its index, which is written
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "query_only(1)",
+	}})
+}
+
+func address(c Config, q url.Values) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: c.Path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 

@@ -39,6 +39,24 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestDatabase(t *testing.T) {
+	storetest.RunDatabase(t, func(t *testing.T) (storetest.Database, func(string)) {
+		path := filepath.Join(t.TempDir(), "cartrita.db")
+		s := open(t, path)
+		t.Cleanup(func() { _ = s.Close() })
+		return s, func(statement string) {
+			db, err := sql.Open("sqlite", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if _, err := db.ExecContext(t.Context(), statement); err != nil {
+				t.Fatalf("%s: %v", statement, err)
+			}
+		}
+	})
+}
+
 func TestOpenAgainKeepsEverything(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a dir%20 with ? and #", "cartrita.db")
 	s := open(t, path)

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
+	"github.com/cartrita/cartrita/store/postgres"
+	"github.com/cartrita/cartrita/store/sqlite"
+)
+
+// dbCmd are the commands that speak to the database itself, whether a gateway
+// runs on it or not.
+type dbCmd struct {
+	Status  dbStatusCmd  `cmd:"" help:"Say what the database holds, without changing it."`
+	Migrate dbMigrateCmd `cmd:"" help:"Bring the schema up to date, as a start of the gateway does."`
+	Verify  dbVerifyCmd  `cmd:"" help:"Add all stored calls up anew and compare the sums of costs and budgets."`
+}
+
+// storage is the database of a configuration, before it is opened.
+type storage struct {
+	config *config.Config
+	url    string // of PostgreSQL; "" SQLite
+	name   string // for people: no password
+}
+
+// storage finds out which database the commands are about.
+func (a *app) storage(g *globals) (*storage, error) {
+	if g.Server != "" {
+		return nil, model.Invalidf("", "--server", "the db commands speak to the database of the configuration, not to a gateway")
+	}
+	l, err := config.Load(a.loadOptions(g))
+	if err != nil {
+		return nil, err
+	}
+	return newStorage(&l.Config, a.secrets())
+}
+
+func newStorage(c *config.Config, secrets *config.Secrets) (*storage, error) {
+	switch c.Store {
+	case config.StoreMemory:
+		return nil, model.Invalidf("", "store", "is memory: there is no database")
+	case config.StoreSQLite:
+		return &storage{config: c, name: storePath(c)}, nil
+	}
+	url, err := secrets.Literal(c.Store)
+	if err != nil {
+		return nil, err
+	}
+	if !config.IsPostgres(url) {
+		return nil, model.Invalidf("", "store", "%s holds no URL such as postgres://user:password@host:5432/database", c.Store)
+	}
+	return &storage{config: c, url: url, name: config.Masked(&config.Config{Store: url}).Store}, nil
+}
+
+// open opens the database and brings its schema up to date.
+func (s *storage) open(ctx context.Context, log *slog.Logger) (store, error) {
+	if s.url == "" {
+		return opened(sqlite.Open(ctx, sqlite.Config{Path: storePath(s.config)}))
+	}
+	db, err := postgres.Open(ctx, postgres.Config{URL: s.url, Logger: log})
+	return opened(db, aboutURL(err))
+}
+
+func (s *storage) inspect(ctx context.Context) (database.Status, error) {
+	if s.url == "" {
+		return sqlite.Inspect(ctx, sqlite.Config{Path: storePath(s.config)})
+	}
+	st, err := postgres.Inspect(ctx, postgres.Config{URL: s.url})
+	return st, aboutURL(err)
+}
+
+func (s *storage) migrate(ctx context.Context) ([]string, error) {
+	if s.url == "" {
+		return sqlite.Migrate(ctx, sqlite.Config{Path: storePath(s.config)})
+	}
+	applied, err := postgres.Migrate(ctx, postgres.Config{URL: s.url})
+	return applied, aboutURL(err)
+}
+
+// aboutURL says of a URL that is refused which setting it is.
+func aboutURL(err error) error {
+	if model.KindOf(err) == model.KindInvalid {
+		return model.Invalidf("", "store", "the URL %s", model.AsError(err).Message)
+	}
+	return err
+}
+
+// databaseStatus is what db status prints.
+type databaseStatus struct {
+	Store     string     `json:"store"`
+	Reachable bool       `json:"reachable"`
+	Server    string     `json:"server,omitempty"`
+	Schema    int        `json:"schema_version"`       // 0: none
+	Known     int        `json:"known_schema_version"` // to this program
+	Calls     int64      `json:"calls"`
+	Oldest    *time.Time `json:"oldest_call"` // when it ended; null: no calls
+	Newest    *time.Time `json:"newest_call"`
+	Budgets   int64      `json:"budgets"` // created over the API
+	Keys      int64      `json:"keys"`
+	Versions  int64      `json:"model_versions"`
+	Bytes     int64      `json:"bytes"`
+}
+
+type dbStatusCmd struct{}
+
+// Run says what the database holds; what keeps it from that is an error.
+func (cmd *dbStatusCmd) Run(a *app, g *globals, p *printer) error {
+	s, err := a.storage(g)
+	if err != nil {
+		return err
+	}
+	st, err := s.inspect(a.ctx)
+	out := databaseStatus{
+		Store: s.name, Reachable: err == nil, Server: st.Server, Schema: st.Schema, Known: st.Known,
+		Calls: st.Calls, Budgets: st.Budgets, Keys: st.Keys, Versions: st.ModelVersions, Bytes: st.Bytes,
+	}
+	if !st.Oldest.IsZero() {
+		out.Oldest, out.Newest = &st.Oldest, &st.Newest
+	}
+	switch {
+	case p.json && err == nil:
+		return p.value(out)
+	case p.json:
+		_ = p.value(map[string]any{"store": out.Store, "reachable": false}) // the error says the rest
+	default:
+		p.databaseStatus(&out)
+	}
+	return err
+}
+
+func (p *printer) databaseStatus(s *databaseStatus) {
+	t := p.table("what", "~is")
+	t.row("store", s.Store)
+	if !s.Reachable {
+		t.row("reachable", "no")
+		t.flush()
+		return
+	}
+	t.row("reachable", "yes, "+s.Server)
+	t.row("schema", schemaText(s.Schema, s.Known))
+	t.row("calls", strconv.FormatInt(s.Calls, 10))
+	if s.Oldest != nil {
+		t.row("oldest call", s.Oldest.Format(time.RFC3339))
+		t.row("newest call", s.Newest.Format(time.RFC3339))
+	}
+	t.row("model versions", strconv.FormatInt(s.Versions, 10))
+	t.row("keys", strconv.FormatInt(s.Keys, 10))
+	t.row("budgets", strconv.FormatInt(s.Budgets, 10))
+	t.row("size", humanize.IBytes(uint64(max(s.Bytes, 0))))
+	t.flush()
+}
+
+func schemaText(have, known int) string {
+	text := "version " + strconv.Itoa(have)
+	switch {
+	case have < known:
+		text += ", this program knows " + strconv.Itoa(known) + ": cartrita db migrate brings it up to date"
+	case have > known:
+		text += ", this program knows " + strconv.Itoa(known) + ": use a newer one"
+	}
+	return text
+}
+
+type dbMigrateCmd struct{}
+
+// Run applies the migrations that are missing.
+func (cmd *dbMigrateCmd) Run(a *app, g *globals, p *printer) error {
+	s, err := a.storage(g)
+	if err != nil {
+		return err
+	}
+	applied, err := s.migrate(a.ctx)
+	if err != nil {
+		return err
+	}
+	st, err := s.inspect(a.ctx)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		if applied == nil {
+			applied = []string{}
+		}
+		return p.value(map[string]any{"store": s.name, "schema_version": st.Schema, "applied": applied})
+	}
+	for _, name := range applied {
+		p.printf("applied %s\n", name)
+	}
+	if len(applied) == 0 {
+		p.printf("nothing to do: the schema has version %d\n", st.Schema)
+	}
+	return nil
+}

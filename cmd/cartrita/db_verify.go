@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
+)
+
+// auditor is a store whose sums can be compared with its calls.
+type auditor interface {
+	Audit(ctx context.Context, repair bool, progress func(calls int)) (*database.Audit, error)
+}
+
+type dbVerifyCmd struct {
+	Rebuild bool `help:"Replace the sums by what the calls add up to, in one transaction. Calls that end meanwhile wait in the spool."`
+}
+
+// Run adds the stored calls up anew and lists which stored sums differ; with
+// --rebuild, which differed.
+func (cmd *dbVerifyCmd) Run(a *app, g *globals, p *printer) error {
+	s, err := a.storage(g)
+	if err != nil {
+		return err
+	}
+	db, st, err := s.openCurrent(a)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }() // what was written is committed
+	bar := p.steps("adding up calls", st.Calls)
+	found, err := db.(auditor).Audit(a.ctx, cmd.Rebuild, func(calls int) { _ = bar.Add(calls) }) // only paints
+	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	if err := p.verified(found, cmd.Rebuild); err != nil {
+		return err
+	}
+	if found.Agrees() || cmd.Rebuild {
+		return nil
+	}
+	return model.Errorf("", model.KindInternal, "the sums are not those of the calls; --rebuild replaces them")
+}
+
+// openCurrent opens a database of the schema of this program: no command but
+// migrate changes that. Errors: KindConflict for any other schema.
+func (s *storage) openCurrent(a *app) (store, database.Status, error) {
+	st, err := s.inspect(a.ctx)
+	if err != nil {
+		return nil, st, err
+	}
+	if st.Schema != st.Known {
+		return nil, st, model.Errorf("", model.KindConflict, "the schema of %s has %s", s.name, schemaText(st.Schema, st.Known))
+	}
+	db, err := s.open(a.ctx, slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	return db, st, err
+}
+
+// steps shows on a terminal how much of a long work is done; nothing elsewhere.
+func (p *printer) steps(what string, total int64) *progressbar.ProgressBar {
+	if !isTerminal(p.err) || p.json {
+		return progressbar.DefaultSilent(total)
+	}
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(p.err), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetWidth(20), progressbar.OptionThrottle(60*time.Millisecond), progressbar.OptionClearOnFinish(),
+	)
+}
+
+// verification is what db verify prints.
+type verification struct {
+	Calls       int64        `json:"calls"`
+	Documents   int64        `json:"documents"` // of calls; as many as calls
+	Sums        int64        `json:"cost_rows"`
+	Spends      int64        `json:"spend_rows"`
+	Agrees      bool         `json:"agrees"`
+	Rebuilt     bool         `json:"rebuilt"` // the differences were there before, and are no more
+	Differences []difference `json:"differences"`
+}
+
+// difference is one column of one row. Money is in nano-USD, as it is stored.
+type difference struct {
+	Table     string       `json:"table"`
+	Dimension string       `json:"dimension,omitempty"` // "": over all calls
+	At        time.Time    `json:"at"`                  // the hour, or the start of the budget's period
+	Value     string       `json:"value"`               // in the dimension, or the budget
+	Endpoint  string       `json:"endpoint,omitempty"`
+	Task      string       `json:"task,omitempty"`
+	Strategy  string       `json:"strategy,omitempty"`
+	Column    string       `json:"column"`
+	Stored    *json.Number `json:"stored"` // null: the row is missing
+	Computed  *json.Number `json:"computed"`
+}
+
+func differences(a *database.Audit) []difference {
+	out := []difference{}
+	add := func(row difference, columns []database.Column) {
+		for _, c := range columns {
+			row.Column, row.Stored, row.Computed = c.Name, numberOrNull(c.Stored), numberOrNull(c.Computed)
+			out = append(out, row)
+		}
+	}
+	for i := range a.Rollups {
+		d := &a.Rollups[i]
+		r := &d.Row
+		add(difference{
+			Table: "cost_rollup", Dimension: string(r.Dimension), At: r.Hour, Value: r.Value,
+			Endpoint: string(r.Target.Endpoint), Task: r.Task, Strategy: r.Strategy,
+		}, d.Columns())
+	}
+	for i := range a.Spending {
+		d := &a.Spending[i]
+		add(difference{Table: "budget_spend", Dimension: "budget", At: d.Period, Value: string(d.Budget)}, d.Columns())
+	}
+	return out
+}
+
+func numberOrNull(s string) *json.Number {
+	if s == "" {
+		return nil
+	}
+	n := json.Number(s)
+	return &n
+}
+
+// shownDifferences is how many differences are listed in words.
+const shownDifferences = 100
+
+func (p *printer) verified(a *database.Audit, rebuilt bool) error {
+	v := verification{
+		Calls: a.Rows, Documents: a.Calls, Sums: a.Sums, Spends: a.Spends,
+		Agrees: a.Agrees(), Rebuilt: rebuilt, Differences: differences(a),
+	}
+	if p.json {
+		return p.value(v)
+	}
+	t := p.table("table", "dimension", "at", "~value", "~endpoint", "task", "strategy", "column", ">stored", ">computed")
+	for i := range v.Differences[:min(len(v.Differences), shownDifferences)] {
+		d := &v.Differences[i]
+		t.row(d.Table, orDefault(d.Dimension, "(all)"), d.At.Format(time.RFC3339), d.Value, d.Endpoint, d.Task, d.Strategy, d.Column, orMissing(d.Stored), orMissing(d.Computed))
+	}
+	if len(v.Differences) > 0 {
+		t.flush()
+	}
+	if n := len(v.Differences) - shownDifferences; n > 0 {
+		p.notef("%s more; --json lists all", plural(n, "difference"))
+	}
+	if v.Calls != v.Documents {
+		p.printf("%d calls are stored, but the documents of %d\n", v.Calls, v.Documents)
+	}
+	rows, calls := plural(len(a.Rollups)+len(a.Spending), "row"), plural(int(v.Calls), "call")
+	switch {
+	case v.Agrees:
+		p.printf("%s %s of costs and %d of budgets: what %s add up to\n", p.style(green, "ok"), plural(int(v.Sums), "row"), v.Spends, calls)
+	case rebuilt:
+		p.printf("%s replaced by what %s add up to\n", rows, calls)
+	default:
+		p.printf("%s not as %s add up to\n", rows, calls)
+	}
+	return nil
+}
+
+func orMissing(n *json.Number) string {
+	if n == nil {
+		return "-"
+	}
+	return n.String()
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDBVerifyFindsARowThatIsWrongAndRebuildsIt(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, b *dbBench) {
+		b.fill(b.open(), 300) // and it stays open, as by a gateway
+		if out := b.ok("db", "verify"); !strings.HasPrefix(out, "ok ") || !strings.Contains(out, "300 calls") {
+			t.Errorf("all is well:\n%s", out)
+		}
+		b.exec(`UPDATE cost_rollup SET cost = 12345678901234567 WHERE dimension = 'user' AND value = 'user-1' AND target = (SELECT min(target) FROM cost_rollup WHERE dimension = 'user' AND value = 'user-1')
+			AND task = 'chat-completions' AND strategy = 'balanced'`,
+			`DELETE FROM budget_spend WHERE budget = 'teams/team-0'`)
+		r := b.run("db", "verify")
+		if r.code != exitFailure || !strings.Contains(r.err, "--rebuild") ||
+			!strings.Contains(r.out, "cost_rollup\tuser\t2026-11-23T17:00:00Z\tuser-1\tp") || !strings.Contains(r.out, "\tcost\t12345678901234567\t") ||
+			!strings.Contains(r.out, "budget_spend\tbudget\t2026-11-23T17:00:00Z\tteams/team-0\t\t\t\tcalls\t-\t120\n") {
+			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+		r = b.run("db", "verify", "--json")
+		if r.code != exitFailure || !strings.Contains(r.out, `"stored": 12345678901234567`) || !strings.Contains(r.out, `"stored": null`) || !strings.Contains(r.out, `"agrees": false`) {
+			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+		if out := b.ok("db", "verify", "--rebuild"); !strings.Contains(out, "2 rows replaced") {
+			t.Errorf("rebuild:\n%s", out)
+		}
+		var v verification
+		b.json(&v, "db", "verify")
+		if !v.Agrees || v.Differences == nil || len(v.Differences) > 0 || v.Calls != 300 || v.Documents != 300 {
+			t.Errorf("afterwards: %+v", v)
+		}
+	})
+}
+
+func TestDBVerifyDoesNotRebuildFromHalfOfTheCalls(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, b *dbBench) {
+		b.fill(b.open(), 300)
+		b.exec(`DELETE FROM call_blocks WHERE seq = (SELECT min(seq) FROM call_blocks)`)
+		if r := b.run("db", "verify"); r.code != exitFailure || !strings.Contains(r.out, "300 calls are stored, but the documents of 236") {
+			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+		if r := b.run("db", "verify", "--rebuild"); r.code != exitInvalid || !strings.Contains(r.err, "the documents of 236") {
+			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+		b.exec(`UPDATE call_blocks SET records = plans`)
+		if r := b.run("db", "verify"); r.code != exitFailure || !strings.Contains(r.err, "damaged") {
+			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+	})
+}
+
+func TestDBVerifyWantsTheSchemaOfThisProgram(t *testing.T) {
+	b := sqliteBench(t)
+	b.ok("db", "migrate")
+	b.exec(`PRAGMA user_version = 3`)
+	if r := b.run("db", "verify"); r.code != exitInvalid || !strings.Contains(r.err, "cartrita db migrate") {
+		t.Errorf("exit code %d\n%s", r.code, r.err)
+	}
+}

@@ -1,0 +1,24 @@
+package database
+
+import "time"
+
+// Status is what a database says of itself. It is read without changing
+// anything, of databases with older and newer schemas too.
+type Status struct {
+	Server string // the program and version that answered, as "PostgreSQL 17.2"
+	Schema int    // version that the database has; 0: none yet
+	Known  int    // newest version that this program knows
+
+	Calls         int64
+	Oldest        time.Time // when the first call ended; zero: no calls
+	Newest        time.Time // when the last call ended; zero: no calls
+	ModelVersions int64     // of all model records together
+	Keys          int64     // virtual keys, revoked ones included
+	Budgets       int64     // created over the API; those of the configuration are not stored
+	Bytes         int64     // on disk, indexes included
+}
+
+// Counts returns what Status counts, by the table whose rows it is.
+func (s *Status) Counts() map[string]*int64 {
+	return map[string]*int64{"calls": &s.Calls, "model_versions": &s.ModelVersions, "api_keys": &s.Keys, "budgets": &s.Budgets}
+}
