@@ -46,7 +46,7 @@ func (s *simulation) consult(in *route.Input, c *stored) (open bool, err error) 
 	v := s.ledger.View(&who)
 	in.Budget = v.Limits
 	if v.Refusal != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // a refusal is an answer
 	}
 	if v.Limits != nil && v.Limits.Strategy != "" {
 		in.Strategy, err = s.strategies.Get(v.Limits.Strategy)
