@@ -21,6 +21,7 @@ type dbCmd struct {
 	Status  dbStatusCmd  `cmd:"" help:"Say what the database holds, without changing it."`
 	Migrate dbMigrateCmd `cmd:"" help:"Bring the schema up to date, as a start of the gateway does."`
 	Verify  dbVerifyCmd  `cmd:"" help:"Add all stored calls up anew and compare the sums of costs and budgets."`
+	Copy    dbCopyCmd    `cmd:"" help:"Copy a SQLite database into a PostgreSQL one. A copy that ended early is finished by another."`
 }
 
 // storage is the database of a configuration, before it is opened.

@@ -70,20 +70,8 @@ func (s *Store) SaveOpening(ctx context.Context, o budget.Opening) error {
 
 // Overrides implements budget.Store.
 func (s *Store) Overrides(ctx context.Context) ([]budget.SavedOverride, error) {
-	const op = "postgres.Overrides"
-	return list(ctx, s, op, `SELECT budget, at, doc::text FROM budget_overrides
-		WHERE seq IN (SELECT max(seq) FROM budget_overrides GROUP BY budget) ORDER BY budget COLLATE "C"`, nil,
-		func(row pgx.CollectableRow) (o budget.SavedOverride, err error) {
-			var doc string
-			if err := row.Scan((*string)(&o.Budget), &o.At, &doc); err != nil {
-				return o, err
-			}
-			if err := json.Unmarshal([]byte(doc), &o.Override); err != nil {
-				return o, unavailable(op, "a stored override cannot be read", err)
-			}
-			o.At = o.At.UTC()
-			return o, nil
-		})
+	return list(ctx, s, "postgres.Overrides", `SELECT budget, at, doc::text FROM budget_overrides
+		WHERE seq IN (SELECT max(seq) FROM budget_overrides GROUP BY budget) ORDER BY budget COLLATE "C"`, nil, scanOverride)
 }
 
 // SaveOverride implements budget.Store.

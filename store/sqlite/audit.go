@@ -109,8 +109,8 @@ func auditSpending(ctx context.Context, from asker, c *database.Comparison) erro
 	})
 }
 
-func each(ctx context.Context, from asker, query string, f func(*sql.Rows) error) error {
-	rows, err := from.QueryContext(ctx, query)
+func each(ctx context.Context, from asker, query string, f func(*sql.Rows) error, args ...any) error {
+	rows, err := from.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}

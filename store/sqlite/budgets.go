@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
@@ -85,28 +84,8 @@ func (s *Store) SaveOpening(ctx context.Context, o budget.Opening) error {
 
 // Overrides implements budget.Store.
 func (s *Store) Overrides(ctx context.Context) ([]budget.SavedOverride, error) {
-	const op = "sqlite.Overrides"
-	rows, err := s.read.QueryContext(ctx, `SELECT budget, at, doc FROM budget_overrides
+	return s.overrides(ctx, "sqlite.Overrides", `SELECT budget, at, doc FROM budget_overrides
 		WHERE seq IN (SELECT max(seq) FROM budget_overrides GROUP BY budget) ORDER BY budget`)
-	if err != nil {
-		return nil, failure(op, err)
-	}
-	defer rows.Close()
-	var out []budget.SavedOverride
-	for rows.Next() {
-		var o budget.SavedOverride
-		var at int64
-		var doc []byte
-		if err := rows.Scan((*string)(&o.Budget), &at, &doc); err != nil {
-			return nil, failure(op, err)
-		}
-		if err := json.Unmarshal(doc, &o.Override); err != nil {
-			return nil, unavailable(op, "a stored override cannot be read", err)
-		}
-		o.At = time.UnixMicro(at).UTC()
-		out = append(out, o)
-	}
-	return out, failure(op, rows.Err())
 }
 
 // SaveOverride implements budget.Store.

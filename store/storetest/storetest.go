@@ -1,6 +1,7 @@
 // Package storetest is the conformance suite of stores: what any
 // implementation of registry.Store, key.Store, event.Sink, event.Reader,
-// event.SpendReader, event.NoticeStore, event.History and budget.Store must do.
+// event.SpendReader, event.NoticeStore, event.History, budget.Store and
+// database.Export must do.
 // Whoever writes a store runs it from a test of theirs:
 //
 //	func TestStore(t *testing.T) {
@@ -18,6 +19,7 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 // Store is everything that a store does.
@@ -30,6 +32,7 @@ type Store interface {
 	event.NoticeStore
 	budget.Store
 	event.History
+	database.Export
 }
 
 // Run runs the suite.
@@ -67,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"budgets/are deleted", budgetsGo},
 		{"budgets/overrides", budgetOverrides},
 		{"budgets/openings", budgetOpenings},
+		{"export", export},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

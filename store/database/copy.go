@@ -1,0 +1,254 @@
+package database
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/batch"
+)
+
+// A batch of calls is stored when it has so many, or so many bytes of documents.
+const (
+	copyCalls = 1000
+	copyBytes = 8 << 20
+)
+
+// Copy brings everything that one store holds into another: model versions,
+// keys, budgets with their overrides and openings, snapshots, notices, and calls
+// with the sums that they add up to. What is there already is left out, calls by
+// their ids, so that a copy that ended early is finished by another. How far
+// event spools were read is not copied: a gateway that finds its own spool unread
+// hands over calls that are stored, and they are skipped.
+//
+// progress is told how many calls were handed over since the last time. Errors:
+// KindConflict when to holds something else under the same name; those of the
+// stores. What was copied before the error stays.
+func Copy(ctx context.Context, from, to Store, progress func(calls int)) error {
+	for _, step := range []struct {
+		what string
+		copy func() error
+	}{
+		{"model versions", func() error { return copyModels(ctx, from, to) }},
+		{"keys", func() error { return copyKeys(ctx, from, to) }},
+		{"budgets", func() error { return copyBudgets(ctx, from, to) }},
+		{"overrides", func() error { return copyOverrides(ctx, from, to) }},
+		{"snapshots", func() error { return copyFleets(ctx, from, to) }},
+		{"notices", func() error { return copyNotices(ctx, from, to) }},
+		{"calls", func() error { return copyStoredCalls(ctx, from, to, progress) }},
+	} {
+		if err := step.copy(); err != nil {
+			return fmt.Errorf("copying %s: %w", step.what, err)
+		}
+	}
+	return nil
+}
+
+func conflict(format string, args ...any) error {
+	return model.Errorf("database.Copy", model.KindConflict, format+": this is not the beginning of a copy", args...)
+}
+
+// copyModels appends the versions that to lacks, one of each record at a time.
+func copyModels(ctx context.Context, from, to Store) error {
+	models, err := from.LoadModels(ctx)
+	if err != nil {
+		return err
+	}
+	var rounds [][]registry.Version
+	for _, m := range models {
+		all, err := from.ModelHistory(ctx, m.ID)
+		if err != nil {
+			return err
+		}
+		have, err := to.ModelHistory(ctx, m.ID)
+		if err != nil {
+			return err
+		}
+		if len(have) > len(all) || !reflect.DeepEqual(have, all[:len(have)]) && len(have) > 0 {
+			return conflict("the target has other versions of the model %s", m.ID)
+		}
+		for i, v := range all[len(have):] {
+			if i == len(rounds) {
+				rounds = append(rounds, nil)
+			}
+			rounds[i] = append(rounds[i], v)
+		}
+	}
+	for _, versions := range rounds {
+		for some := range slices.Chunk(versions, copyCalls) {
+			if err := to.SaveModels(ctx, some); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// copyKeys saves each key as often as it was changed, so that it has its number.
+func copyKeys(ctx context.Context, from, to Store) error {
+	keys, err := from.LoadKeys(ctx)
+	if err != nil {
+		return err
+	}
+	there, err := to.LoadKeys(ctx)
+	if err != nil {
+		return err
+	}
+	have := map[model.KeyID]key.Stored{}
+	for _, k := range there {
+		have[k.ID] = k
+	}
+	used := map[model.KeyID]time.Time{}
+	for _, k := range keys {
+		h := have[k.ID]
+		if h.Number > k.Number || h.Number == k.Number && string(h.Doc) != string(k.Doc) {
+			return conflict("the target has another key %s", k.ID)
+		}
+		for n := h.Number + 1; n <= k.Number; n++ {
+			if err := to.SaveKey(ctx, key.Stored{ID: k.ID, Number: n, Doc: k.Doc}); err != nil {
+				return err
+			}
+		}
+		if !k.LastUsed.IsZero() {
+			used[k.ID] = k.LastUsed
+		}
+	}
+	return to.TouchKeys(ctx, used)
+}
+
+func copyBudgets(ctx context.Context, from, to Store) error {
+	budgets, err := from.Budgets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range budgets {
+		if err := to.SaveBudget(ctx, b); err != nil {
+			return err
+		}
+	}
+	openings, err := from.Openings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range openings {
+		if err := to.SaveOpening(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyOverrides appends those that to lacks; their order says which counts.
+func copyOverrides(ctx context.Context, from, to Store) error {
+	all, err := from.AllOverrides(ctx)
+	if err != nil {
+		return err
+	}
+	have, err := to.AllOverrides(ctx)
+	if err != nil {
+		return err
+	}
+	if len(have) > len(all) || len(have) > 0 && !reflect.DeepEqual(have, all[:len(have)]) {
+		return conflict("the target has other overrides of budgets")
+	}
+	for _, o := range all[len(have):] {
+		if err := to.SaveOverride(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFleets(ctx context.Context, from, to Store) error {
+	ids, err := from.FleetIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		doc, err := from.Fleet(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := to.SaveFleet(ctx, id, doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func allNotices(ctx context.Context, s Store) ([]event.Notice, error) {
+	return s.Notices(ctx, nil, time.Time{}, time.Time{}, math.MaxInt32)
+}
+
+func copyNotices(ctx context.Context, from, to Store) error {
+	notices, err := allNotices(ctx, from)
+	if err != nil {
+		return err
+	}
+	for _, n := range slices.Backward(notices) { // the latest comes first
+		if _, err := to.AddNotice(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyStoredCalls(ctx context.Context, from, to Store, progress func(int)) error {
+	var waiting []event.Call
+	bytes := 0
+	store := func() error {
+		if len(waiting) == 0 {
+			return nil
+		}
+		if err := to.Ingest(ctx, event.Batch{Calls: waiting}); err != nil {
+			return err
+		}
+		progress(len(waiting))
+		waiting, bytes = nil, 0
+		return nil
+	}
+	err := eachCall(ctx, from, func(c *event.Call) error {
+		whole, err := Summarized(&batch.Entry{Seq: c.Seq, Ended: c.Ended.UnixMicro(), Record: c.RecordJSON, Plan: c.PlanJSON})
+		if err != nil {
+			return err
+		}
+		whole.Started, whole.RecordJSON, whole.PlanJSON = c.Started, c.RecordJSON, c.PlanJSON
+		waiting = append(waiting, *whole)
+		if bytes += len(c.RecordJSON) + len(c.PlanJSON); len(waiting) < copyCalls && bytes < copyBytes {
+			return nil
+		}
+		return store()
+	})
+	if err != nil {
+		return err
+	}
+	return store()
+}
+
+// eachCall shows every call in the order of storing, with its documents and when
+// it started and ended.
+func eachCall(ctx context.Context, s Store, visit func(*event.Call) error) error {
+	return s.Walk(ctx, time.Time{}, time.Time{}, func(calls []event.Call) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		starts, err := s.CallStarts(ctx, calls[0].Seq, calls[len(calls)-1].Seq)
+		if err != nil {
+			return err
+		}
+		for i := range calls {
+			calls[i].Started = starts[calls[i].Seq]
+			if err := visit(&calls[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,34 @@
+package database
+
+import (
+	"context"
+	"time"
+
+	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/registry"
+)
+
+// Export is what a copy has to read and nobody else asks for. Errors:
+// KindUnavailable.
+type Export interface {
+	// AllOverrides returns every override that was saved, oldest first.
+	AllOverrides(ctx context.Context) ([]budget.SavedOverride, error)
+	// FleetIDs returns under which ids registry snapshots are stored, rising.
+	FleetIDs(ctx context.Context) ([]uint64, error)
+	// CallStarts returns when the intents of calls were recorded, by number, of
+	// those with first ≤ number ≤ last; a call that had none is left out.
+	CallStarts(ctx context.Context, first, last int64) (map[int64]time.Time, error)
+}
+
+// Store is what can be copied, and copied to.
+type Store interface {
+	registry.Store
+	key.Store
+	budget.Store
+	event.Sink
+	event.NoticeStore
+	event.History
+	Export
+}
