@@ -107,7 +107,7 @@ func (l *Ledger) Reserve(s *Subject, t Target, a Amounts) (*Hold, *model.Error) 
 			l.mu.RUnlock()
 			return h, nil
 		}
-		if r.closed(&a) { // whatever else is going on, this one stays refused
+		if r.closed(a.Requests == 0) { // whatever else is going on, this one stays refused
 			err := l.refusal(r, &a, now)
 			l.mu.RUnlock()
 			return nil, inWords(err)
@@ -196,7 +196,7 @@ func (l *Ledger) hold(r *resolved, a *Amounts, now int64) *Hold {
 	likely := a.likely(r.insts)
 	for _, in := range r.insts {
 		ask, ok := in.state.asked(a)
-		if !ok || in.closed(&ask) || !in.add(&ask) {
+		if !ok || in.closed(a.Requests == 0) || !in.add(&ask) {
 			h.undo()
 			return nil
 		}
@@ -240,8 +240,8 @@ func (in *instance) addUnit(u int, ask int64) bool {
 // closed reports a budget that refuses whatever costs nothing, too: used up by
 // what is spent, or at a step that refuses. A further attempt at a call is no
 // further request, and is not refused for want of one.
-func (in *instance) closed(ask *amounts) bool {
-	further := ask[requests] == 0 && in.terms.limit[requests] > 0
+func (in *instance) closed(further bool) bool {
+	further = further && in.terms.limit[requests] > 0
 	refuses := in.terms.ladder && in.refuses()
 	closed := refuses && !further
 	for u := range units {
@@ -254,15 +254,9 @@ func (in *instance) closed(ask *amounts) bool {
 	return closed
 }
 
-func (r *resolved) closed(a *Amounts) bool {
-	return slices.ContainsFunc(r.insts, func(in *instance) bool {
-		ask, _ := in.state.asked(a)
-		return in.closed(&ask)
-	})
+func (r *resolved) closed(further bool) bool {
+	return slices.ContainsFunc(r.insts, func(in *instance) bool { return in.closed(further) })
 }
-
-// call is what every call asks for.
-var call = amounts{requests: 1}
 
 // fresh reports that no period and no override has ended.
 func (r *resolved) fresh(now int64) bool {

@@ -50,8 +50,8 @@ func (l *Ledger) viewOf(r *resolved, s *Subject, now int64) View {
 			v.add(in)
 		}
 	}
-	if one := (&Amounts{Known: true, Requests: 1}); r.closed(one) {
-		v.Refusal = l.refusal(r, one, now)
+	if r.closed(false) {
+		v.Refusal = l.refusal(r, &Amounts{Known: true, Requests: 1}, now)
 	}
 	for _, b := range r.targeted {
 		for _, in := range b.hotOnes() {
@@ -59,7 +59,7 @@ func (l *Ledger) viewOf(r *resolved, s *Subject, now int64) View {
 				continue
 			}
 			v.add(in)
-			if in.closed(&call) {
+			if in.closed(false) {
 				v.rule(in, model.BudgetRule{Closed: true})
 			}
 		}
