@@ -2,7 +2,6 @@ package cartrita
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/cartrita/cartrita/budget"
@@ -47,8 +46,7 @@ func entryOf(rec *model.Record, ended time.Time) budget.Entry {
 		if len(e.Parts) == 0 {
 			took.Requests = 1
 		}
-		provider, _, _ := strings.Cut(string(a.Endpoint), "/")
-		e.Parts = append(e.Parts, budget.Part{Target: budget.Target{Model: a.Model, Provider: provider}, Quantities: took})
+		e.Parts = append(e.Parts, budget.Part{Target: budget.Target{Model: a.Model, Provider: a.Endpoint.Provider()}, Quantities: took})
 	}
 	if p, ok := unseen(rec); ok {
 		if len(e.Parts) > 0 {
@@ -67,8 +65,7 @@ func unseen(rec *model.Record) (p budget.Part, ok bool) {
 		return p, false
 	}
 	last := &rec.Attempts[n-1]
-	provider, _, _ := strings.Cut(string(last.Endpoint), "/")
-	p = budget.Part{Target: budget.Target{Model: last.Model, Provider: provider}, Assumed: true}
+	p = budget.Part{Target: budget.Target{Model: last.Model, Provider: last.Endpoint.Provider()}, Assumed: true}
 	for _, c := range rec.Charges {
 		if c.Assumed {
 			p.USD, p.Tokens, p.Requests, ok = max(p.USD, c.Cost), max(p.Tokens, c.Tokens), 1, true

@@ -72,17 +72,7 @@ func beforeAttempts(r *model.Record) *model.Record {
 		}
 	}
 	if out.Provider == "" {
-		out.Provider = providerOf(out.Endpoint)
+		out.Provider = out.Endpoint.Provider()
 	}
 	return out
-}
-
-// providerOf returns the provider in an endpoint id, "<provider>/<upstream name>".
-func providerOf(id model.EndpointID) string {
-	for i := range len(id) {
-		if id[i] == '/' {
-			return string(id[:i])
-		}
-	}
-	return ""
 }

@@ -109,12 +109,12 @@ func abandon(rec *model.Record) {
 		if last.Error == nil {
 			last.Error = failure
 		}
-		rec.Model, rec.Endpoint, rec.Provider = last.Model, last.Endpoint, providerOf(last.Endpoint)
+		rec.Model, rec.Endpoint, rec.Provider = last.Model, last.Endpoint, last.Endpoint.Provider()
 		rec.Cost.Unpriced = true
 	} else if p := rec.Plan; p != nil && len(p.Attempts) > 0 {
 		first := p.First()
 		rec.Attempts = []model.Attempt{{Endpoint: first.Endpoint, Model: first.Model, Step: p.Attempts[0].Step, Error: failure}}
-		rec.Model, rec.Endpoint, rec.Provider = first.Model, first.Endpoint, providerOf(first.Endpoint)
+		rec.Model, rec.Endpoint, rec.Provider = first.Model, first.Endpoint, first.Endpoint.Provider()
 		rec.Cost.Unpriced = true
 	}
 }

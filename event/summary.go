@@ -134,7 +134,7 @@ func (s *Summary) earlier(a *model.Attempt) {
 			return
 		}
 	}
-	s.Shares = append(s.Shares, Share{Target{a.Endpoint, a.Model, providerOf(a.Endpoint)}, b})
+	s.Shares = append(s.Shares, Share{Target{a.Endpoint, a.Model, a.Endpoint.Provider()}, b})
 }
 
 func finite(f float64) float64 {

@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -13,6 +14,15 @@ type ModelID string
 
 // EndpointID names one endpoint: "<provider>/<upstream name>".
 type EndpointID string
+
+// Provider returns the provider in the id; "" if it names none.
+func (id EndpointID) Provider() string {
+	provider, _, found := strings.Cut(string(id), "/")
+	if !found {
+		return ""
+	}
+	return provider
+}
 
 // CallID is the UUIDv7 of one call. It is the decision id, the id of the
 // audit row and the prefix of the ids of its events; ids sort by time.
