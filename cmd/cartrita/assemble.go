@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -26,8 +24,6 @@ import (
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
 	"github.com/cartrita/cartrita/registry/catalogue"
-	"github.com/cartrita/cartrita/registry/schema"
-	"github.com/cartrita/cartrita/route"
 	"github.com/cartrita/cartrita/store/memory"
 )
 
@@ -208,36 +204,6 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	return c, nil
 }
 
-// apiKeys resolves the keys of callers. One that cannot be read or is too short
-// is an error: its holder would be locked out without a word.
-func apiKeys(c *config.Config, secrets *config.Secrets) ([]gateway.APIKey, error) {
-	keys := make([]gateway.APIKey, len(c.APIKeys))
-	for i, k := range c.APIKeys {
-		key, err := apiKey(i, k, secrets)
-		if err != nil {
-			return nil, err
-		}
-		keys[i] = key
-	}
-	return keys, nil
-}
-
-func apiKey(i int, k config.APIKey, secrets *config.Secrets) (gateway.APIKey, error) {
-	secret, err := secrets.Resolve(string(k.Key))
-	if err == nil && len(secret) < gateway.MinKeyBytes {
-		err = model.Invalidf("", fmt.Sprintf("api_keys[%d].key", i), "%s holds %d characters; want at least %d", k.Key, len(secret), gateway.MinKeyBytes)
-	}
-	role := key.RoleAdmin
-	if err == nil && k.Role != "" {
-		err = role.UnmarshalText([]byte(k.Role))
-	}
-	tags := slices.Sorted(slices.Values(k.Tags))
-	return gateway.APIKey{
-		Name: k.Name, Secret: secret, Role: role,
-		Caller: model.Caller{User: k.User, Team: k.Team, Project: k.Project, Tags: slices.Compact(tags)},
-	}, err
-}
-
 // apply puts endpoints, clients and strategies in force, at the start and
 // after a reload. On an error what was there stays.
 func (n *node) apply(l *config.Loaded) error {
@@ -342,73 +308,6 @@ func (n *node) othersByName() []found {
 	return out
 }
 
-func toProblems(list []pathProblem) []config.Problem {
-	var out []config.Problem
-	for _, p := range list {
-		out = append(out, config.Problem{Path: p.path, Message: p.message})
-	}
-	return out
-}
-
-// placed translates what the registry refuses, by its own numbering, into
-// problems of the configuration with their lines.
-func placed(l *config.Loaded, f *fleet, err error) error {
-	raw, jerr := json.Marshal(model.AsError(err).Details)
-	var details struct {
-		Problems []schema.Problem `json:"problems"`
-	}
-	if jerr != nil || json.Unmarshal(raw, &details) != nil || len(details.Problems) == 0 {
-		return err
-	}
-	var out []config.Problem
-	for _, p := range details.Problems {
-		path := translate(p.Path, "endpoints", f.places)
-		path = translate(path, "models", f.records)
-		out = append(out, config.Problem{Path: endpointFields.Replace(path), Message: p.Message})
-	}
-	return l.Refuse(out)
-}
-
-// endpointFields maps the registry's names of an endpoint's fields to ours.
-var endpointFields = strings.NewReplacer("].model_id", "].model", "].endpoint_id", "].upstream", "].cost_profile", "].pricing")
-
-// translate replaces "list[3]" at the start of a path by the third place.
-func translate(path, list string, places []string) string {
-	rest, ok := strings.CutPrefix(path, list+"[")
-	if !ok {
-		return path
-	}
-	num, rest, _ := strings.Cut(rest, "]")
-	i := 0
-	for _, c := range num {
-		i = i*10 + int(c-'0')
-	}
-	if i >= len(places) || places[i] == "" {
-		return path
-	}
-	return places[i] + rest
-}
-
-func newStrategies(r *config.Router) (*route.Strategies, error) {
-	var own []route.Strategy
-	for name, s := range r.Strategies {
-		own = append(own, route.Strategy{
-			Name:    name,
-			Weights: model.Weights(s.Weights),
-			Limits: route.Limits{
-				MaxCost: s.Limits.MaxCost, MaxCostPer1KTokens: s.Limits.MaxCostPer1KTokens, MaxLatencyMS: s.Limits.MaxLatencyMS,
-				MinQuality: s.Limits.MinQuality, MaxRisk: s.Limits.MaxRisk, CommercialUse: s.Limits.CommercialUse,
-				RequiredTags: s.Limits.RequiredTags, ExcludedTags: s.Limits.ExcludedTags,
-			},
-			Fallback: route.Fallback{
-				Scope: route.Scope(s.Fallback.Scope), NoLessSafe: s.Fallback.NoLessSafe, ContentPolicy: s.Fallback.ContentPolicy,
-			},
-		})
-	}
-	slices.SortFunc(own, func(a, b route.Strategy) int { return strings.Compare(a.Name, b.Name) })
-	return route.NewStrategies(r.DefaultStrategy, own...)
-}
-
 // start begins the background work: storing events, noticing other writers. It
 // returns when the budgets know what was spent before.
 func (n *node) start() error {
@@ -446,61 +345,4 @@ func (n *node) close() {
 	if n.store != nil {
 		n.logged("closing the store", n.store.Close())
 	}
-}
-
-// check finds out whether a configuration could be put in force: models exist,
-// addresses are complete, strategies are valid, secrets can be read. It opens
-// the store if there is one, since endpoints may refer to stored records, and
-// adds to l's warnings.
-func (a *app) check(l *config.Loaded) error {
-	if _, err := newStrategies(&l.Router); err != nil {
-		return err
-	}
-	if err := checkBudgets(l); err != nil {
-		return err
-	}
-	cfg := registry.Config{}
-	secrets := a.secrets()
-	if l.Store != config.StoreMemory && (l.Store != config.StoreSQLite || fileExists(storePath(&l.Config))) {
-		s, err := openStore(a.ctx, &l.Config, secrets, slog.New(slog.DiscardHandler))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = s.Close() }() // nothing was written
-		cfg.Store = s
-	}
-	reg := registry.New(cfg)
-	if err := reg.Load(a.ctx); err != nil {
-		return err
-	}
-	f, problems := newFleet(&l.Config, reg.Catalogue(), secrets, a.getenv, nil)
-	problems = append(problems, unreadable(&l.Config, secrets)...)
-	l.Warnings = append(l.Warnings, l.Locate(toProblems(f.warnings))...)
-	if err := l.Refuse(toProblems(problems)); err != nil {
-		return err
-	}
-	if err := reg.SetEndpoints(f.endpoints, f.inline); err != nil {
-		return placed(l, f, err)
-	}
-	return nil
-}
-
-// unreadable lists the secrets without which serve does not start.
-func unreadable(c *config.Config, secrets *config.Secrets) (problems []pathProblem) {
-	for i, k := range c.APIKeys {
-		if _, err := apiKey(i, k, secrets); err != nil {
-			problems = append(problems, pathProblem{fmt.Sprintf("api_keys[%d].key", i), model.AsError(err).Message})
-		}
-	}
-	if c.Keys.Secret != "" {
-		if _, err := configuredKeySecret(c, secrets); err != nil {
-			problems = append(problems, pathProblem{"keys.secret", model.AsError(err).Message})
-		}
-	}
-	for i, p := range c.Providers {
-		if _, err := resolveHeaders(p.Headers, secrets); err != nil {
-			problems = append(problems, pathProblem{fmt.Sprintf("providers[%d].headers", i), model.AsError(err).Message})
-		}
-	}
-	return problems
 }
