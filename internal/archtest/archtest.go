@@ -42,8 +42,11 @@ var Rules = []Rule{
 	{"route", []string{"model", "internal/..."}},
 	{"cost", []string{"model", "internal/..."}},
 	{"health", []string{"model", "internal/..."}},
-	{"key", []string{"model"}},
 	{"event", []string{"model", "internal/..."}},
+	{"cluster", []string{"model", "internal/..."}},
+	{"alert", []string{"model", "internal/..."}},
+	{"sink", []string{"sink/...", "event", "model", "internal/..."}},
+	{"notify", []string{"notify/...", "alert", "model", "internal/..."}},
 	{"budget", []string{"model", "internal/..."}},
 	{"key", []string{"model", "internal/..."}},
 	{"hub", []string{"registry/...", "model", "internal/..."}},
@@ -51,9 +54,9 @@ var Rules = []Rule{
 	{"config", []string{"model", "internal/..."}},
 	{"mock", []string{"model", "internal/..."}}, // records and prices for a registry; never a provider
 
-	{".", []string{"registry/...", "route/...", "cost/...", "health/...", "event", "budget", "key", "provider", "model", "internal/..."}},
-	{"store", []string{"store/...", "registry/...", "event", "key", "budget", "key", "model", "internal/..."}},
-	{"gateway", []string{".", "registry/...", "event", "key", "budget", "key", "model", "internal/..."}},
+	{".", []string{"registry/...", "route/...", "cost/...", "health/...", "event", "budget", "key", "cluster", "alert", "provider", "model", "internal/..."}},
+	{"store", []string{"store/...", "registry/...", "event", "key", "budget", "cluster", "alert", "health", "model", "internal/..."}},
+	{"gateway", []string{".", "registry/...", "event", "key", "budget", "alert", "cluster", "model", "internal/..."}},
 
 	{"cmd", []string{"*"}},
 	{"test", []string{"*"}},

@@ -1,0 +1,27 @@
+package cluster
+
+// Bus carries short messages between replicas. Implementations are safe for
+// concurrent use.
+type Bus interface {
+	// Publish sends data to the other replicas, if it can: it never waits for the
+	// network, and a message may be lost. Data is at most MaxMessage bytes.
+	Publish(topic string, data []byte)
+	// Subscribe has f called for each message on the topic from other replicas,
+	// one at a time, and with nil whenever messages may have been lost: f then
+	// reads the truth anew. f returns quickly and keeps no data. It is called no
+	// more once cancel has returned.
+	Subscribe(topic string, f func(data []byte)) (cancel func())
+}
+
+// MaxMessage is the longest message: what a PostgreSQL notification carries,
+// less the topic and the sender.
+const MaxMessage = 7000
+
+// Alone is the Bus of a replica that has no others.
+type Alone struct{}
+
+// Publish implements Bus.
+func (Alone) Publish(string, []byte) {}
+
+// Subscribe implements Bus.
+func (Alone) Subscribe(string, func([]byte)) (cancel func()) { return func() {} }
