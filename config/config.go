@@ -40,7 +40,7 @@ type Config struct {
 	Telemetry Telemetry `json:"telemetry"`
 	// How calls are recorded.
 	Events Events `json:"events"`
-	// An embeddings endpoint for searching models by similarity; without one, built-in features are used.
+	// The model by which models are searched for likeness; without one, built-in features are used.
 	Embeddings Embeddings `json:"embeddings"`
 	// Endpoints that appear by themselves.
 	Discovery Discovery `json:"discovery"`
@@ -250,15 +250,11 @@ type Events struct {
 	MaxSpool Size `json:"max_spool"`
 }
 
-// Embeddings names an OpenAI-compatible embeddings endpoint.
+// Embeddings says how the registry is searched for likeness.
 type Embeddings struct {
-	// URL before /embeddings. Empty: built-in features.
-	BaseURL string `json:"base_url,omitempty"`
-	// Where the credential is: env:NAME or file:/path.
-	APIKey Ref `json:"api_key,omitempty"`
-	// Name of the embedding model there.
+	// Model to ask, as a call names it; one of the endpoints must serve it. Who searches pays. Empty: built-in features.
 	Model string `json:"model,omitempty"`
-	// Time for one request. [10s]
+	// Time for one question to it. [10s]
 	Timeout Duration `json:"timeout"`
 }
 

@@ -134,7 +134,6 @@ func (l *Loaded) normalise() {
 		p := &l.Providers[i]
 		p.BaseURL = strings.TrimRight(p.BaseURL, "/")
 	}
-	l.Embeddings.BaseURL = strings.TrimRight(l.Embeddings.BaseURL, "/")
 	l.Discovery.OllamaURL = strings.TrimRight(l.Discovery.OllamaURL, "/")
 	l.Telemetry.OTLPEndpoint = strings.TrimRight(l.Telemetry.OTLPEndpoint, "/")
 }
@@ -158,7 +157,6 @@ func (l *Loaded) secretEnv() (names []string) {
 	for _, v := range l.Telemetry.OTLPHeaders {
 		add(v)
 	}
-	add(string(l.Embeddings.APIKey))
 	add(l.Store)
 	return names
 }

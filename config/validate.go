@@ -210,15 +210,7 @@ func (v *validator) telemetry() {
 }
 
 func (v *validator) embeddings() {
-	e := &v.c.Embeddings
-	if e.BaseURL == "" {
-		return
-	}
-	v.url("embeddings.base_url", e.BaseURL)
-	if e.Model == "" {
-		v.problem("embeddings.model", "is missing; want the name of the embedding model at %s", e.BaseURL)
-	}
-	if e.Timeout == 0 {
+	if v.c.Embeddings.Timeout == 0 {
 		v.problem("embeddings.timeout", "want more than 0")
 	}
 }

@@ -119,6 +119,7 @@ func (x *exchange) takeLimits(tokens int64) (err *model.Error) {
 // giveLimits replaces what was reserved by what was used.
 func (x *exchange) giveLimits() {
 	if x.limited {
+		x.limited = false
 		x.g.limiter.Release(x.who.Caller.Key, x.who.Limits, x.taken, x.spent)
 	}
 }

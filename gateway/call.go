@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -16,20 +17,14 @@ func (g *Gateway) serveCall(parse func([]byte) (*request, *model.Error)) func(*e
 			x.fail(err)
 			return
 		}
-		if err := x.takeLimits(g.reservation(call, x.who.Limits.Tokens)); err != nil {
+		rec, err := x.carry(x.r.Context(), call, x)
+		switch {
+		case err != nil:
+			x.tell(rec)
 			x.fail(err)
-			return
+		case x.status == 0:
+			x.fail(model.Errorf("gateway.serveCall", model.KindInternal, ""))
 		}
-		defer x.giveLimits()
-		ctx, span := g.startSpan(x, call)
-		defer span.end()
-		if err := g.admit(ctx, call); err != nil {
-			span.failed(err)
-			x.fail(err)
-			return
-		}
-		defer g.gate.Leave()
-		x.carry(ctx, call, span)
 	}
 }
 
@@ -39,6 +34,11 @@ func (x *exchange) readCall(parse func([]byte) (*request, *model.Error)) (*model
 	if err != nil {
 		return nil, err
 	}
+	return x.callOf(body, parse)
+}
+
+// callOf makes a call of a body, on the account of who sent the request.
+func (x *exchange) callOf(body []byte, parse func([]byte) (*request, *model.Error)) (*model.Call, *model.Error) {
 	q, err := parse(body)
 	if err != nil {
 		return nil, err
@@ -51,29 +51,37 @@ func (x *exchange) readCall(parse func([]byte) (*request, *model.Error)) (*model
 	return &q.call, nil
 }
 
-// carry hands the call to the service, which answers through x, and renders
-// the error if nothing was answered.
-func (x *exchange) carry(ctx context.Context, call *model.Call, span span) {
-	x.call = true
+// carry takes a call past the limits and hands it to the service, which answers
+// through w. An error is returned only when nothing was written to w.
+func (x *exchange) carry(ctx context.Context, call *model.Call, w cartrita.Writer) (*model.Record, *model.Error) {
+	g := x.g
+	if err := x.takeLimits(g.reservation(call, x.who.Limits.Tokens)); err != nil {
+		return nil, err
+	}
+	defer x.giveLimits()
+	ctx, span := g.startSpan(ctx, x, call)
+	defer span.end()
+	if err := g.admit(ctx, call); err != nil {
+		span.failed(err)
+		return nil, err
+	}
+	defer g.gate.Leave()
+	x.call = call.ID == x.id
 	x.spent = x.taken // should a fault of ours hide what it took
-	rec, err := x.g.cfg.Service.Serve(ctx, call, x)
+	rec, err := g.cfg.Service.Serve(ctx, call, w)
 	x.spent = 0
 	if rec != nil {
 		x.spent = used(rec)
 		if !call.MaxOutput.Known && rec.Usage.Output.Known {
-			x.g.answers.saw(rec.Usage.Output.N / max(call.Choices, 1))
+			g.answers.saw(rec.Usage.Output.N / max(call.Choices, 1))
 		}
-		x.g.metrics.observe(rec)
+		g.metrics.observe(rec)
 		span.record(rec)
 	}
 	if err != nil {
-		x.tell(rec)
-		x.fail(model.AsError(err))
-		return
+		return rec, model.AsError(err)
 	}
-	if x.status == 0 {
-		x.fail(model.Errorf("gateway.carry", model.KindInternal, ""))
-	}
+	return rec, nil
 }
 
 // tell sets the headers that say who was tried before a call failed.

@@ -51,6 +51,10 @@ type Config struct {
 	// GET /v1/models show. Default: none.
 	Strategies func() []Strategy
 
+	// Embeddings says by which model the registry is searched for likeness.
+	// Default: by built-in features.
+	Embeddings Embeddings
+
 	// Budgets are what limits spending, for the paths under /api/v1/budgets.
 	// Default: none, and no such paths.
 	Budgets Budgets
@@ -95,6 +99,12 @@ type Config struct {
 	Logger *slog.Logger
 	// Clock default: time.Now. It must carry the monotonic reading.
 	Clock func() time.Time
+}
+
+// Embeddings names a model as a call would. The zero value names none.
+type Embeddings struct {
+	Model   string
+	Timeout time.Duration // of one call; 0: none but the caller's
 }
 
 // Version says which build is running.

@@ -32,6 +32,9 @@ func (g *Gateway) searchModels(x *exchange) {
 	search := registry.Query{
 		Text: q.text("q"), Similar: q.text("similar"), Filters: q.list("filter"), Limit: q.number("limit", 1, maxHits),
 	}
+	if g.cfg.Embeddings.Model != "" {
+		search.Embedder = likeness{x}
+	}
 	if err := q.done(); err != nil {
 		x.fail(err)
 		return

@@ -22,8 +22,7 @@ type span struct {
 
 // startSpan begins the span of a call, as a child of the caller's own when the
 // request carries a traceparent. Without a tracer it costs nothing.
-func (g *Gateway) startSpan(x *exchange, call *model.Call) (context.Context, span) {
-	ctx := x.r.Context()
+func (g *Gateway) startSpan(ctx context.Context, x *exchange, call *model.Call) (context.Context, span) {
 	if g.cfg.Tracer == nil {
 		return ctx, span{}
 	}

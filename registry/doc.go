@@ -49,7 +49,7 @@
 //
 // It opens no connection of its own: files to import are brought as bytes,
 // credentials stay references, and health is another package's. The only
-// things it calls are its Store and its Embedder.
+// things it calls are its Store and the Embedder that a search brings.
 //
 // All methods are safe for concurrent use; writers wait for each other.
 package registry

@@ -22,19 +22,17 @@ type Config struct {
 	Store     Store                                // where changes are kept; default: in memory
 	Clock     func() time.Time                     // default time.Now
 	Logger    *slog.Logger                         // default: discards
-	Embedder  Embedder                             // for similarity search; default: built-in features
 	Catalogue func() (*catalogue.Catalogue, error) // default catalogue.Load
 	Poll      time.Duration                        // of the store, in Run; default DefaultPoll
 }
 
 // Registry holds the records and endpoints. Use New.
 type Registry struct {
-	store    Store
-	clock    func() time.Time
-	log      *slog.Logger
-	embedder Embedder
-	loadCat  func() (*catalogue.Catalogue, error)
-	poll     time.Duration
+	store   Store
+	clock   func() time.Time
+	log     *slog.Logger
+	loadCat func() (*catalogue.Catalogue, error)
+	poll    time.Duration
 
 	snap    atomic.Pointer[Snapshot]
 	schemas sync.Once
@@ -59,7 +57,7 @@ type storedModel struct {
 // New makes a registry without touching the store. It is empty until Load.
 func New(c Config) *Registry {
 	r := &Registry{
-		store: c.Store, clock: c.Clock, log: c.Logger, embedder: c.Embedder, loadCat: c.Catalogue, poll: c.Poll,
+		store: c.Store, clock: c.Clock, log: c.Logger, loadCat: c.Catalogue, poll: c.Poll,
 		stored: map[model.ModelID]storedModel{}, inline: map[model.ModelID]*model.Model{},
 	}
 	if r.store == nil {

@@ -16,6 +16,9 @@ type Query struct {
 	Text    string   // words that occur in id, name, family, provider, tags or tasks
 	Similar string   // a wish in words: "a small cheap model for French summaries"; leaves out retired models
 	Limit   int      // of the hits returned; 0 is DefaultLimit, negative is all
+
+	// Embedder ranks by Similar at the expense of who searches; nil: built-in features do.
+	Embedder Embedder
 }
 
 // DefaultLimit is the number of hits that a search returns unless told otherwise.
@@ -29,7 +32,7 @@ const (
 	MethodFilter     Method = "filter"     // not ranked: by id
 	MethodText       Method = "text"       // by matching words
 	MethodFeatures   Method = "features"   // by built-in features of text and figures
-	MethodEmbeddings Method = "embeddings" // by vectors of the configured embedder
+	MethodEmbeddings Method = "embeddings" // by vectors of the embedder
 )
 
 // Result is what a search found.
@@ -68,7 +71,7 @@ func (r *Registry) Search(ctx context.Context, q Query) (Result, error) {
 	}
 	if strings.TrimSpace(q.Similar) != "" {
 		hits = slices.DeleteFunc(hits, func(h Hit) bool { return h.Model.Status == model.StatusRetired })
-		res.Method, res.Note = r.rankByLikeness(ctx, s, hits, q.Similar)
+		res.Method, res.Note = r.rankByLikeness(ctx, s, hits, &q)
 	}
 	slices.SortStableFunc(hits, func(a, b Hit) int {
 		return cmp.Or(-cmp.Compare(a.Score, b.Score), compareServed(a, b), cmp.Compare(a.Model.ID, b.Model.ID))

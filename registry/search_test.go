@@ -156,7 +156,7 @@ func (b *bagOfLetters) Embed(_ context.Context, texts []string) ([][]float32, er
 
 func TestSearchByEmbeddings(t *testing.T) {
 	e := &bagOfLetters{}
-	r := registry.New(registry.Config{Embedder: e, Catalogue: noCatalogue})
+	r := registry.New(registry.Config{Catalogue: noCatalogue})
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -168,23 +168,23 @@ func TestSearchByEmbeddings(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	res := search(t, r, registry.Query{Similar: "zzz"})
+	res := search(t, r, registry.Query{Similar: "zzz", Embedder: e})
 	if res.Method != registry.MethodEmbeddings || res.Hits[0].Model.ID != "a/zzz" {
 		t.Errorf("%+v", res)
 	}
 	calls := e.calls
-	search(t, r, registry.Query{Similar: "zzz"})
+	search(t, r, registry.Query{Similar: "zzz", Embedder: e})
 	if e.calls != calls+1 {
 		t.Errorf("a second search calls the embedder %d times: want once, for the wish", e.calls-calls)
 	}
 	if _, err := r.Retire(t.Context(), "a/zzz", "ann"); err != nil {
 		t.Fatal(err)
 	}
-	if res := search(t, r, registry.Query{Similar: "zzz"}); res.Total != 1 || res.Hits[0].Model.ID != "a/plain" {
+	if res := search(t, r, registry.Query{Similar: "zzz", Embedder: e}); res.Total != 1 || res.Hits[0].Model.ID != "a/plain" {
 		t.Errorf("a retired model is suggested: %+v", res)
 	}
 	e.fail = errors.New("no answer")
-	if res := search(t, r, registry.Query{Similar: "zzz"}); res.Method != registry.MethodFeatures || res.Note == "" || res.Total != 1 {
+	if res := search(t, r, registry.Query{Similar: "zzz", Embedder: e}); res.Method != registry.MethodFeatures || !strings.HasSuffix(res.Note, ": internal_error") || res.Total != 1 {
 		t.Errorf("with a failing embedder: %+v: want features and a note", res)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"sync"
+
+	"github.com/cartrita/cartrita/model"
 )
 
 // Embedder turns texts into vectors; all vectors of one embedder have the same
@@ -26,58 +28,87 @@ type vectorCache struct {
 }
 
 // rankByLikeness scores the hits by how well they fit a wish in words.
-func (r *Registry) rankByLikeness(ctx context.Context, s *Snapshot, hits []Hit, wish string) (Method, string) {
+func (r *Registry) rankByLikeness(ctx context.Context, s *Snapshot, hits []Hit, q *Query) (Method, string) {
 	note := ""
-	if r.embedder != nil {
-		err := r.rankByEmbeddings(ctx, hits, wish)
+	if q.Embedder != nil {
+		err := r.rankByEmbeddings(ctx, hits, q)
 		if err == nil {
 			return MethodEmbeddings, ""
 		}
 		r.log.Warn("the embedder failed; similarity search uses built-in features", "error", err)
-		note = "the embeddings endpoint did not answer; ranked by built-in features"
+		note = "ranked by built-in features, since there are no embeddings: " + reason(err)
 	}
-	s.rankByFeatures(hits, wish)
+	s.rankByFeatures(hits, q.Similar)
 	return MethodFeatures, note
 }
 
-// rankByEmbeddings scores by the cosine of the vectors.
-func (r *Registry) rankByEmbeddings(ctx context.Context, hits []Hit, wish string) error {
-	r.vectors.mu.Lock()
-	defer r.vectors.mu.Unlock()
-	if r.vectors.embedded == nil || len(r.vectors.embedded) > 2*len(r.Snapshot().Models)+1000 {
-		r.vectors.embedded = map[string][]float32{} // also drops the texts of records that changed
+// reason is what a searcher is told of an embedder's failure.
+func reason(err error) string {
+	e := model.AsError(err)
+	if e.Message == "" {
+		return e.Kind.String()
 	}
+	return e.Message
+}
+
+// rankByEmbeddings scores by the cosine of the vectors.
+func (r *Registry) rankByEmbeddings(ctx context.Context, hits []Hit, q *Query) error {
 	docs := make([]string, len(hits))
-	var missing []string
 	for i := range hits {
 		docs[i] = document(hits[i].Model)
-		if _, ok := r.vectors.embedded[docs[i]]; !ok {
-			missing = append(missing, docs[i])
-		}
 	}
-	slices.Sort(missing)
-	missing = slices.Compact(missing)
+	known, missing := r.vectors.of(docs, 2*len(r.Snapshot().Models)+1000)
+	// Nobody waits for another's model: two searches may ask for the same.
 	for batch := range slices.Chunk(missing, embedBatch) {
-		vs, err := r.embed(ctx, batch)
+		vs, err := embed(ctx, q.Embedder, batch)
 		if err != nil {
 			return err
 		}
+		r.vectors.keep(batch, vs)
 		for i, v := range vs {
-			r.vectors.embedded[batch[i]] = v
+			known[batch[i]] = v
 		}
 	}
-	want, err := r.embed(ctx, []string{wish})
+	want, err := embed(ctx, q.Embedder, []string{q.Similar})
 	if err != nil {
 		return err
 	}
 	for i := range hits {
-		hits[i].Score = cosine(want[0], r.vectors.embedded[docs[i]])
+		hits[i].Score = cosine(want[0], known[docs[i]])
 	}
 	return nil
 }
 
-func (r *Registry) embed(ctx context.Context, texts []string) ([][]float32, error) {
-	vs, err := r.embedder.Embed(ctx, texts)
+// of returns the vectors of the texts, and the texts that have none. With more
+// than most of them it begins anew, which drops those of records that changed.
+func (c *vectorCache) of(texts []string, most int) (known map[string][]float32, missing []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.embedded == nil || len(c.embedded) > most {
+		c.embedded = map[string][]float32{}
+	}
+	known = make(map[string][]float32, len(texts))
+	for _, t := range texts {
+		if v, ok := c.embedded[t]; ok {
+			known[t] = v
+		} else {
+			missing = append(missing, t)
+		}
+	}
+	slices.Sort(missing)
+	return known, slices.Compact(missing)
+}
+
+func (c *vectorCache) keep(texts []string, vectors [][]float32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, t := range texts {
+		c.embedded[t] = vectors[i]
+	}
+}
+
+func embed(ctx context.Context, e Embedder, texts []string) ([][]float32, error) {
+	vs, err := e.Embed(ctx, texts)
 	if err == nil && len(vs) != len(texts) {
 		err = fmt.Errorf("the embedder returned %d vectors for %d texts", len(vs), len(texts))
 	}

@@ -95,7 +95,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 		return nil, err
 	}
 	n.registry = registry.New(registry.Config{
-		Store: n.store, Logger: o.Log, Embedder: newEmbedder(&l.Embeddings, n.secrets), Catalogue: cat,
+		Store: n.store, Logger: o.Log, Catalogue: cat,
 	})
 	if err = n.registry.Load(a.ctx); err != nil {
 		return nil, err
@@ -189,6 +189,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	}
 	c, lim := gateway.FromService(n.service), &l.Limits
 	c.APIKeys, c.AllowedHosts, c.Notices = keys, l.AllowedHosts, n.store
+	c.Embeddings = gateway.Embeddings{Model: l.Embeddings.Model, Timeout: l.Embeddings.Timeout.Std()}
 	c.Budgets = publicBook{n.budgets, n.events}
 	c.Keys, c.RequireKeys, c.LocalToken = n.keys, l.Keys.Required == config.KeysAlways, o.LocalToken
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer

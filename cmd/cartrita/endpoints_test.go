@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -141,39 +140,6 @@ func TestClientsSurviveAReload(t *testing.T) {
 	}
 	if got := second.with(clients{"c": {}}); len(got) != 3 {
 		t.Errorf("with: %v", got)
-	}
-}
-
-func TestEmbedder(t *testing.T) {
-	answer := `{"data":[{"index":1,"embedding":[3]},{"index":0,"embedding":[1,2]}]}`
-	status := http.StatusOK
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v1/embeddings" || r.Header.Get("Authorization") != "Bearer k" {
-			t.Errorf("%s %v", r.URL.Path, r.Header)
-		}
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(answer))
-	}))
-	defer s.Close()
-	c := config.Default().Embeddings
-	c.BaseURL, c.Model, c.APIKey = s.URL+"/v1", "m", "env:K"
-	e := newEmbedder(&c, &config.Secrets{Getenv: func(string) string { return "k" }})
-	defer e.(*embedder).http.CloseIdleConnections()
-	got, err := e.Embed(context.Background(), []string{"a", "b"})
-	if err != nil || len(got) != 2 || got[0][1] != 2 || got[1][0] != 3 {
-		t.Errorf("%v, %v", got, err)
-	}
-	for _, answer = range []string{"{}", "no", `{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]}`, `{"data":[{"index":0,"embedding":[1]},{"index":7,"embedding":[1]}]}`} {
-		if _, err := e.Embed(context.Background(), []string{"a", "b"}); model.KindOf(err) != model.KindUpstream {
-			t.Errorf("%s: %v", answer, err)
-		}
-	}
-	status = http.StatusInternalServerError
-	if _, err := e.Embed(context.Background(), []string{"a"}); model.KindOf(err) != model.KindUpstream {
-		t.Errorf("%v", err)
-	}
-	if newEmbedder(&config.Embeddings{}, nil) != nil {
-		t.Error("none is configured")
 	}
 }
 

@@ -310,3 +310,43 @@ func TestEveryRouteThatSpendsIsMetered(t *testing.T) {
 		}
 	}
 }
+
+// A search by likeness asks a model: its calls are paid and recorded like any
+// other, and a budget that is used up leaves the built-in features.
+func TestSearchByLikenessIsMetered(t *testing.T) {
+	lab := upstream(t, mock.Profile{Name: "vectors"})
+	p := start(t, t.TempDir(), "--config", writeFile(t, "likeness.yaml", fmt.Sprintf(`
+models:
+  - {model_id: vectors, provider: lab, task_types: [embeddings], status: active}
+providers:
+  - name: lab
+    kind: openai
+    base_url: %s/v1
+    endpoints:
+      - {model: vectors, upstream: vectors, pricing: {request_usd: 1}}
+budgets:
+  - {name: all, period: total, limit_usd: 3}
+embeddings: {model: vectors}
+`, lab)))
+	search := func() (found struct {
+		Total        int
+		Method, Note string
+	}) {
+		p.get("/api/v1/models?similar=numbers&filter=provider%3Dlab", &found)
+		return found
+	}
+	for i, paid := range []model.Money{2 * model.USD, 3 * model.USD} { // the record and the wish, then the wish
+		if found := search(); found.Method != "embeddings" || found.Total != 1 || found.Note != "" {
+			t.Errorf("search %d: %+v", i, found)
+		}
+		if b := p.settled("all"); b.Spent != paid || b.Spent != p.costTotal() || b.Held != 0 {
+			t.Errorf("search %d: spent %s, held %s, on record %s; want %s", i, b.Spent, b.Held, p.costTotal(), paid)
+		}
+	}
+	if found := search(); found.Method != "features" || found.Total != 1 || !strings.Contains(found.Note, "budget") {
+		t.Errorf("past the budget: %+v", found)
+	}
+	if b := p.settled("all"); b.Spent != 3*model.USD {
+		t.Errorf("spent %s past the budget", b.Spent)
+	}
+}
