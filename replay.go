@@ -3,6 +3,7 @@ package cartrita
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,7 +80,7 @@ func (s *Service) Replay(ctx context.Context, q ReplayQuery) (*ReplayReport, err
 		return nil, err
 	}
 	total := newTotals(&q)
-	err = s.eachTrace(ctx, &q, func() visitor { return newReplayer(change, newTotals(&q)) }, func(v visitor) {
+	total.Damaged, err = s.eachTrace(ctx, &q, func() visitor { return newReplayer(change, newTotals(&q)) }, func(v visitor) {
 		total.merge(v.(*replayer).totals)
 	})
 	if err != nil {
@@ -91,8 +92,28 @@ func (s *Service) Replay(ctx context.Context, q ReplayQuery) (*ReplayReport, err
 	return total.report(&q), nil
 }
 
-// visitor looks at stored calls, some at a time. Each worker has its own.
+// visitor looks at stored calls, some at a time. Each worker has its own. A call
+// whose visit ends in KindInvalid is damaged, and must not have been counted.
 type visitor interface{ visit(c *stored) error }
+
+// Damaged are stored calls that cannot be read. They are in no other figure.
+type Damaged struct {
+	Count int64         `json:"damaged"`
+	First []DamagedCall `json:"damaged_calls,omitempty"` // at most maxMismatches
+}
+
+// DamagedCall says which call cannot be read.
+type DamagedCall struct {
+	ID    model.CallID `json:"call_id,omitzero"` // absent: not even that can be read
+	Ended time.Time    `json:"ended_at"`
+}
+
+func (d *Damaged) add(o Damaged) {
+	d.Count += o.Count
+	d.First = append(d.First, o.First...)
+	slices.SortFunc(d.First, func(a, b DamagedCall) int { return a.Ended.Compare(b.Ended) })
+	d.First = d.First[:min(len(d.First), maxMismatches)]
+}
 
 // stored is one stored call with its trace, valid during visit.
 type stored struct {
@@ -105,26 +126,26 @@ type stored struct {
 // eachTrace shows the calls of a query to as many visitors as there are
 // processors, or in their order to one where budgets count, and afterwards each
 // visitor to merge.
-func (s *Service) eachTrace(ctx context.Context, q *ReplayQuery, make1 func() visitor, merge func(visitor)) error {
+func (s *Service) eachTrace(ctx context.Context, q *ReplayQuery, make1 func() visitor, merge func(visitor)) (Damaged, error) {
 	if s.history == nil {
-		return model.Errorf("cartrita.Replay", model.KindUnavailable, "nothing keeps a history of calls here")
+		return Damaged{}, model.Errorf("cartrita.Replay", model.KindUnavailable, "nothing keeps a history of calls here")
 	}
 	if err := s.events.Flush(ctx); err != nil {
-		return err
+		return Damaged{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	fleets := &fleetCache{service: s}
-	visitors := make([]visitor, runtime.GOMAXPROCS(0))
+	lookers := make([]looker, runtime.GOMAXPROCS(0))
 	if q.Change.Budgets != nil {
-		visitors = visitors[:1]
+		lookers = lookers[:1]
 	}
-	work := make(chan []event.Call, len(visitors))
+	work := make(chan []event.Call, len(lookers))
 	var workers sync.WaitGroup
-	for i := range visitors {
-		visitors[i] = make1()
+	for i := range lookers {
+		l := &lookers[i]
+		l.query, l.fleets, l.visitor = q, fleets, make1()
 		workers.Go(func() {
-			l := looker{query: q, fleets: fleets, visitor: visitors[i]}
 			for calls := range work {
 				if ctx.Err() != nil {
 					continue // the walk is over; empty the channel
@@ -146,15 +167,17 @@ func (s *Service) eachTrace(ctx context.Context, q *ReplayQuery, make1 func() vi
 	close(work)
 	workers.Wait()
 	if cause := context.Cause(ctx); cause != nil {
-		return cause
+		return Damaged{}, cause
 	}
 	if err != nil {
-		return err
+		return Damaged{}, err
 	}
-	for _, v := range visitors {
-		merge(v)
+	var damaged Damaged
+	for i := range lookers {
+		merge(lookers[i].visitor)
+		damaged.add(lookers[i].damaged)
 	}
-	return nil
+	return damaged, nil
 }
 
 // looker reads calls for one visitor.
@@ -163,35 +186,50 @@ type looker struct {
 	fleets  *fleetCache
 	visitor visitor
 	trace   route.Trace
+	damaged Damaged
 }
 
 func (l *looker) look(ctx context.Context, calls []event.Call) error {
 	for i := range calls {
 		c := stored{call: &calls[i]}
-		var err error
-		if c.rec, err = event.ParseRecord(calls[i].RecordJSON, nil); err != nil {
-			return err
-		}
-		if !l.wanted(c.rec) {
+		err := l.lookAt(ctx, &c)
+		if model.KindOf(err) == model.KindInvalid {
+			broken := DamagedCall{Ended: c.call.Ended}
+			if c.rec != nil {
+				broken.ID = c.rec.ID
+			}
+			l.damaged.add(Damaged{1, []DamagedCall{broken}})
 			continue
 		}
-		if raw := event.PlanTrace(calls[i].PlanJSON); raw != nil {
-			err := route.ReadTrace(&l.trace, raw)
-			if model.KindOf(err) == model.KindInvalid {
-				return err // a damaged history proves nothing
-			}
-			if err == nil { // another version's is as good as none
-				c.trace = &l.trace
-				if c.fleet, err = l.fleets.get(ctx, l.trace.Fleet); err != nil {
-					return err
-				}
-			}
-		}
-		if err := l.visitor.visit(&c); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lookAt reads a call and shows it to the visitor. Errors: KindInvalid when it
+// is damaged.
+func (l *looker) lookAt(ctx context.Context, c *stored) (err error) {
+	if c.rec, err = event.ParseRecord(c.call.RecordJSON, nil); err != nil {
+		return &model.Error{Op: "cartrita.Replay", Kind: model.KindInvalid, Err: err}
+	}
+	if !l.wanted(c.rec) {
+		return nil
+	}
+	if raw := event.PlanTrace(c.call.PlanJSON); raw != nil {
+		err := route.ReadTrace(&l.trace, raw)
+		if model.KindOf(err) == model.KindInvalid {
+			return err
+		}
+		if err == nil { // another version's is as good as none
+			c.trace = &l.trace
+			if c.fleet, err = l.fleets.get(ctx, l.trace.Fleet); err != nil {
+				return err
+			}
+		}
+	}
+	return l.visitor.visit(c)
 }
 
 func (l *looker) wanted(r *model.Record) bool {

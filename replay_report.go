@@ -23,6 +23,7 @@ type ReplayReport struct {
 	Different int64 `json:"different"` // decided otherwise without any change: a fault of this program
 	Untraced  int64 `json:"untraced"`  // without a trace that this program reads, or refused before a decision was made
 	Partial   int64 `json:"partial"`   // of a registry so large that the trace holds its best endpoints only
+	Damaged
 
 	Mismatches []Mismatch     `json:"mismatches,omitempty"` // of the different ones, the first
 	Total      *Comparison    `json:"total,omitempty"`      // nil when nothing was changed

@@ -30,6 +30,7 @@ type RepriceReport struct {
 	Changed int64         `json:"changed"` // whose cost would be another
 	Total   RepriceLine   `json:"total"`
 	Lines   []RepriceLine `json:"endpoints"` // largest difference first
+	Damaged
 }
 
 // RepriceLine adds up the attempts at one endpoint to which a price applies.
@@ -67,11 +68,13 @@ func (s *Service) Reprice(ctx context.Context, q RepriceQuery) (*RepriceReport, 
 	}
 	calls := ReplayQuery{Since: q.Since, Until: q.Until, User: q.User, Team: q.Team, Project: q.Project}
 	sum := newRepricer(q.Prices)
-	err := s.eachTrace(ctx, &calls, func() visitor { return newRepricer(q.Prices) }, func(v visitor) { sum.merge(v.(*repricer)) })
+	damaged, err := s.eachTrace(ctx, &calls, func() visitor { return newRepricer(q.Prices) }, func(v visitor) { sum.merge(v.(*repricer)) })
 	if err != nil {
 		return nil, err
 	}
-	return sum.report(), nil
+	report := sum.report()
+	report.Damaged = damaged
+	return report, nil
 }
 
 // checkPrices refuses prices that cannot be computed with; path stands before

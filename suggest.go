@@ -27,6 +27,7 @@ type SuggestReport struct {
 	Suggestions []Suggestion `json:"suggestions"`
 	// Silent says for each kind of suggestion that was looked for and not made, why.
 	Silent []string `json:"not_suggested"`
+	Damaged
 }
 
 // Suggestion is one way to save. Amounts are of the time asked for; suggestions
@@ -74,11 +75,13 @@ func (s *Service) Suggest(ctx context.Context, q SuggestQuery) (*SuggestReport, 
 		return nil, err
 	}
 	all := newAdviser(replay, byCost)
-	err = s.eachTrace(ctx, replay, func() visitor { return newAdviser(replay, byCost) }, func(v visitor) { all.merge(v.(*adviser)) })
+	damaged, err := s.eachTrace(ctx, replay, func() visitor { return newAdviser(replay, byCost) }, func(v visitor) { all.merge(v.(*adviser)) })
 	if err != nil {
 		return nil, err
 	}
-	return all.report(), nil
+	report := all.report()
+	report.Damaged = damaged
+	return report, nil
 }
 
 func (a *adviser) report() *SuggestReport {

@@ -129,15 +129,15 @@ func (a *adviser) visit(c *stored) error {
 		a.blind[c.rec.Endpoint]++
 		return nil
 	}
+	if err := a.decide(c); err != nil {
+		return err
+	}
 	a.calls++
 	if a.from.IsZero() || c.call.Ended.Before(a.from) {
 		a.from = c.call.Ended
 	}
 	if c.call.Ended.After(a.to) {
 		a.to = c.call.Ended
-	}
-	if err := a.decide(c); err != nil {
-		return err
 	}
 	served, known := servedBy(c)
 	if !known {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -160,6 +161,7 @@ func (p *printer) replay(r *cartrita.ReplayReport, by string) {
 	if r.Untraced > 0 {
 		p.notef("%s hold nothing to decide again from: recorded by another version, or refused before a decision was made", plural(int(r.Untraced), "call"))
 	}
+	p.damaged(&r.Damaged)
 	if r.Partial > 0 {
 		p.notef("of %s only the best endpoints are on record: of a large registry, others might have been chosen", plural(int(r.Partial), "call"))
 	}
@@ -199,6 +201,21 @@ func (p *printer) replay(r *cartrita.ReplayReport, by string) {
 	p.replayChanges(r.Changes)
 	for _, m := range r.Method {
 		p.notef("%s", m)
+	}
+}
+
+// damaged says which calls were left out.
+func (p *printer) damaged(d *cartrita.Damaged) {
+	if d.Count == 0 {
+		return
+	}
+	p.notef("%s cannot be read and left out, since the store is damaged:", plural(int(d.Count), "call"))
+	for _, c := range d.First {
+		id := "(unreadable)"
+		if c.ID != (model.CallID{}) {
+			id = c.ID.String()
+		}
+		p.notef("  %s  ended %s", id, c.Ended.Format(time.RFC3339Nano))
 	}
 }
 

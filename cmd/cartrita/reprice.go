@@ -73,6 +73,7 @@ func (p *printer) repriced(r *cartrita.RepriceReport) {
 	row(bold, "total", &r.Total)
 	t.flush()
 	p.notef("%d of %s would have cost something else; nothing was written", r.Changed, plural(int(r.Calls), "call"))
+	p.damaged(&r.Damaged)
 	if r.Total.Unpriced > 0 {
 		p.notef("of %s the corrected price is known in part only: ≥ marks a lower bound", plural(int(r.Total.Unpriced), "attempt"))
 	}

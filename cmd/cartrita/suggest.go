@@ -57,6 +57,7 @@ func (p *printer) suggestions(r *cartrita.SuggestReport) {
 		}
 		p.facts(append(facts, [2]string{"how", s.How}, [2]string{"trade-off", s.TradeOff}, [2]string{"apply", s.Apply}))
 	}
+	p.damaged(&r.Damaged)
 	if len(r.Suggestions) > 1 {
 		p.notef("suggestions overlap: their savings do not add up")
 	}
