@@ -1,6 +1,6 @@
 # `make` prints this list. Everything needs Go alone, except `test`, which also
-# runs the official npm client and a private PostgreSQL, and installs what is
-# missing of them.
+# runs the official npm client and a private PostgreSQL and Redis, and installs
+# what is missing of them.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -ec
@@ -35,7 +35,7 @@ clients: ## Install the npm client that the end-to-end tests use
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
 	@cd test/clients && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
 
-servers: ## Install the PostgreSQL that tests start for themselves
+servers: ## Install the PostgreSQL and the Redis that tests start for themselves
 	@[ -n "$$CARTRITA_TEST_POSTGRES" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 	if command -v apt-get >/dev/null; then \
 	  echo "PostgreSQL is missing; installing it with apt-get"; \
@@ -46,6 +46,17 @@ servers: ## Install the PostgreSQL that tests start for themselves
 	  $$sudo rm -f $$none; [ -z "$$failed" ]; \
 	else \
 	  echo "WARNING: no PostgreSQL is installed: everything about it stays untested. Install it, or set CARTRITA_TEST_POSTGRES to the URL of one." >&2; \
+	fi
+	@[ -n "$$CARTRITA_TEST_REDIS" ] || command -v redis-server >/dev/null || \
+	if command -v apt-get >/dev/null; then \
+	  echo "Redis is missing; installing it with apt-get"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  none=/usr/sbin/policy-rc.d; [ -e $$none ] && none= || { printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$none >/dev/null; $$sudo chmod +x $$none; }; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends redis-server >/dev/null || failed=1; \
+	  [ -z "$$none" ] || $$sudo rm -f $$none; \
+	  ! command -v systemctl >/dev/null || $$sudo systemctl -q disable redis-server || true; [ -z "$$failed" ]; \
+	else \
+	  echo "WARNING: no Redis is installed: everything about it stays untested. Install it, or set CARTRITA_TEST_REDIS to the URL of one." >&2; \
 	fi
 
 race: ## Run the tests with the race detector (needs a C compiler)

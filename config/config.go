@@ -13,6 +13,8 @@ type Config struct {
 	Data string `json:"data"`
 	// Where records are kept: "sqlite" (in the data directory), "memory" (lost on exit), or a PostgreSQL database that several gateways may share, postgres://user:password@host:5432/database, itself or where the URL is: env:NAME or file:/path. [sqlite]
 	Store string `json:"store"`
+	// Redis server by which several gateways share what is true for a moment, redis://user:password@host:6379/0 or rediss://…, itself or where the URL is: env:NAME or file:/path. docs/REDIS.md lists its parameters. Empty: none is used.
+	Redis string `json:"redis,omitempty"`
 
 	// Host names that callers may use besides loopback ones while there are no api_keys, such as gateway.local behind a local proxy.
 	AllowedHosts []string `json:"allowed_hosts,omitempty"`

@@ -38,7 +38,7 @@ func orNone(s string) string {
 }
 
 // Sections that are read once, at the start.
-var startOnly = []string{"allowed_hosts", "data", "embeddings", "events", "keys", "limits", "listen", "log.format", "store", "telemetry"}
+var startOnly = []string{"allowed_hosts", "data", "embeddings", "events", "keys", "limits", "listen", "log.format", "redis", "store", "telemetry"}
 
 // Diff returns the differences from old to new, by path. Literal header values
 // and passwords are masked.
@@ -103,7 +103,7 @@ const masked = "(not shown)"
 
 // mask hides values that may be secrets.
 func mask(path, value string) string {
-	if path == "store" {
+	if path == "store" || path == "redis" {
 		return maskURL(value)
 	}
 	secret := strings.Contains(path, ".headers.") || strings.HasPrefix(path, "telemetry.otlp_headers.")
@@ -141,7 +141,7 @@ const maskedPassword = "xxxxx"
 // Masked returns a copy of c in which what may be a secret is hidden.
 func Masked(c *Config) *Config {
 	out := *c
-	out.Store = maskURL(c.Store)
+	out.Store, out.Redis = maskURL(c.Store), maskURL(c.Redis)
 	out.Providers = slices.Clone(c.Providers)
 	for i := range out.Providers {
 		p := &out.Providers[i]

@@ -19,7 +19,7 @@
 // Secrets are not values of the configuration. It holds references,
 // "env:NAME" or "file:/path", which Secrets resolves when a secret is needed;
 // a Config can therefore be printed, logged and compared. What could hold a
-// secret all the same (literal headers, the password of a store's URL) is
+// secret all the same (literal headers, the passwords of URLs) is
 // masked by Show and Diff.
 //
 // A Watcher reloads the file when it changes or on demand. It validates first,

@@ -158,6 +158,7 @@ func (l *Loaded) secretEnv() (names []string) {
 		add(v)
 	}
 	add(l.Store)
+	add(l.Redis)
 	return names
 }
 

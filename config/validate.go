@@ -46,6 +46,7 @@ func (v *validator) config() {
 		v.problem("data", "want the path of a directory")
 	}
 	v.store()
+	v.redis()
 	for i, h := range c.AllowedHosts {
 		if h == "" || strings.ContainsFunc(h, notNameRune) {
 			v.problem(fmt.Sprintf("allowed_hosts[%d]", i), "%q: want the name of a host, without port", h)
@@ -88,6 +89,25 @@ func (v *validator) store() {
 	default:
 		v.problem("store", "%q: want sqlite, memory or postgres://user:password@host:5432/database%s", s, suggest(s, []string{StoreSQLite, StoreMemory}))
 	}
+}
+
+// redis checks where Redis is. It never repeats what may hold a password.
+func (v *validator) redis() {
+	s := v.c.Redis
+	switch {
+	case s == "" || IsRedis(s):
+	case isRef(s):
+		if err := checkRef(s); err != nil {
+			v.problem("redis", "%s", err)
+		}
+	default:
+		v.problem("redis", "want redis://user:password@host:6379/0, rediss://…, env:NAME or file:/path")
+	}
+}
+
+// IsRedis reports whether a text begins as the URL of a Redis server does.
+func IsRedis(s string) bool {
+	return strings.HasPrefix(s, "redis://") || strings.HasPrefix(s, "rediss://")
 }
 
 // IsPostgres reports whether a store is the URL of a PostgreSQL database.

@@ -93,6 +93,8 @@ type Config struct {
 	// Metrics collects what /metrics shows. Default: a new registry with Go's
 	// runtime and process collectors.
 	Metrics *prometheus.Registry
+	// Collectors are further ones that /metrics shows. Default: none.
+	Collectors []prometheus.Collector
 	// Tracer makes the spans. Nil: no spans, at no cost.
 	Tracer trace.Tracer
 	// Logger default: discard.

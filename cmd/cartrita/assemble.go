@@ -25,6 +25,7 @@ import (
 	"github.com/cartrita/cartrita/registry"
 	"github.com/cartrita/cartrita/registry/catalogue"
 	"github.com/cartrita/cartrita/store/memory"
+	"github.com/cartrita/cartrita/store/redis"
 )
 
 // store is what keeps everything: SQLite in the data directory, PostgreSQL, or memory.
@@ -46,6 +47,7 @@ type node struct {
 	log      *slog.Logger
 	secrets  *config.Secrets
 	store    store
+	redis    *redis.Client // nil: none is configured
 	registry *registry.Registry
 	keys     *key.Ring
 	events   *event.Log
@@ -92,6 +94,9 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	cat := sync.OnceValues(catalogue.Load)
 	n.background.Go(func() { _, _ = cat() }) // Load returns its error
 	if n.store, err = openStore(a.ctx, &l.Config, n.secrets, o.Log); err != nil {
+		return nil, err
+	}
+	if n.redis, err = newRedis(&l.Config, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
 	n.registry = registry.New(registry.Config{
@@ -190,6 +195,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	c, lim := gateway.FromService(n.service), &l.Limits
 	c.APIKeys, c.AllowedHosts, c.Notices = keys, l.AllowedHosts, n.store
 	c.Embeddings = gateway.Embeddings{Model: l.Embeddings.Model, Timeout: l.Embeddings.Timeout.Std()}
+	c.Collectors = n.collectors()
 	c.Budgets = publicBook{n.budgets, n.events}
 	c.Keys, c.RequireKeys, c.LocalToken = n.keys, l.Keys.Required == config.KeysAlways, o.LocalToken
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
@@ -312,6 +318,10 @@ func (n *node) othersByName() []found {
 // start begins the background work: storing events, noticing other writers. It
 // returns when the budgets know what was spent before.
 func (n *node) start() error {
+	if n.redis != nil {
+		n.redis.Connect(n.ctx)
+		n.background.Go(func() { n.logged("watching Redis", n.redis.Run(n.ctx)) })
+	}
 	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the keys", n.keys.Run(n.ctx)) })

@@ -61,6 +61,9 @@ func unreadable(c *config.Config, secrets *config.Secrets) (problems []pathProbl
 			problems = append(problems, pathProblem{"keys.secret", model.AsError(err).Message})
 		}
 	}
+	if _, err := newRedis(c, secrets, nil); err != nil {
+		problems = append(problems, pathProblem{"redis", model.AsError(err).Message})
+	}
 	for i, p := range c.Providers {
 		if _, err := resolveHeaders(p.Headers, secrets); err != nil {
 			problems = append(problems, pathProblem{fmt.Sprintf("providers[%d].headers", i), model.AsError(err).Message})

@@ -20,6 +20,7 @@ import (
 type serveCmd struct {
 	Listen    string   `help:"Address to listen on; port 0 takes a free one. Overrides the configuration." placeholder:"ADDR"`
 	Store     string   `help:"Where records are kept: sqlite, memory, or a PostgreSQL URL (env:NAME or file:/path keep its password out of sight). Overrides the configuration." placeholder:"KIND"`
+	Redis     string   `help:"URL of a Redis server that gateways share (env:NAME or file:/path keep its password out of sight). Overrides the configuration." placeholder:"URL"`
 	LogLevel  string   `name:"log-level" help:"debug, info, warn or error. Overrides the configuration." placeholder:"LEVEL"`
 	LogFormat string   `name:"log-format" help:"auto, text or json. Overrides the configuration." placeholder:"FORMAT"`
 	Demo      demoMode `help:"Start demo models as well: --demo, or --demo=auto for only where nothing else is there to route to." placeholder:"WHEN"`
@@ -30,6 +31,7 @@ func (cmd *serveCmd) flags() []config.Flag {
 	return []config.Flag{
 		{Name: "--listen", Path: "listen", Value: cmd.Listen},
 		{Name: "--store", Path: "store", Value: cmd.Store},
+		{Name: "--redis", Path: "redis", Value: cmd.Redis},
 		{Name: "--log-level", Path: "log.level", Value: cmd.LogLevel},
 		{Name: "--log-format", Path: "log.format", Value: cmd.LogFormat},
 	}

@@ -1,7 +1,8 @@
-// Package testserver answers where tests find a real PostgreSQL. It uses the
-// server that CARTRITA_TEST_POSTGRES names (a URL of a user who may create
-// databases), else starts a private one from what is installed, one for each
-// test process. Without either, the test is skipped and says so.
+// Package testserver answers where tests find a real PostgreSQL and a real
+// Redis. It uses the servers that CARTRITA_TEST_POSTGRES (a URL of a user who may
+// create databases) and CARTRITA_TEST_REDIS name, else starts private ones from
+// what is installed, one of each for each test process. Without either, the test
+// is skipped and says so.
 //
 // A private server listens on a socket in a temporary directory, never on a
 // port. A shell watches over it that ends it, and removes the directory, when
@@ -40,7 +41,7 @@ func Database(t testing.TB) string {
 	}
 	s, err := shared()
 	if err != nil {
-		skip(t, err)
+		skip(t, err, "PostgreSQL", PostgresVariable)
 	}
 	return newDatabase(t, s.URL())
 }
@@ -51,7 +52,7 @@ func NewPostgres(t testing.TB) *Postgres {
 	t.Helper()
 	s, err := startPostgres()
 	if err != nil {
-		skip(t, err)
+		skip(t, err, "PostgreSQL", PostgresVariable)
 	}
 	t.Cleanup(s.remove)
 	return s
@@ -59,12 +60,12 @@ func NewPostgres(t testing.TB) *Postgres {
 
 // skip ends a test that has no server; one that is there but does not start is
 // a failure.
-func skip(t testing.TB, err error) {
+func skip(t testing.TB, err error, what, variable string) {
 	t.Helper()
 	if missing := missingError(""); errors.As(err, &missing) {
-		t.Skipf("NOT TESTED: no PostgreSQL. %v. Install it (on Debian and Ubuntu `make servers` does) or set %s to the URL of one.", err, PostgresVariable)
+		t.Skipf("NOT TESTED: no %s. %v. Install it (on Debian and Ubuntu `make servers` does) or set %s to the URL of one.", what, err, variable)
 	}
-	t.Fatalf("the private PostgreSQL: %v", err)
+	t.Fatalf("the private %s: %v", what, err)
 }
 
 // missingError says that nothing is installed.

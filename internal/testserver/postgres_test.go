@@ -33,6 +33,7 @@ const orphan = "CARTRITA_TEST_ORPHAN"
 func TestAServerDoesNotOutliveItsTest(t *testing.T) {
 	if os.Getenv(orphan) != "" {
 		NewPostgres(t)
+		NewRedis(t)
 		self, err := os.FindProcess(os.Getpid())
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +41,7 @@ func TestAServerDoesNotOutliveItsTest(t *testing.T) {
 		t.Fatal(self.Kill())
 	}
 	if _, err := findPostgres(); err != nil {
-		skip(t, err)
+		skip(t, err, "PostgreSQL", PostgresVariable)
 	}
 	dir, err := os.MkdirTemp("", "orphan") // short, and open to the server's user
 	if err != nil {

@@ -21,3 +21,30 @@ func (*Postgres) Stop(testing.TB) {}
 func (*Postgres) Start(testing.TB) {}
 
 func (*Postgres) remove() {}
+
+// Redis is a private server; there is none on this system.
+type Redis struct{}
+
+func startRedis(...string) (*Redis, error) {
+	return nil, missingError("a private one is started on Unix systems only")
+}
+
+// URL returns the address of the server.
+func (*Redis) URL() string { return "" }
+
+// Do sends one command.
+func (*Redis) Do(testing.TB, string) {}
+
+// Stop ends the server at once, as a crash would.
+func (*Redis) Stop(testing.TB) {}
+
+// Start starts the server after Stop, empty.
+func (*Redis) Start(testing.TB) {}
+
+// Freeze stops the server from answering until Thaw.
+func (*Redis) Freeze(testing.TB) {}
+
+// Thaw lets the server go on.
+func (*Redis) Thaw(testing.TB) {}
+
+func (*Redis) remove() {}

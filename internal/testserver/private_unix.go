@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -17,17 +16,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
 // Postgres is a private server.
 type Postgres struct {
-	bin, dir string
-	attr     *syscall.SysProcAttr
-	watcher  *exec.Cmd // nil while stopped
-	hold     io.WriteCloser
+	watched
+	bin string
 }
 
 // URL returns the address of the server's first database.
@@ -36,15 +32,9 @@ func (s *Postgres) URL() string {
 	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres", RawQuery: q.Encode()}).String()
 }
 
-// watch starts the server and waits for its input to end. With a word before,
-// the directory stays: the server is to be started again.
-const watch = `"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off \
-  -c full_page_writes=off -c max_connections=200 -c timezone=UTC >>"$2/log" 2>&1 </dev/null &
-server=$!
-read -r word
-kill -QUIT $server 2>/dev/null
-wait $server
-[ -n "$word" ] || rm -rf "$2"`
+// runPostgres is the command of the server in $1 on the directory $2.
+const runPostgres = `"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off \
+  -c full_page_writes=off -c max_connections=200 -c timezone=UTC`
 
 func startPostgres() (*Postgres, error) {
 	bin, err := findPostgres()
@@ -55,7 +45,7 @@ func startPostgres() (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Postgres{bin: bin, dir: dir, attr: &syscall.SysProcAttr{Setpgid: true}} // an interrupt at the terminal is not for it
+	s := &Postgres{watched: newWatched(dir), bin: bin}
 	if err := s.init(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -127,39 +117,14 @@ func unprivileged() (uid, gid uint32, err error) {
 	return 0, 0, fmt.Errorf("no user to run it as: %w", err)
 }
 
-func (s *Postgres) start() (err error) {
-	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", watch, "sh", s.bin, s.dir) //nolint:gosec // a fixed script
-	cmd.SysProcAttr, cmd.Dir = s.attr, s.dir
-	if s.hold, err = cmd.StdinPipe(); err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	s.watcher = cmd
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	for {
+func (s *Postgres) start() error {
+	return s.launch(runPostgres, "QUIT", s.bin, func(ctx context.Context) error {
 		conn, err := pgx.Connect(ctx, s.URL())
 		if err == nil {
-			return conn.Close(ctx)
+			err = conn.Close(ctx)
 		}
-		select {
-		case <-ctx.Done():
-			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return fmt.Errorf("it does not start: %w\n%s", err, log)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// Stop ends the server at once, as a crash would.
-func (s *Postgres) Stop(t testing.TB) {
-	t.Helper()
-	if _, err := io.WriteString(s.hold, "stay\n"); err != nil {
-		t.Fatal(err)
-	}
-	s.end()
+		return err
+	})
 }
 
 // Start starts the server after Stop.
@@ -168,18 +133,4 @@ func (s *Postgres) Start(t testing.TB) {
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (s *Postgres) end() {
-	_ = s.hold.Close() // the watcher reads the end, whatever this says
-	_ = s.watcher.Wait()
-	s.watcher = nil
-}
-
-// remove ends the server for good.
-func (s *Postgres) remove() {
-	if s.watcher != nil {
-		s.end()
-	}
-	_ = os.RemoveAll(s.dir) // else the watcher did
 }

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/redis"
+)
+
+// newRedis makes the connection to the Redis of a configuration; nil without
+// one. It does not connect yet.
+func newRedis(c *config.Config, secrets *config.Secrets, log *slog.Logger) (*redis.Client, error) {
+	if c.Redis == "" {
+		return nil, nil //nolint:nilnil // it is optional
+	}
+	url, err := secrets.Literal(c.Redis)
+	if err != nil {
+		return nil, err
+	}
+	client, err := redis.New(redis.Config{URL: url, Logger: log})
+	if err != nil {
+		return nil, model.Invalidf("", "redis", "the URL: %s", model.AsError(err).Message)
+	}
+	return client, nil
+}
+
+// collectors are the metrics of what stands beside the gateway.
+func (n *node) collectors() (out []prometheus.Collector) {
+	if n.redis != nil {
+		out = append(out, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "cartrita_redis_up", Help: "1 while the Redis server takes writes, else 0.",
+		}, func() float64 {
+			if n.redis.Available() {
+				return 1
+			}
+			return 0
+		}))
+	}
+	return out
+}
