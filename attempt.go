@@ -32,6 +32,7 @@ func (r *run) attempt(ctx context.Context, d route.Decision) (failure *model.Err
 		row.Error = recorded(failure)
 		return failure
 	}
+	r.took = r.rated // until it is known better
 	finished := false
 	defer func() { // also when a panic passes: our fault is not the endpoint's
 		if !finished {
@@ -143,6 +144,7 @@ func (r *run) finish(row *model.Attempt, start time.Time, cand *model.Candidate,
 		row.Cost = bill.Total
 		r.rec.Cost = cost.Sum(r.rec.Cost, *bill)
 	}
+	r.took = row.Usage.Input.Or(0) + row.Usage.Output.Or(0)
 	r.charge(billed, &row.Usage, latency, bill)
 	if billed && !cand.Estimate.Priced {
 		r.noteUnpriced(cand)

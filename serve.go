@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/cost"
+	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/provider"
 	"github.com/cartrita/cartrita/route"
@@ -34,12 +35,12 @@ func (s *Service) Serve(ctx context.Context, call *model.Call, w Writer) (*model
 		return r.refused(model.AsError(err))
 	}
 	r.rec.Plan, r.rec.Degraded = r.plan, r.degraded
-	first, refusal := r.stake()
+	first, refusal := r.stake(ctx)
 	if refusal != nil {
 		return r.refused(refusal)
 	}
 	if err := s.events.Intent(r.rec); err != nil {
-		r.money.hold.Release()
+		r.giveBack()
 		return nil, err
 	}
 	defer r.recordPanic()
@@ -57,6 +58,9 @@ type run struct {
 	answer
 	rec   *model.Record
 	money account
+	rates limit.Hold // of the attempt under way, in limits by model and provider
+	rated int64      // tokens that it reserved there
+	took  int64      // tokens of it
 
 	resp     *provider.Response  // of the attempt that succeeded
 	final    int                 // index in view of the endpoint tried last
@@ -162,7 +166,7 @@ func (r *run) attempts(ctx context.Context, next route.Decision) *model.Error {
 		if !sleep(ctx, next.Wait) {
 			return interrupted(ctx, failure)
 		}
-		if failure = r.reopen(next); failure == nil {
+		if failure = r.reopen(ctx, next); failure == nil {
 			failure = r.attempt(ctx, next)
 		}
 	}

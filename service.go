@@ -11,6 +11,7 @@ import (
 	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/health"
+	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/provider"
 	"github.com/cartrita/cartrita/registry"
@@ -26,6 +27,7 @@ type Config struct {
 	Health   *health.Tracker // default: a new one
 	Cost     *cost.Estimator // default: a new one
 	Budgets  *budget.Ledger  // loaded; default: none, nothing is limited
+	Limits   *limit.Limiter  // asked for limits by model and provider; default: none
 	Settings Settings        // may be replaced later by Configure
 	// PromptSeed makes the fingerprints by which equal prompts are recognised
 	// those of this installation. They are not secrets.
@@ -56,6 +58,7 @@ type Service struct {
 	health     *health.Tracker
 	cost       *cost.Estimator
 	budgets    *budget.Ledger // nil: none
+	limiter    *limit.Limiter // nil: none
 	now        func() time.Time
 	log        *slog.Logger
 
@@ -80,7 +83,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		registry: cfg.Registry, events: cfg.Events, reader: cfg.Reader,
-		health: cfg.Health, cost: cfg.Cost, budgets: cfg.Budgets, promptSeed: cfg.PromptSeed, now: cfg.Clock, log: cfg.Logger,
+		health: cfg.Health, cost: cfg.Cost, budgets: cfg.Budgets, limiter: cfg.Limits, promptSeed: cfg.PromptSeed, now: cfg.Clock, log: cfg.Logger,
 	}
 	if s.history = cfg.History; s.history == nil {
 		s.history, _ = cfg.Reader.(event.History)

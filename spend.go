@@ -1,6 +1,7 @@
 package cartrita
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -75,24 +76,24 @@ type account struct {
 	priced  bool           // the price of the attempt was known when it was held for
 }
 
-// stake holds money for the first attempt of the plan that the budgets pay
-// for, and notes in the record those that they do not. It returns the
+// stake holds money for the first attempt of the plan that the rate limits let
+// through and the budgets pay for, and notes in the record those that they do not. It returns the
 // decision to make that attempt, or the last refusal.
-func (r *run) stake() (route.Decision, *model.Error) {
+func (r *run) stake(ctx context.Context) (route.Decision, *model.Error) {
 	var failure *model.Error
 	for _, a := range r.plan.Attempts {
 		next := route.Decision{Action: route.Fall, Candidate: a.Candidate, Step: a.Step}
-		if failure = r.open(next); failure == nil {
+		if failure = r.open(ctx, next); failure == nil {
 			return next, nil
 		}
 	}
 	return route.Decision{}, failure
 }
 
-// open begins an attempt: its row in the record, and the money it may take. A
-// budget that refuses leaves the row as an attempt that was never sent, and
+// open begins an attempt: its row in the record, its place in the rate limits, and
+// the money it may take. A limit or budget that refuses leaves the row as an attempt that was never sent, and
 // says nothing about the endpoint.
-func (r *run) open(d route.Decision) *model.Error {
+func (r *run) open(ctx context.Context, d route.Decision) *model.Error {
 	cand := &r.plan.Candidates[d.Candidate]
 	r.final = cand.Index
 	retry := r.retries(cand.Endpoint, d.Action)
@@ -100,7 +101,12 @@ func (r *run) open(d route.Decision) *model.Error {
 		Endpoint: cand.Endpoint, Model: cand.Model, Step: d.Step, Retry: retry,
 	})
 	r.rec.Estimated = cand.Estimate.Expected
-	failure := r.reserve(cand)
+	failure := r.takeRates(ctx, cand)
+	if failure == nil {
+		if failure = r.reserve(cand); failure != nil {
+			r.rates.Release(0)
+		}
+	}
 	if failure != nil {
 		r.row().Error = recorded(failure)
 	}
@@ -109,8 +115,8 @@ func (r *run) open(d route.Decision) *model.Error {
 
 // reopen begins a further attempt. What it holds is in the spool before it is
 // sent, so that a crash does not forget it.
-func (r *run) reopen(d route.Decision) *model.Error {
-	if failure := r.open(d); failure != nil || r.budgets == nil {
+func (r *run) reopen(ctx context.Context, d route.Decision) *model.Error {
+	if failure := r.open(ctx, d); failure != nil || r.budgets == nil {
 		return failure
 	}
 	if err := r.events.Amend(r.rec); err != nil {
@@ -240,6 +246,7 @@ func (r *run) charge(billed bool, u *model.Usage, took time.Duration, bill *mode
 
 // giveBack ends the hold of an attempt that is charged nothing.
 func (r *run) giveBack() {
+	r.rates.Release(r.took)
 	r.money.hold.Release()
 	r.rec.Charges = r.money.charged
 }

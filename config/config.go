@@ -32,6 +32,9 @@ type Config struct {
 	// How budgets take a call to an endpoint without a known price: refuse, assume-max (the dearest known) or free. [assume-max]
 	UnknownPrice string `json:"unknown_price"`
 
+	// How much calls may take within a short time, and how many may run at once. Those that a key has itself stand beside these.
+	RateLimits []RateLimit `json:"rate_limits,omitempty"`
+
 	// How an endpoint is chosen.
 	Router Router `json:"router"`
 	// What a caller may ask of the gateway.

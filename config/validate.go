@@ -58,6 +58,7 @@ func (v *validator) config() {
 	v.models()
 	v.router()
 	v.budgets()
+	v.rateLimits()
 	v.limits()
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "auto", "text", "json")

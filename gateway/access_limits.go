@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
 )
 
-// The headers in which OpenAI tells a caller what its key has left.
+// The headers in which OpenAI tells a caller what is left.
 const (
 	headerLimitRequests     = "X-Ratelimit-Limit-Requests"
 	headerRemainingRequests = "X-Ratelimit-Remaining-Requests"
@@ -28,25 +29,25 @@ const bytesPerToken = 4
 
 // reservation is the tokens that a call may take: its prompt, and the answer
 // that it allows. What it took replaces them at its end. Where nothing bounds
-// the answer, it is as long as answers are, and at most what the whole limit
-// holds: such a call has to wait until nothing else is left in the minute, but
-// is never one that cannot fit.
-func (g *Gateway) reservation(call *model.Call, limit int64) int64 {
+// the answer, it is as long as answers are, and at most what a whole limit
+// holds: such a call has to wait until nothing else is left in the window, but
+// is never one that cannot fit. So is one with a file, of whose tokens nobody
+// knows: it is taken as text of that size.
+func (g *Gateway) reservation(call *model.Call) limit.Tokens {
 	prompt := call.PromptTokens.Or((call.PromptBytes + bytesPerToken - 1) / bytesPerToken)
 	if n := call.Criteria.InputTokens; n != nil { // a caller may only add to what we see
 		prompt = max(prompt, *n)
 	}
-	if call.Attached > 0 { // nobody knows how many tokens a file has: as text would have, within the limit
-		prompt = max(prompt, min(plus(prompt, call.Attached/bytesPerToken), limit))
-	}
+	t := limit.Tokens{Least: prompt, Most: plus(prompt, call.Attached/bytesPerToken)}
 	answers := max(call.Choices, 1)
-	if call.MaxOutput.Known {
-		return plus(prompt, times(call.MaxOutput.N, answers))
+	switch {
+	case call.MaxOutput.Known:
+		answer := times(call.MaxOutput.N, answers)
+		t.Least, t.Most = plus(t.Least, answer), plus(t.Most, answer)
+	case call.Surface != model.SurfaceEmbeddings:
+		t.Most = plus(t.Most, times(g.answers.length(), answers))
 	}
-	if call.Surface == model.SurfaceEmbeddings {
-		return prompt
-	}
-	return max(prompt, min(plus(prompt, times(g.answers.length(), answers)), limit))
+	return t
 }
 
 // plus and times saturate. Neither operand is negative.
@@ -98,16 +99,35 @@ func used(rec *model.Record) int64 {
 	return max(total, failed)
 }
 
-// takeLimits counts the request against the limits of its key. A nil return
-// needs one giveLimits.
-func (x *exchange) takeLimits(tokens int64) (err *model.Error) {
-	l := x.who.Limits
-	if l == (key.Limits{}) {
+// limits are those that a request was counted against.
+type limits struct {
+	own      limit.Limit // of the key itself
+	subject  limit.Subject
+	hold     limit.Hold
+	standing limit.Standing
+}
+
+// takeLimits counts the request, for an end user if it names one, against the
+// limits that it falls under. A nil return needs one giveLimits.
+func (x *exchange) takeLimits(user string, ask limit.Tokens) *model.Error {
+	l, who := x.who.Limits, &x.who.Caller
+	if l == (key.Limits{}) && !x.g.cfg.Limiter.OfCallers() {
 		return nil
 	}
-	x.limited, x.taken = true, tokens
-	if x.standing, err = x.g.limiter.Acquire(x.r.Context(), x.who.Caller.Key, l, tokens); err != nil {
-		x.g.metrics.refused("key_limit")
+	m := &limits{subject: limit.Subject{Key: string(who.Key), User: who.User, Team: who.Team, Project: who.Project, Tags: who.Tags}}
+	fill(&m.subject.User, user)
+	var own *limit.Limit
+	if l != (key.Limits{}) {
+		m.own = limit.Limit{
+			Name: limit.KeyLimit, Window: limit.DefaultWindow, Requests: l.Requests, Tokens: l.Tokens, Concurrency: l.Concurrency,
+		}
+		own = &m.own
+	}
+	x.limits = m
+	standing, err := x.g.cfg.Limiter.Acquire(x.r.Context(), &m.subject, own, ask, &m.hold)
+	m.standing = standing
+	if err != nil && err.Kind == model.KindRateLimited {
+		x.g.metrics.refused("rate_limit")
 		if err.RetryAfter == 0 { // it will never fit; clients try any other 429 again
 			x.w.Header()[headerShouldRetry] = []string{"false"}
 			err.Param = "max_tokens"
@@ -118,23 +138,26 @@ func (x *exchange) takeLimits(tokens int64) (err *model.Error) {
 
 // giveLimits replaces what was reserved by what was used.
 func (x *exchange) giveLimits() {
-	if x.limited {
-		x.limited = false
-		x.g.limiter.Release(x.who.Caller.Key, x.who.Limits, x.taken, x.spent)
+	if x.limits != nil {
+		x.limits.hold.Release(x.spent)
 	}
 }
 
-// limitHeaders tells a caller whose key has limits what is left of them, and no
-// caller with a key of its own what an upstream has left for all of us.
+// limitHeaders tells a caller what is left of the limits that it falls under, and
+// no caller with a key of its own what an upstream has left for all of us.
 func (x *exchange) limitHeaders(h http.Header) {
-	if x.who == nil || x.who.Caller.Key == "" {
+	var left limit.Standing
+	switch {
+	case x.limits != nil:
+		left = x.limits.standing
+	case x.who == nil || x.who.Caller.Key == "":
 		return
 	}
-	gauge(h, x.standing.Requests, headerLimitRequests, headerRemainingRequests, headerResetRequests)
-	gauge(h, x.standing.Tokens, headerLimitTokens, headerRemainingTokens, headerResetTokens)
+	gauge(h, left.Requests, headerLimitRequests, headerRemainingRequests, headerResetRequests)
+	gauge(h, left.Tokens, headerLimitTokens, headerRemainingTokens, headerResetTokens)
 }
 
-func gauge(h http.Header, g key.Gauge, limit, remaining, reset string) {
+func gauge(h http.Header, g limit.Gauge, limit, remaining, reset string) {
 	if g.Limit == 0 {
 		delete(h, limit)
 		delete(h, remaining)

@@ -91,6 +91,12 @@ func TestUnboundedAnswersCount(t *testing.T) {
 	}
 }
 
+// reserved is what a call takes of a limit.
+func reserved(g *Gateway, call *model.Call, limit int64) int64 {
+	ask := g.reservation(call)
+	return max(ask.Least, min(ask.Most, limit))
+}
+
 func TestReservation(t *testing.T) {
 	g := &Gateway{}
 	n := int64(math.MaxInt64)
@@ -107,14 +113,14 @@ func TestReservation(t *testing.T) {
 		"embeddings":                {model.Call{PromptBytes: 40, Surface: model.SurfaceEmbeddings}, 1000, 10},
 		"overflow":                  {model.Call{MaxOutput: model.Known(n / 2), Choices: 5, Criteria: model.Criteria{InputTokens: &n}}, 1000, n},
 	} {
-		if got := g.reservation(&c.call, c.limit); got != c.want {
+		if got := reserved(g, &c.call, c.limit); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
 	for range 200 {
 		g.answers.saw(100)
 	}
-	if got := g.reservation(&model.Call{}, 100_000); got < 100 || got > 140 {
+	if got := reserved(g, &model.Call{}, 100_000); got < 100 || got > 140 {
 		t.Errorf("after answers of 100 tokens it reserves %d", got)
 	}
 }

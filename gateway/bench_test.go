@@ -2,12 +2,14 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -113,10 +115,10 @@ func BenchmarkAuthorize(b *testing.B) {
 func BenchmarkAuthorizeVirtualKey(b *testing.B) {
 	kw := newKeyWorld(b)
 	_, token := kw.make(b, key.Fields{Name: ptr("app"), Limits: &key.Limits{Requests: 1 << 39, Tokens: 1 << 39, Concurrency: 9}})
-	for range 1000 {
-		kw.make(b, key.Fields{Name: ptr("other")})
+	for i := range 1000 {
+		kw.make(b, key.Fields{Name: ptr(fmt.Sprint("other", i))})
 	}
-	g := &Gateway{cfg: Config{Keys: kw.ring, LocalToken: localTestToken}, limiter: key.NewMeter(nil)}
+	g := &Gateway{cfg: Config{Keys: kw.ring, LocalToken: localTestToken, Limiter: limit.New(limit.Config{})}}
 	g.keys.Store(&keyring{})
 	x := &exchange{g: g, r: &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}}
 	b.ReportAllocs()
@@ -126,7 +128,7 @@ func BenchmarkAuthorizeVirtualKey(b *testing.B) {
 			b.Fatal(err)
 		}
 		x.who = who
-		if err := x.takeLimits(100); err != nil {
+		if err := x.takeLimits("", limit.Tokens{Least: 100, Most: 100}); err != nil {
 			b.Fatal(err)
 		}
 		x.giveLimits()

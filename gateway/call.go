@@ -55,10 +55,12 @@ func (x *exchange) callOf(body []byte, parse func([]byte) (*request, *model.Erro
 // through w. An error is returned only when nothing was written to w.
 func (x *exchange) carry(ctx context.Context, call *model.Call, w cartrita.Writer) (*model.Record, *model.Error) {
 	g := x.g
-	if err := x.takeLimits(g.reservation(call, x.who.Limits.Tokens)); err != nil {
+	ask := g.reservation(call)
+	if err := x.takeLimits(call.Criteria.Context.UserID, ask); err != nil {
 		return nil, err
 	}
 	defer x.giveLimits()
+	x.spent = 0 // unless it comes to be sent
 	ctx, span := g.startSpan(ctx, x, call)
 	defer span.end()
 	if err := g.admit(ctx, call); err != nil {
@@ -67,7 +69,7 @@ func (x *exchange) carry(ctx context.Context, call *model.Call, w cartrita.Write
 	}
 	defer g.gate.Leave()
 	x.call = call.ID == x.id
-	x.spent = x.taken // should a fault of ours hide what it took
+	x.spent = ask.Least // should a fault of ours hide what it took
 	rec, err := g.cfg.Service.Serve(ctx, call, w)
 	x.spent = 0
 	if rec != nil {

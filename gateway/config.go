@@ -12,7 +12,7 @@ import (
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/event"
-	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry/schema"
 )
@@ -75,8 +75,9 @@ type Config struct {
 	// administrator: for commands of who may read the data directory anyway.
 	// Empty: there is none.
 	LocalToken string
-	// Limiter counts what keys with limits take. Default: in this process.
-	Limiter key.Limiter
+	// Limiter counts what callers take by the limits of their keys and its own. Its
+	// Run is its owner's. Default: one of this process, without limits of its own.
+	Limiter *limit.Limiter
 	// AllowedHosts are names that Host and Origin may carry besides loopback
 	// when there are no keys, such as "gateway.local". Without port.
 	AllowedHosts []string
@@ -183,6 +184,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Limiter == nil {
+		c.Limiter = limit.New(limit.Config{Clock: c.Clock})
 	}
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
 	"github.com/cartrita/cartrita/internal/jsonscan"
+	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -26,7 +27,7 @@ func (g *Gateway) estimate(x *exchange) {
 		x.fail(err)
 		return
 	}
-	if err := x.takeLimits(0); err != nil {
+	if err := x.takeLimits("", limit.Tokens{}); err != nil {
 		x.fail(err)
 		return
 	}
@@ -68,7 +69,7 @@ func (g *Gateway) estimateBatch(x *exchange) {
 		x.fail(model.Errorf(opParse, model.KindTooLarge, "the batch has %d lines; send at most %d at once, and add up the answers", n, maxBatchLines))
 		return
 	}
-	if err := x.takeLimits(0); err != nil {
+	if err := x.takeLimits("", limit.Tokens{}); err != nil {
 		x.fail(err)
 		return
 	}

@@ -34,10 +34,8 @@ type exchange struct {
 	held     int64     // bytes of the body budget
 	bodyDone bool      // the request's body was read to its end
 
-	limited  bool         // the key has limits that this request was counted against
-	standing key.Standing // what was left of them
-	taken    int64        // tokens that were reserved
-	spent    int64        // tokens that were used
+	limits *limits // that this request was counted against; nil: none
+	spent  int64   // tokens that were used
 
 	// Header values that begin a response, and their text: one allocation
 	// instead of one per header.

@@ -12,7 +12,6 @@ import (
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
 	"github.com/cartrita/cartrita/internal/gate"
-	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -21,7 +20,6 @@ type Gateway struct {
 	cfg        Config
 	routes     routes
 	keys       atomic.Pointer[keyring]
-	limiter    key.Limiter
 	answers    answers
 	gate       *gate.Gate
 	criteria   criteriaDecoder
@@ -47,9 +45,6 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.local = sha256.Sum256([]byte(cfg.LocalToken))
-	if g.limiter = cfg.Limiter; g.limiter == nil {
-		g.limiter = key.NewMeter(cfg.Clock)
-	}
 	l := cfg.Limits
 	g.gate = gate.New(l.MaxConcurrent, l.MaxQueue)
 	g.bodies.limit = l.MaxBodyMemory

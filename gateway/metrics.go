@@ -82,7 +82,7 @@ func newMetrics(g *Gateway) *metrics {
 		reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
 	reg.MustRegister(m.requests, m.refusals, m.durations, m.ttfts, m.tokens, m.costs, m.unpriced, m.attempts, m.overhead,
-		stateCollector{g})
+		stateCollector{g}, limitCollector{g})
 	reg.MustRegister(g.cfg.Collectors...)
 	if g.cfg.Budgets != nil {
 		reg.MustRegister(budgetCollector{g})

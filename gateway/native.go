@@ -7,6 +7,7 @@ import (
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/gateway/internal/strict"
+	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -44,7 +45,7 @@ func (g *Gateway) selectModel(x *exchange) {
 		x.fail(err)
 		return
 	}
-	if err := x.takeLimits(0); err != nil {
+	if err := x.takeLimits("", limit.Tokens{}); err != nil {
 		x.fail(err)
 		return
 	}

@@ -78,6 +78,7 @@ func (g *Gateway) routeTable() routes {
 	add("/api/v1/decisions/", get(g.getDecision))
 	add("/api/v1/costs", get(g.sumCosts))
 	g.addBudgetRoutes(add)
+	g.addLimitRoutes(add)
 	g.addReplayRoutes(add)
 	g.addKeyRoutes(add)
 	add("/api/v1/schema/", get(g.getSchema))

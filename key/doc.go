@@ -22,8 +22,7 @@
 // name one can be explained.
 //
 // Limits are those of one key: requests and tokens per minute and calls at
-// once. Meter counts them in this process; Limiter is the interface by which
-// they can be counted elsewhere.
+// once. Package limit counts by them.
 //
 // It does not speak HTTP, keeps no secret, and knows nothing of budgets.
 // Everything exported is safe for concurrent use.

@@ -75,6 +75,9 @@ func (f *Fields) apply(k *Key, now time.Time) *model.Error {
 	return checkText("name", k.Name, maxNameBytes)
 }
 
+// maxLimit keeps the arithmetic of limits within 64 bits.
+const maxLimit = 1 << 40
+
 func (l *Limits) check() *model.Error {
 	for _, m := range []struct {
 		name string

@@ -21,6 +21,7 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/gateway"
 	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
 	"github.com/cartrita/cartrita/registry/catalogue"
@@ -52,6 +53,7 @@ type node struct {
 	keys     *key.Ring
 	events   *event.Log
 	budgets  *budget.Book
+	limiter  *limit.Limiter
 	service  *cartrita.Service
 
 	estimator *cost.Estimator
@@ -117,12 +119,13 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.budgets, err = newBook(n.store, n.events, o.Log); err != nil {
 		return nil, err
 	}
+	n.limiter = newLimiter(n.store, n.redis, o.Log)
 	seed, err := promptSeed(&l.Config, n.secrets)
 	if err != nil {
 		return nil, err
 	}
 	n.service, err = cartrita.New(cartrita.Config{
-		Registry: n.registry, Events: n.events, Reader: n.store, Cost: n.estimator, Budgets: n.budgets.Ledger(), Logger: o.Log,
+		Registry: n.registry, Events: n.events, Reader: n.store, Cost: n.estimator, Budgets: n.budgets.Ledger(), Limits: n.limiter, Logger: o.Log,
 		PromptSeed: seed,
 	})
 	if err != nil {
@@ -195,6 +198,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	c, lim := gateway.FromService(n.service), &l.Limits
 	c.APIKeys, c.AllowedHosts, c.Notices = keys, l.AllowedHosts, n.store
 	c.Embeddings = gateway.Embeddings{Model: l.Embeddings.Model, Timeout: l.Embeddings.Timeout.Std()}
+	c.Limiter = n.limiter
 	c.Collectors = n.collectors()
 	c.Budgets = publicBook{n.budgets, n.events}
 	c.Keys, c.RequireKeys, c.LocalToken = n.keys, l.Keys.Required == config.KeysAlways, o.LocalToken
@@ -223,6 +227,9 @@ func (n *node) applyLocked(l *config.Loaded) error {
 	strategies, err := newStrategies(&l.Router)
 	if err == nil {
 		err = checkBudgets(l)
+	}
+	if err == nil {
+		err = checkRateLimits(l)
 	}
 	if err != nil {
 		return err
@@ -259,6 +266,9 @@ func (n *node) applyLocked(l *config.Loaded) error {
 		return err
 	}
 	if err := n.budgets.Configure(budgetsOf(&l.Config)); err != nil {
+		return err
+	}
+	if err := n.limiter.Configure(rateLimitsOf(&l.Config)); err != nil {
 		return err
 	}
 	n.config, n.clients, n.settings, n.warnings = l, next, &now, l.Locate(toProblems(f.warnings))
@@ -322,6 +332,7 @@ func (n *node) start() error {
 		n.redis.Connect(n.ctx)
 		n.background.Go(func() { n.logged("watching Redis", n.redis.Run(n.ctx)) })
 	}
+	n.background.Go(func() { n.logged("counting by rate limits", n.limiter.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the keys", n.keys.Run(n.ctx)) })

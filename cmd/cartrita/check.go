@@ -23,6 +23,9 @@ func (a *app) check(l *config.Loaded) error {
 	if err := checkBudgets(l); err != nil {
 		return err
 	}
+	if err := checkRateLimits(l); err != nil {
+		return err
+	}
 	cfg := registry.Config{}
 	secrets := a.secrets()
 	if l.Store != config.StoreMemory && (l.Store != config.StoreSQLite || fileExists(storePath(&l.Config))) {

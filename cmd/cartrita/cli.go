@@ -22,6 +22,7 @@ type cli struct {
 	Events     eventsCmd     `cmd:"" group:"Look back" help:"Show what happened, or follow it live."`
 	Explain    explainCmd    `cmd:"" group:"Look back" help:"Explain why a call went where it went."`
 	Budget     budgetCmd     `cmd:"" group:"Look back" help:"Create, list, override and audit budgets."`
+	Limits     limitsCmd     `cmd:"" group:"Look back" help:"Show the rate limits and what is left of them."`
 	Costs      costsCmd      `cmd:"" group:"Look back" help:"Add up costs."`
 	Replay     replayCmd     `cmd:"" group:"Look back" help:"Decide stored calls again, as they were or as they might have been."`
 	Keys       keysCmd       `cmd:"" group:"Set up" help:"Create, list, change, rotate and revoke API keys."`

@@ -49,14 +49,15 @@ var Rules = []Rule{
 	{"notify", []string{"notify/...", "alert", "model", "internal/..."}},
 	{"budget", []string{"model", "internal/..."}},
 	{"key", []string{"model", "internal/..."}},
+	{"limit", []string{"model", "internal/..."}},
 	{"hub", []string{"registry/...", "model", "internal/..."}},
 	{"provider", []string{"provider/...", "model", "internal/..."}},
 	{"config", []string{"model", "internal/..."}},
 	{"mock", []string{"model", "internal/..."}}, // records and prices for a registry; never a provider
 
-	{".", []string{"registry/...", "route/...", "cost/...", "health/...", "event", "budget", "key", "cluster", "alert", "provider", "model", "internal/..."}},
-	{"store", []string{"store/...", "registry/...", "event", "key", "budget", "cluster", "alert", "health", "model", "internal/..."}},
-	{"gateway", []string{".", "registry/...", "event", "key", "budget", "alert", "cluster", "model", "internal/..."}},
+	{".", []string{"registry/...", "route/...", "cost/...", "health/...", "event", "budget", "key", "limit", "cluster", "alert", "provider", "model", "internal/..."}},
+	{"store", []string{"store/...", "registry/...", "event", "key", "limit", "budget", "cluster", "alert", "health", "model", "internal/..."}},
+	{"gateway", []string{".", "registry/...", "event", "key", "limit", "budget", "alert", "cluster", "model", "internal/..."}},
 
 	{"cmd", []string{"*"}},
 	{"test", []string{"*"}},

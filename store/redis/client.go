@@ -63,6 +63,9 @@ func (c *Client) Available() bool { return c.up.Load() }
 // there is one. Call it before Run; that it fails is logged and no error.
 func (c *Client) Connect(ctx context.Context) { c.note(c.probe(ctx)) }
 
+// Timeout is how long one command may take.
+func (c *Client) Timeout() time.Duration { return c.target.timeout }
+
 // Run keeps the connection until ctx is done, and closes it then.
 func (c *Client) Run(ctx context.Context) error {
 	defer c.close()
