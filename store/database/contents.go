@@ -42,6 +42,7 @@ func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, e
 	budgets, overrides := Contents{Name: "budgets"}, Contents{Name: "overrides"}
 	openings, fleets := Contents{Name: "openings"}, Contents{Name: "snapshots"}
 	notices, calls := Contents{Name: "notices"}, Contents{Name: "calls"}
+	configs := Contents{Name: "configurations"}
 	for _, take := range []func() error{
 		func() error { return takeModels(ctx, s, &models) },
 		func() error { list, err := s.LoadKeys(ctx); return takeAll(list, err, &keys) },
@@ -50,13 +51,14 @@ func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, e
 		func() error { list, err := s.Openings(ctx); return takeAll(list, err, &openings) },
 		func() error { return takeFleets(ctx, s, &fleets) },
 		func() error { list, err := allNotices(ctx, s); return takeAll(list, err, &notices) },
+		func() error { list, err := allConfigs(ctx, s); return takeAll(list, err, &configs) },
 		func() error { return takeCalls(ctx, s, &calls, progress) },
 	} {
 		if err := take(); err != nil {
 			return nil, err
 		}
 	}
-	return []Contents{models, keys, budgets, overrides, openings, fleets, notices, calls}, nil
+	return []Contents{models, keys, budgets, overrides, openings, fleets, notices, configs, calls}, nil
 }
 
 func takeAll[T any](list []T, err error, into *Contents) error {

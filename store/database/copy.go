@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
@@ -22,7 +23,7 @@ const (
 )
 
 // Copy brings everything that one store holds into another: model versions,
-// keys, budgets with their overrides and openings, snapshots, notices, and calls
+// keys, budgets with their overrides and openings, snapshots, notices, versions of the shared configuration, and calls
 // with the sums that they add up to. What is there already is left out, calls by
 // their ids, so that a copy that ended early is finished by another. How far
 // event spools were read is not copied: a gateway that finds its own spool unread
@@ -42,6 +43,7 @@ func Copy(ctx context.Context, from, to Store, progress func(calls int)) error {
 		{"overrides", func() error { return copyOverrides(ctx, from, to) }},
 		{"snapshots", func() error { return copyFleets(ctx, from, to) }},
 		{"notices", func() error { return copyNotices(ctx, from, to) }},
+		{"configurations", func() error { return copyConfigs(ctx, from, to) }},
 		{"calls", func() error { return copyStoredCalls(ctx, from, to, progress) }},
 	} {
 		if err := step.copy(); err != nil {
@@ -177,6 +179,41 @@ func copyFleets(ctx context.Context, from, to Store) error {
 			return err
 		}
 		if err := to.SaveFleet(ctx, id, doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allConfigs returns every version of the shared configuration, oldest first.
+func allConfigs(ctx context.Context, s Store) ([]cluster.Configuration, error) {
+	latest, err := s.ConfigVersion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]cluster.Configuration, latest)
+	for i := range all {
+		if all[i], err = s.LoadConfig(ctx, int64(i)+1); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func copyConfigs(ctx context.Context, from, to Store) error {
+	all, err := allConfigs(ctx, from)
+	if err != nil {
+		return err
+	}
+	have, err := allConfigs(ctx, to)
+	if err != nil {
+		return err
+	}
+	if len(have) > len(all) || len(have) > 0 && !reflect.DeepEqual(have, all[:len(have)]) {
+		return conflict("the target has other versions of the shared configuration")
+	}
+	for _, c := range all[len(have):] {
+		if err := to.SaveConfig(ctx, c); err != nil {
 			return err
 		}
 	}

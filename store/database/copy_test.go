@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/testserver"
 	"github.com/cartrita/cartrita/key"
@@ -74,6 +75,7 @@ func full(t *testing.T) target {
 		must(s.SaveModels(t.Context(), []registry.Version{v}))
 		must(s.SaveKey(t.Context(), key.Stored{ID: "k", Number: n + 1, Doc: json.RawMessage(`{"n": 1}`)}))
 		must(s.SaveOverride(t.Context(), budget.SavedOverride{Budget: "b", At: at, Override: budget.Override{Until: at, Reason: string(rune('x' + n))}}))
+		must(s.SaveConfig(t.Context(), cluster.Configuration{Version: int64(n) + 1, At: at, By: "ada", Document: "{}"}))
 		must(s.SaveFleet(t.Context(), 1<<63+uint64(n), []byte(`{"models":[]}`)))
 		_, err := s.AddNotice(t.Context(), event.Notice{ID: string(rune('x' + n)), Kind: event.BudgetCrossed, Key: string(rune('x' + n)), At: at, Data: json.RawMessage(`{"n": 1}`)})
 		must(err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/registry"
@@ -27,6 +28,7 @@ type Store interface {
 	registry.Store
 	key.Store
 	budget.Store
+	cluster.ConfigStore
 	event.Sink
 	event.NoticeStore
 	event.History

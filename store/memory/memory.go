@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
@@ -54,7 +55,8 @@ type Store struct {
 	rollups   map[rollupKey]event.Tally //
 	positions map[string]event.Position //
 	budgets   budgets
-	fleets    map[uint64][]byte // registry snapshots, by the fingerprint of their content
+	configs   []cluster.Configuration // by version
+	fleets    map[uint64][]byte       // registry snapshots, by the fingerprint of their content
 	spend     map[spendKey]event.BudgetSpend
 	notices   []event.Notice // as they were added
 }

@@ -196,6 +196,7 @@ const (
 	lockSchema = iota + 1
 	lockModels
 	lockKeys
+	lockConfig
 )
 
 // lock waits for a lock that processes share. It is the schema's own: another

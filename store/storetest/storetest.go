@@ -1,7 +1,7 @@
 // Package storetest is the conformance suite of stores: what any
 // implementation of registry.Store, key.Store, event.Sink, event.Reader,
-// event.SpendReader, event.NoticeStore, event.History, budget.Store and
-// database.Export must do.
+// event.SpendReader, event.NoticeStore, event.History, budget.Store,
+// cluster.ConfigStore and database.Export must do.
 // Whoever writes a store runs it from a test of theirs:
 //
 //	func TestStore(t *testing.T) {
@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/registry"
@@ -31,6 +32,7 @@ type Store interface {
 	event.SpendReader
 	event.NoticeStore
 	budget.Store
+	cluster.ConfigStore
 	event.History
 	database.Export
 }
@@ -70,6 +72,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"budgets/are deleted", budgetsGo},
 		{"budgets/overrides", budgetOverrides},
 		{"budgets/openings", budgetOpenings},
+		{"configuration/versions", configVersions},
+		{"configuration/one writer wins", configRace},
 		{"export", export},
 	} {
 		t.Run(c.name, func(t *testing.T) {
