@@ -49,6 +49,8 @@ type Config struct {
 	Embeddings Embeddings `json:"embeddings"`
 	// Endpoints that appear by themselves.
 	Discovery Discovery `json:"discovery"`
+	// The configuration that gateways on one database share.
+	Shared SharedConfig `json:"shared"`
 }
 
 // APIKey lets one caller in.
@@ -271,4 +273,10 @@ type Discovery struct {
 	Ollama bool `json:"ollama"`
 	// Where to look for Ollama. [http://127.0.0.1:11434]
 	OllamaURL string `json:"ollama_url"`
+}
+
+// SharedConfig says what a shared configuration may do here.
+type SharedConfig struct {
+	// References to secrets that it may use, such as env:OPENAI_API_KEY or env:CARTRITA_SHARED_*; an asterisk stands for any text. None: it can use no secret, because who may write it could have any secret sent to a server of theirs.
+	Secrets []string `json:"secrets,omitempty"`
 }

@@ -5,8 +5,8 @@
 // # Model
 //
 // A Config is a plain value. Load builds it in layers, later ones winning:
-// the defaults (constants in default.go), the YAML file, the command line, the
-// environment variables CARTRITA_*. Every setting that holds a single value or
+// the defaults (constants in default.go), a document that gateways share, the
+// YAML file, the command line, the environment variables CARTRITA_*. Every setting that holds a single value or
 // a list has one variable, named after its path: router.default_strategy is
 // CARTRITA_ROUTER_DEFAULT_STRATEGY.
 //

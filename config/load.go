@@ -24,6 +24,7 @@ type Options struct {
 	File    string // path of the YAML file; empty: none
 	Flags   []Flag
 	Environ []string // "NAME=value", as os.Environ returns it
+	Shared  Shared   // lies beneath the file
 
 	// ReadFile reads the file; default os.ReadFile.
 	ReadFile func(string) ([]byte, error)
@@ -36,20 +37,21 @@ type Loaded struct {
 	Overrides map[string]string // path of a setting → the flag or variable that set it
 	Warnings  []Problem         // what may be a mistake and is none by itself
 
-	root *node  // of the file
-	data []byte // of the file, as read
+	opts   Options // as given to Load
+	data   []byte  // of the file, as read
+	layers []layer // the file, then what lies beneath it
 }
 
 // Refuse makes the error for problems that only those can find who use the
 // configuration: a model that does not exist, a port that is taken. The
 // problems need a Path and a Message; their place is added. Nil for none.
 func (l *Loaded) Refuse(problems []Problem) error {
-	return failure("config.Refuse", l.locate(l.root, problems))
+	return failure("config.Refuse", l.Locate(problems))
 }
 
 // Locate adds the place to problems that have a Path and a Message, for
 // warnings of those who use the configuration.
-func (l *Loaded) Locate(problems []Problem) []Problem { return l.locate(l.root, problems) }
+func (l *Loaded) Locate(problems []Problem) []Problem { return l.locate(problems) }
 
 // Load builds a configuration from its layers and validates it. The error is
 // KindInvalid and holds every Problem; see Problems.
@@ -74,16 +76,18 @@ func Parse(name string, data []byte) (*Loaded, error) {
 	return build(Options{File: name}, data)
 }
 
+// layer is a document that was read.
+type layer struct {
+	source string
+	root   *node // nil for one that is not readable
+}
+
 func build(o Options, data []byte) (*Loaded, error) {
-	l := &Loaded{Config: Default(), File: o.File, Overrides: map[string]string{}, data: data}
-	root, problems := parseDocument(o.File, data)
-	broken := root == nil && len(problems) > 0
-	if root != nil {
-		l.root = root
-		d := decoder{source: o.File}
-		d.decode(root, reflect.ValueOf(&l.Config).Elem(), "")
-		problems = append(problems, d.problems...)
-	}
+	l := &Loaded{Config: Default(), File: o.File, Overrides: map[string]string{}, opts: o, data: data}
+	var problems []Problem
+	broken := !l.read(o.Shared.Name, o.Shared.Data, &problems)
+	shared := l.layers[0]
+	broken = !l.read(o.File, data, &problems) || broken
 	problems = append(problems, l.applyFlags(o.Flags)...)
 	set, bad, warnings := applyEnv(&l.Config, o.Environ)
 	problems = append(problems, bad...)
@@ -91,6 +95,10 @@ func build(o Options, data []byte) (*Loaded, error) {
 		l.Overrides[path] = name
 	}
 	l.normalise()
+	if shared.root != nil {
+		problems = append(problems, refuseOwn(shared.source, shared.root, "")...)
+		problems = append(problems, refuseSecrets(shared.source, shared.root, "", l.Shared.Secrets)...)
+	}
 	v := validator{c: &l.Config}
 	for _, p := range problems {
 		v.unread = append(v.unread, p.Path)
@@ -100,15 +108,30 @@ func build(o Options, data []byte) (*Loaded, error) {
 	}
 	v.config()
 	if !broken { // else all that is known are defaults
-		problems = append(problems, l.locate(root, v.problems)...)
+		problems = append(problems, l.locate(v.problems)...)
 	}
 	warnings = slices.DeleteFunc(warnings, func(p Problem) bool { return slices.Contains(l.secretEnv(), p.Source) })
-	l.Warnings = append(warnings, l.locate(root, v.warnings)...)
+	l.Warnings = append(warnings, l.locate(v.warnings)...)
 	if len(problems) > 0 {
 		sortProblems(problems)
 		return nil, failure("config.Load", problems)
 	}
 	return l, nil
+}
+
+// read lays a document over what was read before. It reports whether there is
+// one to go on with.
+func (l *Loaded) read(source string, data []byte, problems *[]Problem) bool {
+	root, bad := parseDocument(source, data)
+	*problems = append(*problems, bad...)
+	l.layers = slices.Insert(l.layers, 0, layer{source, root})
+	if root == nil {
+		return len(bad) == 0
+	}
+	d := decoder{source: source}
+	d.decode(root, reflect.ValueOf(&l.Config).Elem(), "")
+	*problems = append(*problems, d.problems...)
+	return true
 }
 
 func (l *Loaded) applyFlags(flags []Flag) (problems []Problem) {
@@ -163,8 +186,9 @@ func (l *Loaded) secretEnv() (names []string) {
 }
 
 // locate completes problems that have a path with the place that set it: the
-// flag or variable, or the line of the nearest enclosing field in the file.
-func (l *Loaded) locate(root *node, problems []Problem) []Problem {
+// flag or variable, or the line of the nearest enclosing field in the document
+// that knows most of the path.
+func (l *Loaded) locate(problems []Problem) []Problem {
 	for i := range problems {
 		p := &problems[i]
 		if p.Source = l.override(p.Path); p.Source != "" {
@@ -172,8 +196,15 @@ func (l *Loaded) locate(root *node, problems []Problem) []Problem {
 		}
 		if p.Source = l.File; p.Source == "" {
 			p.Source = "configuration"
-		} else if root != nil {
-			p.Line, p.Column = root.find(p.Path)
+		}
+		unknown := len(p.Path) + 1
+		for _, in := range l.layers {
+			if in.root == nil || in.source == "" {
+				continue
+			}
+			if line, column, rest := in.root.find(p.Path); len(rest) < unknown {
+				p.Source, p.Line, p.Column, unknown = in.source, line, column, len(rest)
+			}
 		}
 	}
 	return problems
@@ -195,15 +226,15 @@ func inside(path, outer string) bool {
 }
 
 // find returns the place of the field at path, or of the innermost part of the
-// path that is there.
-func (n *node) find(path string) (line, column int) {
+// path that is there, and what of the path is not.
+func (n *node) find(path string) (line, column int, unknown string) {
 	line, column = n.line, n.column
 	for path != "" {
 		if path[0] == '[' {
 			num, rest, _ := strings.Cut(path[1:], "]")
 			i, err := strconv.Atoi(num)
 			if err != nil || i >= len(n.items) {
-				return line, column
+				return line, column, path
 			}
 			n, path = n.items[i], rest
 			line, column = n.line, n.column
@@ -212,11 +243,11 @@ func (n *node) find(path string) (line, column int) {
 		path = strings.TrimPrefix(path, ".")
 		f := n.longestField(path)
 		if f == nil {
-			return line, column
+			return line, column, path
 		}
 		n, path, line, column = f.value, path[len(f.name):], f.line, f.column
 	}
-	return line, column
+	return line, column, ""
 }
 
 // longestField returns the field whose name begins path. Names of the user's

@@ -69,6 +69,7 @@ func (v *validator) config() {
 		v.atLeast("events.max_spool", int64(c.Events.MaxSpool), 2*int64(c.Events.Segment), "twice events.segment")
 	}
 	v.embeddings()
+	v.shared()
 	v.url("discovery.ollama_url", c.Discovery.OllamaURL)
 }
 
@@ -227,6 +228,14 @@ func (v *validator) telemetry() {
 	v.within("telemetry.sample_ratio", t.SampleRatio, 0, 1)
 	if t.ServiceName == "" {
 		v.problem("telemetry.service_name", "want a name")
+	}
+}
+
+func (v *validator) shared() {
+	for i, p := range v.c.Shared.Secrets {
+		if !isRef(p) {
+			v.problem(fmt.Sprintf("shared.secrets[%d]", i), "%q: want references as env:NAME or file:/path, with * for any text", p)
+		}
 	}
 }
 

@@ -18,7 +18,6 @@ const settle = 150 * time.Millisecond
 
 // WatcherConfig says what a Watcher watches and whom it tells.
 type WatcherConfig struct {
-	Options Options // as they were given to Load; the file may be none
 	Current *Loaded // the configuration in force
 
 	// Apply puts a new configuration in force. It is called from Run alone,
@@ -29,19 +28,26 @@ type WatcherConfig struct {
 	Logger *slog.Logger // default slog.Default()
 }
 
-// Watcher reloads a configuration file. See the package comment.
+// Watcher reloads a configuration. See the package comment.
 type Watcher struct {
 	opts    Options
 	apply   func(context.Context, *Loaded, []Change) error
 	log     *slog.Logger
 	trigger chan struct{}
+	shares  chan share
 	current atomic.Pointer[Loaded]
-	seen    []byte // content at the last look, good or bad
+	seen    []byte // content of the file at the last look, good or bad
+}
+
+// share is a shared configuration to put in force, and who waits for that.
+type share struct {
+	Shared
+	done chan error
 }
 
 // NewWatcher makes a Watcher. It does no I/O.
 func NewWatcher(c WatcherConfig) *Watcher {
-	w := &Watcher{opts: c.Options, apply: c.Apply, log: c.Logger, trigger: make(chan struct{}, 1)}
+	w := &Watcher{opts: c.Current.opts, apply: c.Apply, log: c.Logger, trigger: make(chan struct{}, 1), shares: make(chan share)}
 	if w.log == nil {
 		w.log = slog.Default()
 	}
@@ -65,6 +71,24 @@ func (w *Watcher) Reload() {
 	}
 }
 
+// Share puts another shared configuration in force beneath the file, and waits
+// for that. Errors: those of Load and of Apply, after which the old one stays in
+// force; the cause of ctx.
+func (w *Watcher) Share(ctx context.Context, s Shared) error {
+	ask := share{s, make(chan error, 1)}
+	select {
+	case w.shares <- ask:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-ask.done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Run watches until ctx ends. Where the file system cannot be watched it logs
 // that and serves Reload alone.
 func (w *Watcher) Run(ctx context.Context) {
@@ -82,6 +106,8 @@ func (w *Watcher) Run(ctx context.Context) {
 			return
 		case <-w.trigger:
 			w.reload(ctx)
+		case s := <-w.shares:
+			s.done <- w.share(ctx, s.Shared)
 		case <-events:
 			quiet.Reset(settle)
 		case <-quiet.C:
@@ -130,14 +156,34 @@ func (w *Watcher) reload(ctx context.Context) {
 		w.log.Error("the configuration was not reloaded; the last good one stays in force", "problems", len(problems))
 		return
 	}
+	if err := w.replace(ctx, next); err != nil {
+		w.log.Error("the configuration was not applied; the last good one stays in force", "error", err)
+	}
+}
+
+// share takes another shared configuration. The file stays as it was read last,
+// when that was good.
+func (w *Watcher) share(ctx context.Context, s Shared) error {
+	next, err := w.Current().WithShared(s)
+	if err == nil {
+		err = w.replace(ctx, next)
+	}
+	if err == nil {
+		w.opts.Shared = s
+	}
+	return err
+}
+
+// replace puts a configuration in force and says what is different.
+func (w *Watcher) replace(ctx context.Context, next *Loaded) error {
 	diff := Diff(&w.Current().Config, &next.Config)
 	if len(diff) == 0 {
+		w.current.Store(next)
 		w.log.Info("configuration reloaded without a difference")
-		return
+		return nil
 	}
 	if err := w.apply(ctx, next, diff); err != nil {
-		w.log.Error("the configuration was not applied; the last good one stays in force", "error", err)
-		return
+		return err
 	}
 	w.current.Store(next)
 	for _, p := range next.Warnings {
@@ -146,4 +192,5 @@ func (w *Watcher) reload(ctx context.Context) {
 	for _, c := range diff {
 		w.log.Info("configuration changed", "path", c.Path, "from", c.Old, "to", c.New, "restart_needed", c.Restart)
 	}
+	return nil
 }

@@ -56,7 +56,7 @@ func watchFile(t *testing.T, text string) *watched {
 		t.Fatal(err)
 	}
 	w.Watcher = NewWatcher(WatcherConfig{
-		Options: opts, Current: current, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
+		Current: current, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 		Apply: func(_ context.Context, _ *Loaded, d []Change) error {
 			if w.refuse == nil {
 				w.applied <- d

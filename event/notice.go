@@ -13,12 +13,13 @@ const (
 	BudgetCrossed    Kind = "budget.threshold_crossed" // a threshold or a ladder step, once per period
 	BudgetOverridden Kind = "budget.override"          // somebody changed or suspended a budget for a time
 	PriceUnknown     Kind = "price.unknown"            // an endpoint without a known price was used; once a day
+	ConfigChanged    Kind = "config.changed"           // a version of the shared configuration was saved
 )
 
 // CallKinds are the kinds of the events of calls, NoticeKinds the others.
 var (
 	CallKinds   = []Kind{CallPlanned, CallStarted, CallCompleted, CallFailed, CostAccumulated}
-	NoticeKinds = []Kind{BudgetCrossed, BudgetOverridden, PriceUnknown}
+	NoticeKinds = []Kind{BudgetCrossed, BudgetOverridden, PriceUnknown, ConfigChanged}
 )
 
 // Notice is something that happened and is not about one call.

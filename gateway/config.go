@@ -58,6 +58,9 @@ type Config struct {
 	// Budgets are what limits spending, for the paths under /api/v1/budgets.
 	// Default: none, and no such paths.
 	Budgets Budgets
+	// SharedConfig is what gateways on one database are configured with, for the
+	// paths under /api/v1/config. Nil: there are no such paths.
+	SharedConfig SharedConfig
 
 	// Replays look back over many calls, for /api/v1/replay and
 	// /api/v1/costs/suggest. Default: none, and no such paths.

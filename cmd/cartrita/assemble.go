@@ -16,6 +16,7 @@ import (
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/budget"
+	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/event"
@@ -37,6 +38,7 @@ type store interface {
 	event.Reader
 	event.SpendReader
 	budget.Store
+	cluster.ConfigStore
 	event.NoticeStore
 	event.History
 	Close() error
@@ -54,6 +56,7 @@ type node struct {
 	events   *event.Log
 	budgets  *budget.Book
 	limiter  *limit.Limiter
+	shared   *sharedConfig
 	service  *cartrita.Service
 
 	estimator *cost.Estimator
@@ -79,12 +82,14 @@ type assembleOptions struct {
 	Tracer trace.Tracer // nil: no traces
 	// LocalToken lets in, as an administrator, who can read the data directory. Empty: nobody.
 	LocalToken string
+	// Alone is set where nobody else can call: keys of the configuration let nobody in.
+	Alone bool
 }
 
 // assemble puts a node together in the order of the dependencies. On an error
 // it takes apart what was there. Nothing runs until start.
 func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error) {
-	n := &node{app: a, log: o.Log, secrets: a.secrets(), config: l, others: map[string]found{}}
+	n := &node{app: a, log: o.Log, secrets: a.secrets(), others: map[string]found{}}
 	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(a.ctx))
 	defer func() {
 		if err != nil {
@@ -100,6 +105,12 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	}
 	if n.redis, err = newRedis(&l.Config, n.secrets, o.Log); err != nil {
 		return nil, err
+	}
+	if l, err = n.withShared(l, o.Alone); err != nil {
+		return nil, err
+	}
+	if o.Alone {
+		l.APIKeys = nil
 	}
 	n.registry = registry.New(registry.Config{
 		Store: n.store, Logger: o.Log, Catalogue: cat,
@@ -200,7 +211,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	c.Embeddings = gateway.Embeddings{Model: l.Embeddings.Model, Timeout: l.Embeddings.Timeout.Std()}
 	c.Limiter = n.limiter
 	c.Collectors = n.collectors()
-	c.Budgets = publicBook{n.budgets, n.events}
+	c.Budgets, c.SharedConfig = publicBook{n.budgets, n.events}, n.shared
 	c.Keys, c.RequireKeys, c.LocalToken = n.keys, l.Keys.Required == config.KeysAlways, o.LocalToken
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
 	c.Limits = gateway.Limits{

@@ -14,9 +14,31 @@ import (
 
 // check finds out whether a configuration could be put in force: models exist,
 // addresses are complete, strategies are valid, secrets can be read. It opens
-// the store if there is one, since endpoints may refer to stored records, and
-// adds to l's warnings.
+// the store if there is one, since endpoints may refer to stored records and
+// lies over the configuration that is shared there, and adds to l's warnings.
 func (a *app) check(l *config.Loaded) error {
+	if l.Store == config.StoreMemory || l.Store == config.StoreSQLite && !fileExists(storePath(&l.Config)) {
+		return a.checkWith(l, nil)
+	}
+	s, err := openStore(a.ctx, &l.Config, a.secrets(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }() // nothing was written
+	latest, err := latestConfig(a.ctx, s)
+	if err != nil {
+		return err
+	}
+	whole, err := l.WithShared(shared(latest))
+	if err == nil {
+		err = a.checkWith(whole, s)
+		l.Warnings = whole.Warnings
+	}
+	return err
+}
+
+// checkWith checks a configuration over the records of a store, nil for none.
+func (a *app) checkWith(l *config.Loaded, s registry.Store) error {
 	if _, err := newStrategies(&l.Router); err != nil {
 		return err
 	}
@@ -26,17 +48,8 @@ func (a *app) check(l *config.Loaded) error {
 	if err := checkRateLimits(l); err != nil {
 		return err
 	}
-	cfg := registry.Config{}
 	secrets := a.secrets()
-	if l.Store != config.StoreMemory && (l.Store != config.StoreSQLite || fileExists(storePath(&l.Config))) {
-		s, err := openStore(a.ctx, &l.Config, secrets, slog.New(slog.DiscardHandler))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = s.Close() }() // nothing was written
-		cfg.Store = s
-	}
-	reg := registry.New(cfg)
+	reg := registry.New(registry.Config{Store: s})
 	if err := reg.Load(a.ctx); err != nil {
 		return err
 	}

@@ -10,7 +10,11 @@ import (
 
 type configCmd struct {
 	Check configCheckCmd `cmd:"" help:"Check the configuration; list every problem with its line."`
-	Show  configShowCmd  `cmd:"" help:"Print the configuration in force: defaults, file, flags and variables together."`
+	Show  configShowCmd  `cmd:"" help:"Print the configuration that this machine gives: defaults, file, flags and variables together."`
+
+	Push     configPushCmd     `cmd:"" help:"Share a configuration with all gateways on the database."`
+	Pull     configPullCmd     `cmd:"" help:"Print the shared configuration, as it was given."`
+	Versions configVersionsCmd `cmd:"" help:"List the versions of the shared configuration."`
 }
 
 type configCheckCmd struct {

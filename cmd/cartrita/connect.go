@@ -163,10 +163,9 @@ func (a *app) remote(g *globals, address, key string) *client {
 // local puts a gateway together in this process and calls it without network.
 // Nobody else can call it, and who can open the store is its administrator.
 func (a *app) local(g *globals, l *config.Loaded) (*client, error) {
-	l.APIKeys = nil
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	token := newSecret()
-	n, err := a.assemble(l, assembleOptions{Log: log, LocalToken: token})
+	n, err := a.assemble(l, assembleOptions{Log: log, LocalToken: token, Alone: true})
 	if err != nil {
 		return nil, err
 	}

@@ -16,11 +16,12 @@ import (
 // and waits.
 func (s *server) watch() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := config.NewWatcher(config.WatcherConfig{Options: s.opts, Current: s.loaded, Apply: s.reload, Logger: s.log})
+	w := s.node.shared.watcher
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	var running sync.WaitGroup
 	running.Go(func() { w.Run(ctx) })
+	running.Go(func() { s.node.shared.follow(ctx) })
 	running.Go(func() { s.node.lookForServers(ctx) })
 	running.Go(func() {
 		for {

@@ -39,12 +39,11 @@ func (cmd *serveCmd) flags() []config.Flag {
 
 // Run serves until it is interrupted.
 func (cmd *serveCmd) Run(a *app, g *globals, p *printer) error {
-	opts := a.loadOptions(g, cmd.flags()...)
-	l, err := config.Load(opts)
+	l, err := config.Load(a.loadOptions(g, cmd.flags()...))
 	if err != nil {
 		return err
 	}
-	s := &server{app: a, p: p, opts: opts, loaded: l, level: new(slog.LevelVar)}
+	s := &server{app: a, p: p, loaded: l, level: new(slog.LevelVar)}
 	s.log = a.newLogger(&l.Log, s.level)
 	return s.run(cmd.Demo)
 }
@@ -53,7 +52,6 @@ func (cmd *serveCmd) Run(a *app, g *globals, p *printer) error {
 type server struct {
 	app    *app
 	p      *printer
-	opts   config.Options
 	loaded *config.Loaded
 	level  *slog.LevelVar
 	log    *slog.Logger
@@ -89,6 +87,9 @@ func (s *server) run(mode demoMode) error {
 		return err
 	}
 	defer s.node.close()
+	s.loaded = s.node.current()
+	s.level.Set(logLevel(s.loaded.Log.Level))
+	s.node.shared.watcher = config.NewWatcher(config.WatcherConfig{Current: s.loaded, Apply: s.reload, Logger: s.log})
 	s.node.warn()
 	stopDemo, err := s.demo(mode)
 	if err != nil {

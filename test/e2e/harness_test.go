@@ -54,6 +54,14 @@ var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 // start runs `cartrita serve` with args on a free port and waits until it is ready.
 func start(t *testing.T, data string, args ...string) *process {
 	t.Helper()
+	p := launch(t, data, args...)
+	p.waitReady()
+	return p
+}
+
+// launch runs `cartrita serve` and waits until it listens.
+func launch(t *testing.T, data string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)
 	p.cmd = exec.Command(binary, args...)
@@ -77,7 +85,6 @@ func start(t *testing.T, data string, args ...string) *process {
 	case <-time.After(30 * time.Second):
 		t.Fatalf("the gateway printed no address:\n%s", p.output())
 	}
-	p.waitReady()
 	return p
 }
 
@@ -178,4 +185,14 @@ func writeFile(t *testing.T, name, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// waitFor waits until something is so, and fails the test when it takes longer.
+func waitFor(t *testing.T, within time.Duration, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", within, what)
+		}
+	}
 }
