@@ -77,22 +77,35 @@ type account struct {
 }
 
 // stake holds money for the first attempt of the plan that the rate limits let
-// through and the budgets pay for, and notes in the record those that they do not. It returns the
-// decision to make that attempt, or the last refusal.
+// through and the budgets pay for, and notes in the record those that they do not.
+// It returns the decision to make that attempt, or a refusal: the last, or of rate
+// limits the one that ends first.
 func (r *run) stake(ctx context.Context) (route.Decision, *model.Error) {
 	var failure *model.Error
 	for _, a := range r.plan.Attempts {
 		next := route.Decision{Action: route.Fall, Candidate: a.Candidate, Step: a.Step}
-		if failure = r.open(ctx, next); failure == nil {
+		refused := r.open(ctx, next)
+		if refused == nil {
 			return next, nil
 		}
+		failure = soonest(failure, refused)
 	}
 	return route.Decision{}, failure
 }
 
+// soonest is, of two refusals, the later one, unless both are of limits and the
+// earlier one ends first.
+func soonest(a, b *model.Error) *model.Error {
+	if a != nil && a.Kind == model.KindRateLimited && b.Kind == model.KindRateLimited && a.RetryAfter > 0 &&
+		(b.RetryAfter == 0 || a.RetryAfter < b.RetryAfter) {
+		return a
+	}
+	return b
+}
+
 // open begins an attempt: its row in the record, its place in the rate limits, and
-// the money it may take. A limit or budget that refuses leaves the row as an attempt that was never sent, and
-// says nothing about the endpoint.
+// the money it may take. A limit or budget that refuses leaves the row as an
+// attempt that was never sent, and says nothing about the endpoint.
 func (r *run) open(ctx context.Context, d route.Decision) *model.Error {
 	cand := &r.plan.Candidates[d.Candidate]
 	r.final = cand.Index

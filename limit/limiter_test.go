@@ -145,6 +145,9 @@ func TestTokensAreReservedAndCorrected(t *testing.T) {
 		if _, st, err = acquire(l, Subject{}, 500); err == nil || st.Requests.Remaining != 99 {
 			t.Errorf("600 and 500 of 1000: %+v, %v; the refused request must not count", st, err)
 		}
+		if _, _, err = acquire(l, Subject{}, 501); err == nil || err.Details.(*Refusal).Asked != 501 {
+			t.Errorf("501 right after that: %v", err)
+		}
 		h.Release(100)
 		c.add(RefusalTTL) // that it was refused is remembered so long
 		h, st, err = acquire(l, Subject{}, 500)
@@ -528,7 +531,7 @@ func TestCallsAtOnce(t *testing.T) {
 		wg.Wait()
 		cancel()
 		tending.Wait()
-		if most.Load() > 5 || admitted.Load() < 5 {
+		if most.Load() > 5 || admitted.Load() < 100 {
 			t.Errorf("%d replicas: %d calls ran at once, %d were admitted", n, most.Load(), admitted.Load())
 		}
 	}

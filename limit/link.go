@@ -134,11 +134,12 @@ func (k *link) demand(c *counter, now int64, n Amount) *Demand {
 	}
 	d := k.report(c, now)
 	d.Least = k.counted(c, n)
-	more := Amount{k.chunk, k.chunk * n.Tokens}
-	d.Most = k.counted(c, k.waits.plus(more))
+	d.Want = k.counted(c, k.waits)
+	d.Most = k.counted(c, k.waits.plus(Amount{k.chunk, k.chunk * n.Tokens}))
 	if c.limit.Concurrency > 0 {
 		d.LeastSlots = c.running + 1
-		d.MostSlots = c.running + k.calls + c.running/4
+		d.WantSlots = c.running + k.calls
+		d.MostSlots = d.WantSlots + c.running/4
 		k.slots = min(k.slots, d.MostSlots)
 	}
 	return d

@@ -55,6 +55,9 @@ func (l *Limiter) beat(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	n, err := l.shared.Beat(limited, l.replica)
+	if err == nil && l.away.Load() { // what it is needed for is not only this
+		_, err = l.shared.Exchange(limited, l.replica, []Demand{{Counter: "beat", Window: MinWindow}})
+	}
 	switch {
 	case err == nil:
 		l.replicas.Store(int64(max(n, 1)))

@@ -31,10 +31,15 @@ type Demand struct {
 	Given []Delta // to be added first, in steps of the Shared's clock
 	Aged  []Delta // the same, in steps before now
 
-	Least, Most Amount // to be granted: at least Least, all or nothing; zero: nothing is asked
-	Running     int64  // calls under way in the replica
-	LeastSlots  int64  // the slots it wants in all, at least; those running are always its
-	MostSlots   int64
+	// To be granted: at least Least, all or nothing; Want, which is more where other
+	// calls wait, as far as there is; and beyond that, up to Most, an eighth of what
+	// is left. Zero: nothing is asked.
+	Least, Want, Most Amount
+
+	Running    int64 // calls under way in the replica
+	LeastSlots int64 // the slots it wants in all; those running are always its
+	WantSlots  int64
+	MostSlots  int64
 }
 
 // Delta is a correction of what was taken in one step.
@@ -71,10 +76,11 @@ func stepOf(window time.Duration) time.Duration {
 // Steps is for how many steps a Shared counts what was taken, the present one included.
 const Steps = liveShared
 
-// share is how much is granted: least, and of what is beyond an eighth of the rest.
-func share(least, most, left int64) int64 {
-	if most <= least {
-		return least
+// share is how much is granted of what is left, which is at least least.
+func share(least, want, most, left int64) int64 {
+	n := max(least, min(want, left))
+	if n < want || most <= n {
+		return n
 	}
-	return min(most, least+(left-least)/8)
+	return n + min(most-n, (left-n)/8)
 }

@@ -105,13 +105,13 @@ func (d *Demand) refuses(sum Amount, free int64) Unit {
 }
 
 func (d *Demand) granted(sum Amount) (a Amount) {
-	if d.Limit.Requests > 0 {
-		a.Requests = share(d.Least.Requests, d.Most.Requests, d.Limit.Requests-sum.Requests)
+	if d.Limit.Requests > 0 && d.Least.Requests > 0 {
+		a.Requests = share(d.Least.Requests, d.Want.Requests, d.Most.Requests, d.Limit.Requests-sum.Requests)
 	}
-	if d.Limit.Tokens > 0 {
-		a.Tokens = share(d.Least.Tokens, d.Most.Tokens, d.Limit.Tokens-sum.Tokens)
+	if d.Limit.Tokens > 0 && d.Least.Tokens > 0 {
+		a.Tokens = share(d.Least.Tokens, d.Want.Tokens, d.Most.Tokens, d.Limit.Tokens-sum.Tokens)
 	}
-	return Amount{max(a.Requests, d.Least.Requests), max(a.Tokens, d.Least.Tokens)}
+	return a
 }
 
 // hold gives the replica its slots: those running always, and of what it wants
@@ -120,7 +120,7 @@ func (s *State) hold(now time.Duration, replica string, d *Demand, granted bool,
 	n := d.Running
 	if granted {
 		least := max(d.LeastSlots, d.Running)
-		n = max(n, share(least, d.MostSlots, max(free, least)))
+		n = max(n, share(least, d.WantSlots, d.MostSlots, max(free, least)))
 	}
 	if n == 0 {
 		delete(s.Slots, replica)

@@ -59,10 +59,11 @@ func (l *Limits) keys(d *limit.Demand) []string { return []string{l.client.key("
 // demandArgs are the arguments of limits.lua, in its order.
 func demandArgs(replica string, d *limit.Demand) []string {
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
-	args := append(make([]string, 0, 16+4*(len(d.Given)+len(d.Aged))),
+	args := append(make([]string, 0, 18+4*(len(d.Given)+len(d.Aged))),
 		replica, n(d.Epoch), n(d.Width().Microseconds()), n(limit.SlotTTL.Microseconds()), n(limit.Steps),
 		n(d.Limit.Requests), n(d.Limit.Tokens), n(d.Slots), n(d.Least.Requests), n(d.Least.Tokens),
-		n(d.Most.Requests), n(d.Most.Tokens), n(d.Running), n(d.LeastSlots), n(d.MostSlots))
+		n(d.Want.Requests), n(d.Want.Tokens), n(d.Most.Requests), n(d.Most.Tokens),
+		n(d.Running), n(d.LeastSlots), n(d.WantSlots), n(d.MostSlots))
 	for _, x := range d.Given {
 		args = append(args, "given", n(x.Step), n(x.Requests), n(x.Tokens))
 	}

@@ -3,14 +3,15 @@
 -- KEYS[1] is a hash: e the epoch; r<step> and t<step> the requests and tokens taken
 -- in a step; s<replica> its slots and until when, "n:µs".
 -- ARGV: replica, epoch, width of a step and life of a slot in µs, steps that
--- count, limits of requests, tokens and slots, the least and the most requests and
--- tokens, calls running, the least and the most slots; then four for each
--- correction: given or aged, step, requests, tokens.
+-- count, limits of requests, tokens and slots, the least, the wanted and the most
+-- requests and tokens, calls running, the least, wanted and most slots; then four
+-- for each correction: given or aged, step, requests, tokens.
 local replica, epoch = ARGV[1], tonumber(ARGV[2])
 local width, ttl, steps = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local limitR, limitT, limitS = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local leastR, leastT, mostR, mostT = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local running, leastS, mostS = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local leastR, leastT, wantR, wantT = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local mostR, mostT = tonumber(ARGV[13]), tonumber(ARGV[14])
+local running, leastS, wantS, mostS = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17]), tonumber(ARGV[18])
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local step = math.floor(now / width)
@@ -30,7 +31,7 @@ local function add(at, r, tok)
   if r ~= 0 then redis.call('HINCRBY', KEYS[1], 'r' .. text(at), text(r)) end
   if tok ~= 0 then redis.call('HINCRBY', KEYS[1], 't' .. text(at), text(tok)) end
 end
-for i = 16, #ARGV, 4 do
+for i = 19, #ARGV, 4 do
   local at = tonumber(ARGV[i + 1])
   if ARGV[i] == 'aged' then at = step - at end
   add(at, tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
@@ -74,11 +75,10 @@ local function frees(taken, over)
   end
   return 0
 end
-local function share(least, most, left)
-  if most <= least then return least end
-  local more = (left - least) / 8
-  more = more >= 0 and math.floor(more) or math.ceil(more)
-  return math.min(most, least + more)
+local function share(least, want, most, left)
+  local n = math.max(least, math.min(want, left))
+  if n < want or most <= n then return n end
+  return n + math.min(most - n, math.floor((left - n) / 8))
 end
 
 local refused, retry, grantR, grantT = 0, 0, 0, 0
@@ -89,9 +89,8 @@ elseif limitR > 0 and leastR > 0 and sumR + leastR > limitR then
 elseif limitT > 0 and leastT > 0 and sumT + leastT > limitT then
   refused, retry = 2, frees(takenT, sumT + leastT - limitT)
 else
-  if limitR > 0 then grantR = share(leastR, mostR, limitR - sumR) end
-  if limitT > 0 then grantT = share(leastT, mostT, limitT - sumT) end
-  grantR, grantT = math.max(grantR, leastR), math.max(grantT, leastT)
+  if limitR > 0 and leastR > 0 then grantR = share(leastR, wantR, mostR, limitR - sumR) end
+  if limitT > 0 and leastT > 0 then grantT = share(leastT, wantT, mostT, limitT - sumT) end
   add(step, grantR, grantT)
   sumR, sumT = sumR + grantR, sumT + grantT
   if grantR > 0 then lastR = step end
@@ -103,7 +102,7 @@ if limitS > 0 then
   slots = running
   if refused == 0 then
     local least = math.max(leastS, running)
-    slots = math.max(slots, share(least, mostS, math.max(free, least)))
+    slots = math.max(slots, share(least, wantS, mostS, math.max(free, least)))
   end
   if slots == 0 then
     redis.call('HDEL', KEYS[1], 's' .. replica)

@@ -75,7 +75,7 @@ func limitAllOrNothing(t *testing.T, s limit.Shared) {
 func limitShares(t *testing.T, s limit.Shared) {
 	d := limited(2)
 	d.Most.Requests = 1000
-	for i, want := range []int64{2 + 98/8, 2 + 84/8} {
+	for i, want := range []int64{2 + 98/8, 2 + 84/8} { // 74 are left
 		if g := exchange(t, s, "a", d); g.Granted.Requests != want {
 			t.Errorf("lease %d: %d, want %d", i, g.Granted.Requests, want)
 		}
@@ -83,6 +83,13 @@ func limitShares(t *testing.T, s limit.Shared) {
 	d.Most.Requests = 3
 	if g := exchange(t, s, "a", d); g.Granted.Requests != 3 {
 		t.Errorf("wanted at most 3: %+v", g)
+	}
+	d.Want.Requests, d.Most.Requests = 51, 200
+	if g := exchange(t, s, "a", d); g.Granted.Requests != 51+20/8 {
+		t.Errorf("others wait for 49: %+v", g)
+	}
+	if g := exchange(t, s, "a", d); g.Granted.Requests != 18 {
+		t.Errorf("others wait for more than there is: %+v", g)
 	}
 }
 
@@ -265,8 +272,9 @@ func limitReference(t *testing.T, s limit.Shared) {
 			Least:   limit.Amount{Requests: next(4), Tokens: next(40)},
 			Running: next(4),
 		}
-		d.Most = limit.Amount{Requests: d.Least.Requests + next(20), Tokens: d.Least.Tokens + next(100)}
-		d.LeastSlots, d.MostSlots = d.Running+next(3), d.Running+2+next(5)
+		d.Want = limit.Amount{Requests: d.Least.Requests + next(4), Tokens: d.Least.Tokens + next(30)}
+		d.Most = limit.Amount{Requests: d.Want.Requests + next(20), Tokens: d.Want.Tokens + next(100)}
+		d.LeastSlots, d.WantSlots, d.MostSlots = d.Running+next(3), d.Running+next(4), d.Running+2+next(5)
 		if next(3) == 0 {
 			d.Aged = []limit.Delta{{Step: next(70), Amount: limit.Amount{Requests: next(9) - 4, Tokens: next(90) - 50}}}
 		}

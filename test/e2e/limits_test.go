@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +21,12 @@ import (
 // one, and rate limits.
 func limitedReplicas(t *testing.T, database, redis, limits string) []*process {
 	t.Helper()
-	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5, TokensPerSecond: 5000})
+	return limitedBefore(t, upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5, TokensPerSecond: 5000}), database, redis, limits)
+}
+
+// limitedBefore does so before an upstream.
+func limitedBefore(t *testing.T, lab, database, redis, limits string) []*process {
+	t.Helper()
 	settings := "store: " + database + "\n" + limits + fmt.Sprintf(soundConfig, lab)
 	if redis != "" {
 		settings = "redis: " + redis + "\n" + settings
@@ -106,47 +113,25 @@ func TestThreeReplicasShareARateLimit(t *testing.T) {
 	}
 }
 
-// admission is when a call was admitted.
-type admission = time.Time
+// load asks replicas until it is stopped, and keeps when calls were admitted. No
+// call may fail but for a limit, nor take long.
+type load struct {
+	stopping chan struct{}
+	workers  sync.WaitGroup
 
-// busiest is the most admissions in any window of that length within a time.
-func busiest(all []admission, window time.Duration, from, to time.Time) (most int) {
-	for i, first := range all {
-		if first.Before(from) || first.After(to) {
-			continue
-		}
-		n := 0
-		for _, at := range all[i:] {
-			if at.After(to) || at.Sub(first) >= window {
-				break
-			}
-			n++
-		}
-		most = max(most, n)
-	}
-	return most
+	mu       sync.Mutex
+	admitted []time.Time
 }
 
-// TestARateLimitWithoutItsRedis empties, freezes and kills the Redis of three
-// replicas under load. No call fails for it; while it is away each admits its part,
-// and a loss never admits more than a second window's worth.
-func TestARateLimitWithoutItsRedis(t *testing.T) {
-	const limit, window = 60, 1200 * time.Millisecond
-	server := testserver.NewRedis(t)
-	replicas := limitedReplicas(t, testserver.Database(t), "'"+server.URL()+"'",
-		fmt.Sprintf("rate_limits: [{name: everybody, requests: %d, window: %s}]\n", limit, window))
-
-	var mu sync.Mutex
-	var all []admission
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
+func startLoad(t *testing.T, replicas []*process) *load {
+	l := &load{stopping: make(chan struct{})}
 	for i := range 6 {
-		wg.Go(func() {
+		l.workers.Go(func() {
 			client := &http.Client{Timeout: 30 * time.Second}
 			defer client.CloseIdleConnections()
 			for {
 				select {
-				case <-stop:
+				case <-l.stopping:
 					return
 				case <-time.After(5 * time.Millisecond):
 				}
@@ -154,9 +139,9 @@ func TestARateLimitWithoutItsRedis(t *testing.T) {
 				status, _, body := replicas[i%3].ask(client)
 				switch status {
 				case http.StatusOK:
-					mu.Lock()
-					all = append(all, time.Now())
-					mu.Unlock()
+					l.mu.Lock()
+					l.admitted = append(l.admitted, time.Now())
+					l.mu.Unlock()
 				case http.StatusTooManyRequests:
 				default:
 					t.Errorf("a call failed: %d %s", status, body)
@@ -168,51 +153,127 @@ func TestARateLimitWithoutItsRedis(t *testing.T) {
 			}
 		})
 	}
-	phase := func(d time.Duration) time.Time { time.Sleep(d); return time.Now() } // of load
-	began := time.Now()
-	sound := phase(2 * window)
-	server.Do(t, "FLUSHALL")
-	flushed := phase(2 * window)
-	server.Freeze(t)
-	frozen := phase(2 * window)
-	server.Thaw(t)
-	thawed := phase(2 * window)
-	server.Stop(t)
-	phase(window)
-	server.Start(t)
-	phase(window + 2*time.Second)
-	again := time.Now()
-	end := phase(2 * window)
-	close(stop)
-	wg.Wait()
+	return l
+}
 
+func (l *load) stop() {
+	close(l.stopping)
+	l.workers.Wait()
+}
+
+// busiest is the most calls that were admitted in any window within a time.
+func (l *load) busiest(window time.Duration, from, to time.Time) (most int) {
+	for i, first := range l.admitted {
+		if first.Before(from) || first.After(to) {
+			continue
+		}
+		n := 0
+		for _, at := range l.admitted[i:] {
+			if at.After(to) || at.Sub(first) >= window {
+				break
+			}
+			n++
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// phase is a time of load, and the most that it may admit in a window.
+type phase struct {
+	what     string
+	from, to time.Time
+	most     int
+}
+
+const (
+	phaseLimit  = 60
+	phaseWindow = 1200 * time.Millisecond
+)
+
+var phaseLimits = fmt.Sprintf("rate_limits: [{name: everybody, requests: %d, window: %s}]\n", phaseLimit, phaseWindow)
+
+// check stops the load and looks at the phases: each replica's part is the least
+// that is admitted in any of them. The log must say a few times that limits are
+// not shared, and that they are again.
+func (l *load) check(t *testing.T, replicas []*process, phases ...phase) {
+	t.Helper()
+	l.stop()
 	// What a caller sees comes a moment after it was admitted, hence a window that
 	// is a little shorter.
-	const seen = window - 300*time.Millisecond
-	for _, p := range []struct {
-		what     string
-		from, to time.Time
-		most     int
-	}{
-		{"with Redis", began, sound, limit},
-		{"after it was emptied", sound, flushed, 2 * limit},
-		{"while it hangs", flushed.Add(time.Second), frozen, 2 * limit},
-		{"with Redis again", frozen, thawed, 2 * limit},
-		{"after all of that", again, end, limit},
-		{"at any time", began, end, 2 * limit},
-	} {
-		got := busiest(all, seen, p.from, p.to)
-		t.Logf("%s: at most %d in %v", p.what, got, window)
-		if got > p.most || got < limit/3 {
-			t.Errorf("%s: %d calls in %v, want at most %d and at least %d", p.what, got, seen, p.most, limit/3)
+	const seen = phaseWindow - 300*time.Millisecond
+	for _, p := range phases {
+		got := l.busiest(seen, p.from, p.to)
+		t.Logf("%s: at most %d", p.what, got)
+		if got > p.most || got < phaseLimit/3 {
+			t.Errorf("%s: %d calls in %v, want at most %d and at least %d", p.what, got, seen, p.most, phaseLimit/3)
 		}
 	}
 	for _, p := range replicas {
 		away, back := strings.Count(p.output(), "cannot be shared"), strings.Count(p.output(), "are shared again")
-		if away < 2 || back < 2 || away > 6 {
+		if away < 1 || back < 1 || away > 6 {
 			t.Errorf("the log says %d times that limits are not shared, %d times that they are again:\n%s", away, back, p.output())
 		}
 	}
+}
+
+// after is the time after a while of load.
+func after(d time.Duration) time.Time {
+	time.Sleep(d)
+	return time.Now()
+}
+
+// TestARateLimitWithoutItsRedis empties, freezes and kills the Redis of three
+// replicas under load. No call fails for it; while it is away each admits its part,
+// and a loss never admits more than a second window's worth.
+func TestARateLimitWithoutItsRedis(t *testing.T) {
+	t.Parallel()
+	server := testserver.NewRedis(t)
+	replicas := limitedReplicas(t, testserver.Database(t), "'"+server.URL()+"'", phaseLimits)
+	began := after(time.Second) // until each knows how many they are
+	l := startLoad(t, replicas)
+	sound := after(2 * phaseWindow)
+	server.Do(t, "FLUSHALL")
+	flushed := after(2 * phaseWindow)
+	server.Freeze(t)
+	frozen := after(2 * phaseWindow)
+	server.Thaw(t)
+	thawed := after(2 * phaseWindow)
+	server.Stop(t)
+	after(phaseWindow)
+	server.Start(t)
+	again := after(phaseWindow + 2*time.Second)
+	end := after(2 * phaseWindow)
+	l.check(t, replicas,
+		phase{"with Redis", began, sound, phaseLimit},
+		phase{"after it was emptied", sound, flushed, 2 * phaseLimit},
+		phase{"while it hangs", flushed.Add(time.Second), frozen, 2 * phaseLimit},
+		phase{"with Redis again", frozen, thawed, 2 * phaseLimit},
+		phase{"after all of that", again, end, phaseLimit},
+		phase{"at any time", began, end, 2 * phaseLimit},
+	)
+}
+
+// TestARateLimitWithoutItsDatabase does so to the PostgreSQL that replicas without
+// Redis count in, and that forgets what it counted when it crashes.
+func TestARateLimitWithoutItsDatabase(t *testing.T) {
+	t.Parallel()
+	server := testserver.NewPostgres(t)
+	replicas := limitedReplicas(t, server.URL(), "", phaseLimits)
+	began := after(time.Second)
+	l := startLoad(t, replicas)
+	sound := after(2 * phaseWindow)
+	server.Stop(t)
+	stopped := after(2 * phaseWindow)
+	server.Start(t)
+	again := after(phaseWindow + 2*time.Second)
+	end := after(2 * phaseWindow)
+	l.check(t, replicas,
+		phase{"with PostgreSQL", began, sound, phaseLimit},
+		phase{"while it is away", sound.Add(phaseWindow), stopped, 2 * phaseLimit},
+		phase{"after that", again, end, phaseLimit},
+		phase{"at any time", began, end, 2 * phaseLimit},
+	)
 }
 
 // TestAModelsRateLimitTurnsToAnother: a limit by model sends calls elsewhere, and
@@ -254,4 +315,125 @@ func others(models map[string]int) (n int) {
 		}
 	}
 	return n
+}
+
+// counted is an upstream that knows how many calls it serves at once.
+type counted struct {
+	http.Handler
+	now, most atomic.Int64
+}
+
+func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := c.now.Add(1)
+	defer c.now.Add(-1)
+	for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
+	}
+	c.Handler.ServeHTTP(w, r)
+}
+
+// TestCallsAtOnceOverReplicas: three replicas before one upstream never have more
+// calls open than the limit, use all of it, and go on using all of it when one of
+// them was killed with calls under way.
+func TestCallsAtOnceOverReplicas(t *testing.T) {
+	t.Parallel()
+	const limit = 6
+	models, err := mock.New(mock.Config{Seed: 7, Profiles: []mock.Profile{{Name: "sound", TTFT: 150 * time.Millisecond, AnswerTokens: 5, TokensPerSecond: 5000}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab := &counted{Handler: models}
+	srv := httptest.NewServer(lab)
+	t.Cleanup(srv.Close)
+	replicas := limitedBefore(t, srv.URL, testserver.Database(t), "'"+testserver.Keyspace(t)+"'",
+		fmt.Sprintf("rate_limits: [{name: at-once, concurrency: %d}]\n", limit))
+	var served atomic.Int64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range 15 {
+		wg.Go(func() {
+			client := &http.Client{Timeout: 30 * time.Second}
+			defer client.CloseIdleConnections()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+				switch status, _, body := replicas[i%3].ask(client); {
+				case status == http.StatusOK:
+					served.Add(1)
+				case status == 0 && i%3 == 0: // the one that was killed
+					return
+				case status != http.StatusTooManyRequests:
+					t.Errorf("%d %s", status, body)
+					return
+				}
+			}
+		})
+	}
+	// full waits until calls are served as fast as so many at once can be.
+	full := func(what string) {
+		t.Helper()
+		deadline := time.Now().Add(30 * time.Second)
+		for time.Now().Before(deadline) {
+			before := served.Load()
+			time.Sleep(time.Second)
+			if served.Load()-before >= limit*4 { // of about six and a half a second each
+				return
+			}
+		}
+		t.Errorf("%s: the limit is never used up", what)
+	}
+	full("at first")
+	replicas[0].kill()
+	began := time.Now()
+	full("after a replica was killed")
+	t.Logf("all places are in use again %v after the kill; at most %d calls at once", time.Since(began).Round(time.Second), lab.most.Load())
+	close(stop)
+	wg.Wait()
+	if most := lab.most.Load(); most > limit {
+		t.Errorf("%d calls at once, the limit is %d", most, limit)
+	}
+}
+
+// TestTokensOverReplicas: what calls really used, in all replicas together, stays
+// within the limit, though many run at once and none says how long its answer is.
+func TestTokensOverReplicas(t *testing.T) {
+	const limit = 3000
+	lab := upstream(t, mock.Profile{Name: "sound", TTFT: 20 * time.Millisecond, AnswerTokens: 40, TokensPerSecond: 5000})
+	replicas := limitedBefore(t, lab, testserver.Database(t), "'"+testserver.Keyspace(t)+"'",
+		fmt.Sprintf("rate_limits: [{name: tokens, tokens: %d}]\n", limit))
+	var used, answered atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			for range 60 {
+				resp, err := http.Post(replicas[i%3].url+"/v1/chat/completions", "application/json",
+					strings.NewReader(`{"model":"auto","messages":[{"role":"user","content":"hello"}]}`))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var body struct {
+					Usage struct {
+						Total int64 `json:"total_tokens"`
+					}
+				}
+				err = json.NewDecoder(resp.Body).Decode(&body)
+				resp.Body.Close()
+				if resp.StatusCode == http.StatusOK && err == nil && body.Usage.Total > 0 {
+					used.Add(body.Usage.Total)
+					answered.Add(1)
+				} else if resp.StatusCode != http.StatusTooManyRequests {
+					t.Errorf("%s, %d tokens: %v", resp.Status, body.Usage.Total, err)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d calls used %d of %d tokens", answered.Load(), used.Load(), limit)
+	if used.Load() > limit || used.Load() < limit*6/10 {
+		t.Errorf("%d tokens were used, want most of %d and no more", used.Load(), limit)
+	}
 }
