@@ -14,7 +14,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test clients servers race lint fuzz bench check
+.PHONY: help build run test clients servers race lint fuzz bench cluster soak check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,5 +78,11 @@ fuzz: ## Run every fuzz target for a minute each (FUZZTIME=10s for less)
 
 bench: build ## Measure routing, recording, start-up and the gateway beside a bare proxy
 	$(GO) run ./test/bench
+
+cluster: build servers ## Start three replicas, a PostgreSQL, a Redis and a model server, for trying by hand
+	$(GO) run ./test/cluster $(ARGS)
+
+soak: build servers ## Load three replicas for 30 minutes and find what grows
+	$(GO) run ./test/cluster -port 0 -rate 300 -soak 30m $(ARGS)
 
 check: lint test ## What must pass before a change is merged

@@ -30,7 +30,7 @@ const PostgresVariable = "CARTRITA_TEST_POSTGRES"
 const startTimeout = time.Minute
 
 // shared is the private server of this process.
-var shared = sync.OnceValues(startPostgres)
+var shared = sync.OnceValues(StartPostgres)
 
 // Database makes an empty database for one test and returns its URL. It is
 // dropped when the test ends.
@@ -50,11 +50,11 @@ func Database(t testing.TB) string {
 // started again. Its URL names an empty database.
 func NewPostgres(t testing.TB) *Postgres {
 	t.Helper()
-	s, err := startPostgres()
+	s, err := StartPostgres()
 	if err != nil {
 		skip(t, err, "PostgreSQL", PostgresVariable)
 	}
-	t.Cleanup(s.remove)
+	t.Cleanup(s.Remove)
 	return s
 }
 

@@ -7,7 +7,8 @@ import "testing"
 // Postgres is a private server; there is none on this system.
 type Postgres struct{}
 
-func startPostgres() (*Postgres, error) {
+// StartPostgres finds no server to start on this system.
+func StartPostgres() (*Postgres, error) {
 	return nil, missingError("a private one is started on Unix systems only")
 }
 
@@ -20,12 +21,14 @@ func (*Postgres) Stop(testing.TB) {}
 // Start starts the server after Stop.
 func (*Postgres) Start(testing.TB) {}
 
-func (*Postgres) remove() {}
+// Remove ends the server for good.
+func (*Postgres) Remove() {}
 
 // Redis is a private server; there is none on this system.
 type Redis struct{}
 
-func startRedis(...string) (*Redis, error) {
+// StartRedis finds no server to start on this system.
+func StartRedis(...string) (*Redis, error) {
 	return nil, missingError("a private one is started on Unix systems only")
 }
 
@@ -47,4 +50,5 @@ func (*Redis) Freeze(testing.TB) {}
 // Thaw lets the server go on.
 func (*Redis) Thaw(testing.TB) {}
 
-func (*Redis) remove() {}
+// Remove ends the server for good.
+func (*Redis) Remove() {}

@@ -36,7 +36,9 @@ func (s *Postgres) URL() string {
 const runPostgres = `"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off \
   -c full_page_writes=off -c max_connections=200 -c timezone=UTC`
 
-func startPostgres() (*Postgres, error) {
+// StartPostgres starts a private server for a program that is no test; it is
+// the program's to Remove. Errors: what is missing.
+func StartPostgres() (*Postgres, error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
@@ -50,7 +52,7 @@ func startPostgres() (*Postgres, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	if err := s.start(); err != nil {
-		s.remove()
+		s.Remove()
 		return nil, err
 	}
 	return s, nil

@@ -13,7 +13,7 @@ import (
 const RedisVariable = "CARTRITA_TEST_REDIS"
 
 // sharedRedis is the private Redis server of this process.
-var sharedRedis = sync.OnceValues(func() (*Redis, error) { return startRedis() })
+var sharedRedis = sync.OnceValues(func() (*Redis, error) { return StartRedis() })
 
 // Keyspace returns the URL of a Redis server with a prefix for keys that is the
 // test's alone.
@@ -42,11 +42,11 @@ func Keyspace(t testing.TB) string {
 // further options of redis-server, such as "--port", "6379".
 func NewRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
-	s, err := startRedis(args...)
+	s, err := StartRedis(args...)
 	if err != nil {
 		skipRedis(t, err)
 	}
-	t.Cleanup(s.remove)
+	t.Cleanup(s.Remove)
 	return s
 }
 

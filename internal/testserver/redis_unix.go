@@ -31,7 +31,9 @@ const runRedis = `redis() { program=$1 dir=$2; shift 2
   exec "$program" "$dir/conf" --port 0 --unixsocket "$dir/redis.sock" --dir "$dir" --pidfile "$dir/pid" --save "" --appendonly no "$@"; }
 redis "$@"`
 
-func startRedis(args ...string) (*Redis, error) {
+// StartRedis starts a private server for a program that is no test; it is the
+// program's to Remove. Errors: what is missing.
+func StartRedis(args ...string) (*Redis, error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, missingError("there is no redis-server on the PATH")
@@ -42,7 +44,7 @@ func startRedis(args ...string) (*Redis, error) {
 	}
 	s := &Redis{watched: newWatched(dir), program: program, args: args}
 	if err := s.start(); err != nil {
-		s.remove()
+		s.Remove()
 		return nil, err
 	}
 	return s, nil

@@ -78,8 +78,8 @@ func (s *watched) end() {
 	s.watcher = nil
 }
 
-// remove ends the server for good.
-func (s *watched) remove() {
+// Remove ends the server for good.
+func (s *watched) Remove() {
 	if s.watcher != nil {
 		s.end()
 	}
