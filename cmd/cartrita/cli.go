@@ -14,6 +14,7 @@ type cli struct {
 	Globals globals `embed:""`
 
 	Serve      serveCmd      `cmd:"" group:"Run" help:"Start the gateway."`
+	Ready      readyCmd      `cmd:"" group:"Run" help:"Say whether the gateway that runs can serve calls."`
 	Mock       mockCmd       `cmd:"" group:"Run" help:"Start a model server for tests and demonstrations."`
 	Models     modelsCmd     `cmd:"" group:"Registry" help:"List, search, add, import and retire models."`
 	Select     selectCmd     `cmd:"" group:"Ask" help:"Say which model a request would go to, and why."`
