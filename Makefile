@@ -14,7 +14,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test clients servers race lint fuzz bench cluster soak check
+.PHONY: help build run test clients servers long race lint fuzz bench cluster soak check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ servers: ## Install the PostgreSQL and the Redis that tests start for themselves
 	else \
 	  echo "WARNING: no Redis is installed: everything about it stays untested. Install it, or set CARTRITA_TEST_REDIS to the URL of one." >&2; \
 	fi
+
+long: ## Run the tests that take minutes
+	CARTRITA_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run Long ./test/e2e
 
 race: ## Run the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...

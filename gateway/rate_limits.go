@@ -1,11 +1,15 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/limit"
 )
 
 // shownCounters is how many counters of each limit GET /api/v1/limits shows unless
@@ -27,6 +31,32 @@ func (g *Gateway) getLimits(x *exchange) {
 		n = shownCounters
 	}
 	x.writeJSON(g.cfg.Limiter.View(n))
+}
+
+// LimitWarnings says of the rate limits in force what keeps them from ever counting
+// anything, each with the limit's name.
+func (g *Gateway) LimitWarnings() (out []string) {
+	known := g.known()
+	var keys []string
+	for _, k := range known.Keys {
+		keys = append(keys, string(k.ID))
+	}
+	for _, l := range g.cfg.Limiter.View(0).Limits {
+		for _, f := range []struct {
+			field, value, what string
+			known              []string
+		}{
+			{"scope.key", l.Scope.Key, "no key has the id", keys},
+			{"scope.model", l.Scope.Model, "no endpoint serves the model", known.Models},
+			{"scope.provider", l.Scope.Provider, "no endpoint belongs to the provider", known.Providers},
+		} {
+			if f.value != "" && f.value != limit.Any && !slices.Contains(f.known, f.value) {
+				out = append(out, fmt.Sprintf("rate limit %q: %s: %s %q now, so nothing counts against it%s",
+					l.Name, f.field, f.what, f.value, near.Suggest(f.value, f.known)))
+			}
+		}
+	}
+	return out
 }
 
 func (g *Gateway) addLimitRoutes(add func(string, map[string]func(*exchange)) *route) {

@@ -55,9 +55,17 @@ type rule struct {
 
 // counters are those of one limit, by value.
 type counters struct {
+	most    int // values; 0: any number
 	mu      sync.RWMutex
 	byValue map[string]*counter
 }
+
+// maxValues is how many counters one limit has at a time, since callers may choose
+// the values of "*". Those beyond share the counter of the value others.
+const (
+	maxValues = 100_000
+	others    = "(others)"
+)
 
 // Standing is what a call's limits have left: of each unit that of the limit which
 // is nearest to its end.
@@ -110,6 +118,7 @@ func (l *Limiter) Configure(limits []Limit) error {
 		}
 		seen[lim.Name] = true
 		r := &rule{Limit: lim}
+		r.counters.most = maxValues
 		if was := old[[2]any{lim.Name, lim.Scope}]; was != nil && was.Window == lim.Window {
 			r.counters.byValue = was.counters.all()
 		}
@@ -132,6 +141,13 @@ func (cs *counters) all() map[string]*counter {
 		out[v] = c
 	}
 	return out
+}
+
+// inUse reports whether anything is limited at all.
+func (l *Limiter) inUse() bool {
+	l.keys.mu.RLock()
+	defer l.keys.mu.RUnlock()
+	return l.OfCallers() || l.OfTargets() || len(l.keys.byValue) > 0
 }
 
 // OfCallers reports whether there are limits that look at callers alone.
@@ -329,6 +345,9 @@ func (cs *counters) get(l *Limiter, limit *Limit, value string) *counter {
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	if cs.most > 0 && len(cs.byValue) >= cs.most && cs.byValue[value] == nil {
+		value = others
+	}
 	if c = cs.byValue[value]; c != nil && !c.gone.Load() {
 		return c
 	}

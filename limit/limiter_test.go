@@ -577,6 +577,36 @@ func TestARefusedCallerWaitsForNobody(t *testing.T) {
 	}
 }
 
+// Callers who choose new names all the time neither fill the memory nor get past a
+// limit.
+func TestTheNumberOfCountersIsBounded(t *testing.T) {
+	l := local(t, new(clock), Limit{Name: "each", Scope: Scope{User: Any}, Requests: 2})
+	l.rules.Load().callers[0].counters.most = 10
+	admitted := 0
+	for i := range 1000 {
+		if _, _, err := acquire(l, Subject{User: fmt.Sprint(i)}, 0); err == nil {
+			admitted++
+		}
+	}
+	if admitted != 12 { // ten users, and two others
+		t.Errorf("%d calls of 1000 users are admitted", admitted)
+	}
+	if _, _, err := acquire(l, Subject{User: "3"}, 0); err != nil {
+		t.Errorf("one who has a counter: %v", err)
+	}
+}
+
+// Without anything to limit, replicas do not speak to what they share.
+func TestNothingToLimitCostsNothing(t *testing.T) {
+	l := local(t, new(clock))
+	if l.inUse() {
+		t.Error("in use without a limit")
+	}
+	if _, err := l.Acquire(t.Context(), &Subject{Key: "k"}, &Limit{Name: KeyLimit, Window: time.Minute, Requests: 1}, Tokens{}, new(Hold)); err != nil || !l.inUse() {
+		t.Errorf("%v; in use with a key's own limit: %v", err, l.inUse())
+	}
+}
+
 func TestIdleCountersAreDropped(t *testing.T) {
 	c := new(clock)
 	all, _, _ := replicas(t, 1, c, Limit{Name: "each", Scope: Scope{User: Any}, Requests: 5})

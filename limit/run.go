@@ -41,7 +41,7 @@ func (l *Limiter) Run(ctx context.Context) error {
 		if l.away.Load() {
 			every = retryEvery
 		}
-		if l.now()-beaten >= int64(every) {
+		if l.now()-beaten >= int64(every) && l.inUse() {
 			beaten = l.now()
 			l.beat(ctx)
 		}
@@ -52,10 +52,14 @@ func (l *Limiter) Run(ctx context.Context) error {
 // beat says that this replica is there, learns how many are, and finds out whether
 // the Shared is back.
 func (l *Limiter) beat(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, l.timeout)
+	patience, wasAway := l.timeout, l.away.Load()
+	if wasAway {
+		patience /= 2 // one that is only just fast enough would go away with the next call
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	n, err := l.shared.Beat(limited, l.replica)
-	if err == nil && l.away.Load() { // what it is needed for is not only this
+	if err == nil && wasAway { // what it is needed for is not only this
 		_, err = l.shared.Exchange(limited, l.replica, []Demand{{Counter: "beat", Window: MinWindow}})
 	}
 	switch {

@@ -301,7 +301,7 @@ func (n *node) warn() {
 	for _, w := range n.warnings {
 		n.log.Warn("configuration: " + w.String())
 	}
-	for _, w := range n.gateway.BudgetWarnings() {
+	for _, w := range append(n.gateway.BudgetWarnings(), n.gateway.LimitWarnings()...) {
 		n.log.Warn(w)
 	}
 }

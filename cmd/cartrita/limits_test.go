@@ -12,11 +12,15 @@ func TestLimits(t *testing.T) {
 rate_limits:
   - {name: everybody, requests: 2, window: 1h}
   - {name: each-user, scope: {user: "*", team: a}, tokens: 1000, concurrency: 3}
+  - {name: lost, scope: {provider: boxx}, requests: 3}
 `
 	b := newBench(t, mockSection(t)+limits)
 	r := b.serve()
 	if out := b.ok("limits"); !strings.Contains(out, "everybody\teverybody\t1h0m0s") || !strings.Contains(out, "each-user\tuser=* team=a\t1m0s") {
 		t.Errorf("before any call:\n%s", out)
+	}
+	if want := `rate limit "lost": scope.provider: no endpoint belongs to the provider "boxx" now, so nothing counts against it: did you mean "box"?`; !strings.Contains(strings.ReplaceAll(r.err.String(), `\"`, `"`), want) {
+		t.Errorf("the log lacks: %s\n%s", want, r.err)
 	}
 	for range 2 {
 		b.ok("chat", "hello")

@@ -35,6 +35,9 @@ func StartRedis(...string) (*Redis, error) {
 // URL returns the address of the server.
 func (*Redis) URL() string { return "" }
 
+// Ask sends one command and returns its answer.
+func (*Redis) Ask(testing.TB, string) string { return "" }
+
 // Do sends one command.
 func (*Redis) Do(testing.TB, string) {}
 

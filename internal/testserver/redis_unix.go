@@ -67,7 +67,7 @@ func (s *Redis) ping(ctx context.Context) error {
 	return err
 }
 
-// ask sends one command of words without spaces and returns the first line of its answer.
+// ask sends one command of words without spaces and returns the beginning of its answer.
 func (s *Redis) ask(ctx context.Context, command string) (string, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", s.socket())
@@ -90,9 +90,17 @@ func (s *Redis) ask(ctx context.Context, command string) (string, error) {
 // answered well.
 func (s *Redis) Do(t testing.TB, command string) {
 	t.Helper()
-	if answer, err := s.ask(context.Background(), command); err != nil || strings.HasPrefix(answer, "-") {
+	s.Ask(t, command)
+}
+
+// Ask does so and returns the beginning of the answer, as it comes over the wire.
+func (s *Redis) Ask(t testing.TB, command string) string {
+	t.Helper()
+	answer, err := s.ask(context.Background(), command)
+	if err != nil || strings.HasPrefix(answer, "-") {
 		t.Fatalf("%s: %s %v", command, answer, err)
 	}
+	return answer
 }
 
 // Start starts the server after Stop, empty.

@@ -105,6 +105,7 @@ func TestKeysOfTwoInstallationsAreApart(t *testing.T) {
 }
 
 func TestAServerThatGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
 	server := testserver.NewRedis(t)
 	server.Stop(t)
 	c, log := open(t, server.URL()) // it is away at the start
@@ -136,6 +137,7 @@ func TestAServerThatGoesAwayAndComesBack(t *testing.T) {
 }
 
 func TestAServerThatHangsHoldsNobody(t *testing.T) {
+	t.Parallel()
 	server := testserver.NewRedis(t)
 	c, log := open(t, server.URL()+"&timeout=100ms")
 	if err := set(c, "1"); err != nil {
@@ -163,6 +165,7 @@ func TestAServerThatHangsHoldsNobody(t *testing.T) {
 }
 
 func TestAServerThatHangsAtTheStart(t *testing.T) {
+	t.Parallel()
 	server := testserver.NewRedis(t)
 	server.Freeze(t)
 	began := time.Now()
@@ -195,27 +198,45 @@ func freePort(t testing.TB) string {
 	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 }
 
-func TestACluster(t *testing.T) {
+// cluster starts one of a single node, and returns its URL.
+func cluster(t *testing.T) string {
+	t.Helper()
 	port := freePort(t)
 	server := testserver.NewRedis(t, "--port", port, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", freePort(t))
 	server.Do(t, "CLUSTER ADDSLOTSRANGE 0 16383")
-	c, _ := open(t, "redis://127.0.0.1:"+port+"?cluster=true&timeout=2s")
+	return "redis://127.0.0.1:" + port + "?cluster=true"
+}
+
+func TestACluster(t *testing.T) {
+	t.Parallel()
+	c, _ := open(t, cluster(t)+"&timeout=2s")
 	until(t, "a write", func() bool { return set(c, "1") == nil })
 	if got := get(t, c); got != "1" {
 		t.Errorf("got %s", got)
 	}
 }
 
+// Sentinels name another master when theirs is gone; it is used without anybody's
+// doing.
 func TestSentinels(t *testing.T) {
-	master, watcher := freePort(t), freePort(t)
-	testserver.NewRedis(t, "--port", master)
+	t.Parallel()
+	master, replica, watcher := freePort(t), freePort(t), freePort(t)
+	first := testserver.NewRedis(t, "--port", master)
+	testserver.NewRedis(t, "--port", replica, "--replicaof", "127.0.0.1 "+master)
 	sentinel := testserver.NewRedis(t, "--port", watcher, "--sentinel")
 	sentinel.Do(t, "SENTINEL MONITOR main 127.0.0.1 "+master+" 1")
-	c, _ := open(t, "redis://127.0.0.1:"+watcher+"?master=main&timeout=2s")
+	sentinel.Do(t, "SENTINEL SET main down-after-milliseconds 300")
+	sentinel.Do(t, "SENTINEL SET main failover-timeout 2000")
+	c, log := open(t, "redis://127.0.0.1:"+watcher+"?master=main&timeout=2s")
 	until(t, "a write", func() bool { return set(c, "1") == nil })
+	until(t, "the sentinel to know the replica", func() bool { return strings.Contains(sentinel.Ask(t, "SENTINEL REPLICAS main"), replica) })
+	first.Stop(t)
+	until(t, "a line that it is away", func() bool { return log.count("Redis is away") > 0 })
+	until(t, "a write to the new master", func() bool { return set(c, "2") == nil })
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	cert, key := certificate(t)
 	port := freePort(t)
 	server := testserver.NewRedis(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")

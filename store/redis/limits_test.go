@@ -1,6 +1,8 @@
 package redis
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,4 +34,16 @@ func BenchmarkExchange(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// In a cluster the counters lie in different slots.
+func TestLimitsInACluster(t *testing.T) {
+	t.Parallel()
+	url := cluster(t) + "&timeout=5s"
+	var n atomic.Int64
+	storetest.RunLimits(t, func(t *testing.T) limit.Shared {
+		c, _ := open(t, fmt.Sprintf("%s&prefix=%d:", url, n.Add(1)))
+		until(t, "a write", func() bool { return set(c, "1") == nil })
+		return c.Limits()
+	})
 }
