@@ -3,6 +3,8 @@ package budget
 import (
 	"cmp"
 	"context"
+	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -83,15 +85,24 @@ func (b *Book) Load(ctx context.Context, spent func(ctx context.Context, since t
 	defer b.mu.Unlock()
 	former := b.created
 	b.created = created
-	entries, err := spent(ctx, oldest(b.all(), b.ledger.cfg.Clock()))
+	since := oldest(b.all(), b.ledger.cfg.Clock())
+	var entries []Spent
+	if e := b.ledger.escrow; e != nil {
+		entries, err = e.Join(ctx, since)
+	} else {
+		entries, err = spent(ctx, since)
+	}
 	if err != nil {
 		b.created = former
 		return err
 	}
 	for _, o := range openings {
 		b.openings[o.Name] = o
-		entries = append(entries, o.Spent...)
+		if b.ledger.escrow == nil {
+			entries = append(entries, o.Spent...)
+		}
 	}
+	b.ledger.learn(before(openings...))
 	// What is spent comes first: no budget is in force before that is known.
 	b.ledger.Load(entries)
 	if err := b.ledger.Configure(b.all()); err != nil {
@@ -238,6 +249,87 @@ func (b *Book) List() []Budget {
 
 func find(budgets []Budget, name string) int {
 	return slices.IndexFunc(budgets, func(b Budget) bool { return b.Name == name })
+}
+
+// Refresh takes over what another gateway changed: budgets that were created
+// and deleted, overrides, openings. Errors: KindUnavailable; what was in force
+// then stays.
+func (b *Book) Refresh(ctx context.Context) error {
+	openings, err := b.store.Openings(ctx)
+	if err != nil {
+		return err
+	}
+	overrides, err := b.store.Overrides(ctx)
+	if err != nil {
+		return err
+	}
+	b.opening.Lock()
+	for _, o := range openings {
+		b.openings[o.Name] = o
+	}
+	b.opening.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	created, err := b.store.Budgets(ctx)
+	if err != nil {
+		return err
+	}
+	b.ledger.learn(before(openings...))
+	if !reflect.DeepEqual(created, b.created) {
+		former := b.created
+		b.created = created
+		if err := b.ledger.Configure(b.all()); err != nil {
+			b.created = former
+			return err
+		}
+	}
+	b.ledger.replaceOverrides(overrides)
+	return nil
+}
+
+// before words openings as what somebody else spent.
+func before(openings ...Opening) []SpoolSpent {
+	var rows []SpoolSpent
+	for _, o := range openings {
+		for _, s := range o.Spent {
+			rows = append(rows, SpoolSpent{Spool: "opening", Spent: s}) // no spool has such a name
+		}
+	}
+	return rows
+}
+
+// replaceOverrides puts those in force that are on record, and no others.
+func (l *Ledger) replaceOverrides(saved []SavedOverride) {
+	now := l.cfg.Clock()
+	next := map[model.BudgetID]Override{}
+	for _, o := range saved {
+		if o.Until.After(now) {
+			next[o.Budget] = o.Override
+		}
+	}
+	l.mu.Lock()
+	changed := map[*instance]bool{}
+	for _, of := range []map[model.BudgetID]Override{l.overrides, next} {
+		for id := range of {
+			if reflect.DeepEqual(l.overrides[id], next[id]) {
+				continue
+			}
+			ins, _ := l.under(id)
+			for _, in := range ins {
+				changed[in] = true
+			}
+		}
+	}
+	l.overrides = next
+	l.held = l.journal.held()
+	for in := range changed {
+		l.refresh(in, now.UnixNano())
+	}
+	l.held = nil
+	ins := slices.Collect(maps.Keys(changed))
+	settleLevels(ins)
+	l.mu.Unlock()
+	l.relevel(ins)
 }
 
 // restore takes over overrides that have not expired, also of counters that

@@ -63,13 +63,28 @@
 //
 // It prices nothing and stores nothing: Load gives it what a store has at the start,
 // and the charges of settled holds go to the store by the records of calls.
-// Several processes share a limit through a Lessor, which grants each an
-// amount to hand out; the default one grants all of it.
+//
+// # Several gateways
+//
+// Gateways that share a database share the limits through an Escrow. Of each
+// limit a gateway holds a lease, which it spends without asking; the sum of all
+// leases, of what gateways without one recorded, and of the openings is at most
+// the limit, by one transaction for each change (ShareStore.Lease). So
+//
+//	Σ over gateways of max(lease, recorded) + opening ≤ limit
+//
+// A lease grows in the background when half of it is used up, and while a call
+// waits that it has no room for. Who lacks something has the others give back
+// what they hold and do not use, to the last call. What a gateway holds that was
+// killed stays its own until it starts anew and has recorded what it spent.
+//
+// What others spent is posted in the counters as it is recorded, so that
+// thresholds and ladders are of all together; what they hold is not seen.
 //
 // # Concurrency
 //
 // Everything is safe for concurrent use. Reserve and Settle take a read lock
 // and add to atomic counters; a call that does not fit is decided again alone,
 // so that nobody is refused because of a hold that was itself refused. The package starts no
-// goroutine.
+// goroutine; an Escrow needs one for Run.
 package budget

@@ -43,6 +43,7 @@ type window struct {
 
 	start, end int64
 	cells      []*cell // of a rolling window, oldest first
+	share      shared
 }
 
 // cell is a bucket of a rolling window.
@@ -50,6 +51,7 @@ type cell struct {
 	start, end int64
 	spent      [units]atomic.Int64
 	guess      atomic.Int64
+	others     othersSpent // of spent
 	flow       flow
 	dead       bool // it has left the window
 }
@@ -123,6 +125,9 @@ func (l *Ledger) refresh(in *instance, now int64) {
 	}
 	in.until = end
 	l.setTerms(in, now)
+	if l.escrow != nil {
+		l.meet(in)
+	}
 }
 
 // close ends a calendar period. What is held in it settles there, unseen.
@@ -143,6 +148,7 @@ func (l *Ledger) roll(in *instance, start, end int64) {
 		for u := range units {
 			n := c.spent[u].Load()
 			w.spent[u].Add(-n)
+			w.share.others[u] -= c.others.amounts[u]
 			l.journal.closed[u].Add(n)
 			if in.terms != nil && in.terms.limited[u] {
 				w.used[u].Add(-n)
@@ -213,26 +219,6 @@ func (l *Ledger) setTerms(in *instance, now int64) {
 		l.recount(in)
 	}
 	l.lease(in)
-}
-
-// lease asks how much of the limits is ours.
-func (l *Ledger) lease(in *instance) {
-	t := in.terms
-	t.lease = amounts{}
-	for u := range units {
-		t.lease[u] = max(t.limit[u], 0)
-	}
-	if l.cfg.Lessor == nil {
-		return
-	}
-	var used amounts
-	for u := range units {
-		used[u] = in.win.used[u].Load()
-	}
-	got := l.cfg.Lessor.Lease(in.id, instant(in.win.start), t.lease.quantities(), used.quantities()).amounts()
-	for u := range units {
-		t.lease[u] = min(t.lease[u], got[u])
-	}
 }
 
 // heldNow is what is held in each window; worked out once where many counters

@@ -26,22 +26,9 @@ const minPrune = 4096
 type Config struct {
 	UnknownPrice UnknownPrice     // of budgets that name none; default assume-max
 	MaxHold      time.Duration    // age from which a hold is a leak; default 1h
-	Lessor       Lessor           // shares limits with other processes; default: all of every limit is ours
 	OnCross      func(Crossing)   // told of each crossing, once; must not block; default: nobody
 	Clock        func() time.Time // default time.Now
 	Logger       *slog.Logger     // default: discards
-}
-
-// Lessor grants this process a part of a limit, so that the processes together
-// keep it without asking one another for every call.
-type Lessor interface {
-	// Lease returns how much this process may have spent and held in the
-	// period: at most limit, and at least used, which it already has. It is
-	// asked with a lock held: it answers from memory.
-	Lease(id model.BudgetID, period time.Time, limit, used Quantities) Quantities
-	// Extend tries to make the lease at least need. It may take its time and
-	// fail; Lease then says what came of it.
-	Extend(id model.BudgetID, period time.Time, need Quantities)
 }
 
 // Subject is on whose account a call is made; constant for the call.
@@ -59,7 +46,8 @@ type Target struct {
 
 // Ledger holds the counters of all budgets.
 type Ledger struct {
-	cfg Config
+	cfg    Config
+	escrow *Escrow // shares limits with other gateways; nil: all of every limit is ours
 
 	// mu is held for reading to move amounts between counters and journal, and
 	// for writing to look at all of them at one instant or to change periods,
@@ -70,7 +58,9 @@ type Ledger struct {
 	insts     map[model.BudgetID]*instance
 	away      map[awayKey]*instance // of budgets that are not in force any more
 	resolved  map[string]*resolved
-	loaded    map[model.BudgetID][]Spent // of instances not made yet
+	loaded    map[model.BudgetID][]Spent               // of instances not made yet
+	others    map[model.BudgetID]map[int64]othersSpent // what other gateways spent, by the start of periods and buckets
+	bySpool   map[spoolKey]othersSpent                 // of which that is made up
 	overrides map[model.BudgetID]Override
 	held      map[*window]amounts // see heldNow; nil when the lock is not held
 	pruneAt   int                 // number of instances at which those of past periods are dropped
@@ -121,7 +111,8 @@ func New(c Config) (*Ledger, error) {
 	}
 	return &Ledger{
 		cfg: c, insts: map[model.BudgetID]*instance{}, away: map[awayKey]*instance{}, resolved: map[string]*resolved{},
-		loaded: map[model.BudgetID][]Spent{}, overrides: map[model.BudgetID]Override{}, pruneAt: minPrune,
+		loaded: map[model.BudgetID][]Spent{}, others: map[model.BudgetID]map[int64]othersSpent{}, bySpool: map[spoolKey]othersSpent{},
+		overrides: map[model.BudgetID]Override{}, pruneAt: minPrune,
 	}, nil
 }
 

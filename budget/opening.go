@@ -89,7 +89,11 @@ func (b *Book) Backfill(ctx context.Context) error {
 		if err := b.save(ctx, o); err != nil {
 			return err
 		}
-		b.ledger.open(more)
+		if b.ledger.escrow != nil {
+			b.ledger.learn(before(o))
+		} else {
+			b.ledger.open(more)
+		}
 	}
 	return nil
 }

@@ -98,12 +98,15 @@ func (l *Ledger) Reserve(s *Subject, t Target, a Amounts) (*Hold, *model.Error) 
 	now := l.cfg.Clock().UnixNano()
 	l.mu.RLock()
 	r := l.resolved[string(l.key(buf[:0], s, &t))]
-	if r != nil && r.fresh(now) {
+	if r != nil && r.fresh(now) && l.escrow.current() {
 		if len(r.insts) == 0 {
 			l.mu.RUnlock()
 			return nil, nil
 		}
 		if h := l.hold(r, &a, now); h != nil {
+			if l.escrow != nil {
+				l.escrow.hungry(r.insts)
+			}
 			l.mu.RUnlock()
 			return h, nil
 		}
@@ -119,24 +122,29 @@ func (l *Ledger) Reserve(s *Subject, t Target, a Amounts) (*Hold, *model.Error) 
 
 // reserveAlone decides while nobody else holds anything for a moment: what is
 // refused here does not fit. Where a lease rather than the limit stood in the
-// way, it asks for more and decides once again.
+// way, more is asked for, and it is decided again.
 func (l *Ledger) reserveAlone(s *Subject, t *Target, a *Amounts, now int64) (*Hold, *model.Error) {
 	h, err, short := l.tryAlone(s, t, a, now)
 	if len(short) == 0 {
 		return h, inWords(err)
 	}
-	for _, e := range short {
-		l.cfg.Lessor.Extend(e.id, e.period, e.need)
+	for deadline := time.Now().Add(storeWait); ; {
+		outcome := l.escrow.extend(short, deadline)
+		h, err, short = l.tryAlone(s, t, a, now)
+		switch {
+		case len(short) == 0 || outcome == refused:
+			return h, inWords(err)
+		case outcome == away && l.escrow.cfg.Open:
+			if h := l.admitBeyond(s, t, a, now); h != nil {
+				return h, nil
+			}
+			return nil, inWords(err)
+		case outcome == away:
+			return nil, l.escrow.unavailable(short[0].account.id)
+		case !time.Now().Before(deadline):
+			return nil, inWords(err)
+		}
 	}
-	h, err, _ = l.tryAlone(s, t, a, now)
-	return h, inWords(err)
-}
-
-// shortage is a lease that was too small, and what would have done.
-type shortage struct {
-	id     model.BudgetID
-	period time.Time
-	need   Quantities
 }
 
 func (l *Ledger) tryAlone(s *Subject, t *Target, a *Amounts, now int64) (*Hold, *model.Error, []shortage) {
@@ -147,8 +155,6 @@ func (l *Ledger) tryAlone(s *Subject, t *Target, a *Amounts, now int64) (*Hold, 
 		if now >= in.until {
 			l.refresh(in, now)
 			moved = append(moved, in)
-		} else if l.cfg.Lessor != nil {
-			l.lease(in)
 		}
 	}
 	var h *Hold
@@ -156,36 +162,21 @@ func (l *Ledger) tryAlone(s *Subject, t *Target, a *Amounts, now int64) (*Hold, 
 	var short []shortage
 	if len(r.insts) > 0 {
 		settleLevels(moved)
-		if h = l.hold(r, a, now); h == nil {
+		if l.escrow.current() {
+			h = l.hold(r, a, now)
+		} else {
+			short = l.unconfirmed(r)
+		}
+		if h == nil {
 			err = l.refusal(r, a, now)
-			short = l.shortages(r, a)
+			if short == nil {
+				short = l.shortages(r, a)
+			}
 		}
 	}
 	l.mu.Unlock()
 	l.relevel(moved)
 	return h, err, short
-}
-
-// shortages lists the leases that were too small within limits that are not.
-func (l *Ledger) shortages(r *resolved, a *Amounts) []shortage {
-	if l.cfg.Lessor == nil {
-		return nil
-	}
-	var short []shortage
-	for _, in := range r.insts {
-		ask, _ := in.state.asked(a)
-		need, less := amounts{}, false
-		for u := range units {
-			if in.terms.limited[u] {
-				need[u] = in.win.used[u].Load() + ask[u]
-				less = less || need[u] > in.terms.lease[u] && in.terms.lease[u] < in.terms.limit[u]
-			}
-		}
-		if less {
-			short = append(short, shortage{id: in.id, period: instant(in.win.start), need: need.quantities()})
-		}
-	}
-	return short
 }
 
 // hold adds the amounts to every counter; nil, and nothing changed, when one

@@ -4,72 +4,9 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/cartrita/cartrita/model"
 )
-
-// pool is a limit that several ledgers share, as a database would keep it: it
-// grants what is asked for while it lasts.
-type pool struct {
-	mu    sync.Mutex
-	limit int64
-	given map[*lessee]int64
-}
-
-type lessee struct{ pool *pool }
-
-func (p *lessee) Lease(_ model.BudgetID, _ time.Time, limit, _ Quantities) Quantities {
-	p.pool.mu.Lock()
-	defer p.pool.mu.Unlock()
-	limit.USD = model.Money(p.pool.given[p])
-	return limit
-}
-
-func (p *lessee) Extend(_ model.BudgetID, _ time.Time, need Quantities) {
-	p.pool.mu.Lock()
-	defer p.pool.mu.Unlock()
-	free := p.pool.limit
-	for _, n := range p.pool.given {
-		free -= n
-	}
-	if more := int64(need.USD) - p.pool.given[p]; more > 0 && more <= free {
-		p.pool.given[p] += more
-	}
-}
-
-// TestProcessesShareALimit is bifrost#3547: three processes and one cap admit
-// as many calls as the cap pays for, not three times as many.
-func TestProcessesShareALimit(t *testing.T) {
-	shared := &pool{limit: int64(*money(0.37)), given: map[*lessee]int64{}}
-	var admitted atomic.Int64
-	var wg sync.WaitGroup
-	for range 3 {
-		l, err := New(Config{Clock: newClock(start).now, Lessor: &lessee{shared}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.Configure([]Budget{{Name: "all", Period: Daily, LimitUSD: money(0.37)}}); err != nil {
-			t.Fatal(err)
-		}
-		for range 50 {
-			wg.Go(func() {
-				h, err := l.Reserve(&Subject{}, Target{}, costs(0.01))
-				if err != nil {
-					return
-				}
-				admitted.Add(1)
-				h.Settle(nil, spends(0.01))
-			})
-		}
-	}
-	wg.Wait()
-	if admitted.Load() != 37 {
-		t.Errorf("%d admitted, want 37", admitted.Load())
-	}
-}
 
 // TestCrossingsOnceUnderConcurrency: however many calls settle at once, each
 // mark is reported once in a period, and again in the next.

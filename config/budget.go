@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -75,6 +76,20 @@ type BudgetStep struct {
 	Value string `json:"value,omitempty"`
 }
 
+// BudgetSharing says how gateways share the budgets.
+type BudgetSharing struct {
+	// While the database is away and what this gateway holds of a budget is used up: closed (calls are refused) or open (they are admitted, up to the limit as far as it is known). [closed]
+	WhenAway string `json:"when_away"`
+	// After how long out of sight what a gateway holds is free for the others, whatever it spent and did not record; at least 1m. None: when it starts again, or is released by hand.
+	FreeAfter Duration `json:"free_after,omitzero"`
+}
+
+// The values of budget_sharing.when_away.
+const (
+	WhenAwayClosed = "closed"
+	WhenAwayOpen   = "open"
+)
+
 // The values of unknown_price.
 const (
 	UnknownPriceRefuse    = "refuse"
@@ -84,6 +99,10 @@ const (
 
 func (v *validator) budgets() {
 	v.oneOf("unknown_price", v.c.UnknownPrice, UnknownPriceRefuse, UnknownPriceAssumeMax, UnknownPriceFree)
+	v.oneOf("budget_sharing.when_away", v.c.BudgetSharing.WhenAway, WhenAwayClosed, WhenAwayOpen)
+	if after := v.c.BudgetSharing.FreeAfter; after != 0 {
+		v.atLeast("budget_sharing.free_after", int64(after), int64(time.Minute), "1m")
+	}
 	seen := map[string]bool{}
 	for i := range v.c.Budgets {
 		v.name(fmt.Sprintf("budgets[%d].name", i), v.c.Budgets[i].Name, seen)

@@ -31,6 +31,8 @@ type Config struct {
 	Budgets []Budget `json:"budgets,omitempty"`
 	// How budgets take a call to an endpoint without a known price: refuse, assume-max (the dearest known) or free. [assume-max]
 	UnknownPrice string `json:"unknown_price"`
+	// How gateways that have a PostgreSQL store in common share the budgets.
+	BudgetSharing BudgetSharing `json:"budget_sharing"`
 
 	// How much calls may take within a short time, and how many may run at once. Those that a key has itself stand beside these.
 	RateLimits []RateLimit `json:"rate_limits,omitempty"`

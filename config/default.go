@@ -61,12 +61,13 @@ var builtinStrategies = []string{"quality-first", "cost-optimized", "balanced", 
 // Default returns the configuration of a gateway for which nothing was set.
 func Default() Config {
 	return Config{
-		Listen:       DefaultListen,
-		Data:         DefaultData,
-		Store:        DefaultStore,
-		Keys:         Keys{Required: KeysAuto},
-		UnknownPrice: UnknownPriceAssumeMax,
-		Router:       Router{DefaultStrategy: DefaultStrategy, MaxAttempts: DefaultAttempts, EndpointQueue: DefaultEndpointQueue},
+		Listen:        DefaultListen,
+		Data:          DefaultData,
+		Store:         DefaultStore,
+		Keys:          Keys{Required: KeysAuto},
+		UnknownPrice:  UnknownPriceAssumeMax,
+		BudgetSharing: BudgetSharing{WhenAway: WhenAwayClosed},
+		Router:        Router{DefaultStrategy: DefaultStrategy, MaxAttempts: DefaultAttempts, EndpointQueue: DefaultEndpointQueue},
 		Limits: Limits{
 			Body:            DefaultBody,
 			BodyMemory:      DefaultBodyMemory,

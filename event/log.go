@@ -71,6 +71,14 @@ func Open(c Config) (*Log, error) {
 	return l, nil
 }
 
+// Spool is the identity of the spool as the Sink knows it; "" in memory.
+func (l *Log) Spool() string {
+	if l.spool == nil {
+		return ""
+	}
+	return l.spool.name()
+}
+
 // Intent records that a call is about to start: rec holds the plan and
 // everything known so far, and is not kept. Errors: KindUnavailable when it
 // cannot be recorded; the call should then not start.

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -286,6 +287,54 @@ func (g *Gateway) charges(ctx context.Context, since time.Time, failed *error) i
 	}
 }
 
+// listLeases serves GET /api/v1/budget-leases: what each gateway holds of the
+// budgets that they share.
+func (g *Gateway) listLeases(x *exchange) {
+	if err := x.query().done(); err != nil {
+		x.fail(err)
+		return
+	}
+	replicas := []budget.Replica{}
+	if e := g.cfg.Budgets.Ledger().Escrow(); e != nil {
+		var err error
+		if replicas, err = e.Leases(x.r.Context()); err != nil {
+			x.fail(model.AsError(err))
+			return
+		}
+	}
+	x.writeJSON(map[string]any{"gateways": replicas})
+}
+
+// releaseLeases serves DELETE /api/v1/budget-leases/{spool}: what a gateway that
+// does not come back holds is free for the others.
+func (g *Gateway) releaseLeases(x *exchange) {
+	const op = "gateway.releaseLeases"
+	spool := strings.TrimPrefix(x.r.URL.Path, x.route.path)
+	if err := x.query().done(); err != nil {
+		x.fail(err)
+		return
+	}
+	e := g.cfg.Budgets.Ledger().Escrow()
+	if e == nil {
+		x.fail(model.Errorf(op, model.KindNotFound, "this gateway shares its budgets with no other"))
+		return
+	}
+	replicas, err := e.Leases(x.r.Context())
+	if err == nil {
+		err = e.Release(x.r.Context(), spool)
+	}
+	if err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
+	i := slices.IndexFunc(replicas, func(r budget.Replica) bool { return r.Spool == spool })
+	if i < 0 {
+		x.fail(model.Errorf(op, model.KindConflict, "the gateway %.80q came back in between", spool))
+		return
+	}
+	x.writeJSON(map[string]any{"released": replicas[i]})
+}
+
 // maxBudgetSeries bounds the counters that /metrics shows one by one.
 const maxBudgetSeries = 1000
 
@@ -297,12 +346,15 @@ var (
 	budgetHolds     = prometheus.NewDesc("cartrita_budget_holds", "Attempts under way that hold money.", nil, nil)
 	budgetLeaks     = prometheus.NewDesc("cartrita_budget_leaked_holds", "Holds older than any call can be.", nil, nil)
 	budgetUsed      = prometheus.NewDesc("cartrita_budget_used_ratio", "Share of the limit that is spent.", []string{"budget"}, nil)
+	budgetAway      = prometheus.NewDesc("cartrita_budget_store_away", "1 while the database that shares the budgets does not answer.", nil, nil)
+	budgetBeyond    = prometheus.NewDesc("cartrita_budget_admitted_away_total", "Calls admitted beyond what this gateway held, while the database was away.", nil, nil)
+	budgetBeyondUSD = prometheus.NewDesc("cartrita_budget_admitted_away_usd_total", "What was held for them.", nil, nil)
 	budgetOver      = prometheus.NewDesc("cartrita_budget_overshoot_usd_total", "What calls cost more than was held for them.", []string{"budget"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c budgetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{budgetImbalance, budgetHolds, budgetLeaks, budgetUsed, budgetOver} {
+	for _, d := range []*prometheus.Desc{budgetImbalance, budgetHolds, budgetLeaks, budgetUsed, budgetOver, budgetAway, budgetBeyond, budgetBeyondUSD} {
 		ch <- d
 	}
 }
@@ -317,6 +369,16 @@ func (c budgetCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(budgetImbalance, im.USD.USD())
 	gauge(budgetHolds, float64(im.Holds))
 	gauge(budgetLeaks, float64(im.Leaks))
+	if e := l.Escrow(); e != nil {
+		s := e.Sharing()
+		away := 0.0
+		if s.Away {
+			away = 1
+		}
+		gauge(budgetAway, away)
+		ch <- prometheus.MustNewConstMetric(budgetBeyond, prometheus.CounterValue, float64(s.Beyond.Requests))
+		ch <- prometheus.MustNewConstMetric(budgetBeyondUSD, prometheus.CounterValue, s.Beyond.USD.USD())
+	}
 	for _, s := range l.First(maxBudgetSeries) {
 		id := strings.ToValidUTF8(string(s.ID), "\uFFFD") // records of an earlier version may hold others
 		gauge(budgetUsed, s.Used, id)
@@ -336,5 +398,7 @@ func (g *Gateway) addBudgetRoutes(add func(string, map[string]func(*exchange)) *
 	list[http.MethodPost], one[http.MethodPost], one[http.MethodDelete] = g.createBudget, g.postBudget, g.deleteBudget
 	add("/api/v1/budgets", list).wants(key.Read, key.Manage)
 	add("/api/v1/budgets/audit", read(g.auditBudgets))
+	add("/api/v1/budget-leases", read(g.listLeases))
+	add("/api/v1/budget-leases/", map[string]func(*exchange){http.MethodDelete: g.releaseLeases}).deletes = key.Manage
 	add("/api/v1/budgets/", one).deletes = key.Manage // an override changes no budget for good: writing will do
 }

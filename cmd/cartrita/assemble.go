@@ -127,7 +127,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.estimator, n.learned, err = learner(a.ctx, &l.Config, o.Log); err != nil {
 		return nil, err
 	}
-	if n.budgets, err = newBook(n.store, n.events, o.Log); err != nil {
+	if n.budgets, err = newBook(n.store, n.events, &l.Config, o.Log); err != nil {
 		return nil, err
 	}
 	n.limiter = newLimiter(n.store, n.redis, o.Log)
@@ -372,6 +372,9 @@ func (n *node) logged(what string, err error) {
 func (n *node) close() {
 	n.stop()
 	n.background.Wait()
+	if n.budgets != nil {
+		n.leaveBudgets()
+	}
 	if n.events != nil {
 		n.logged("closing the spool", n.events.Close())
 	}

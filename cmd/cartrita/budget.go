@@ -21,6 +21,8 @@ type budgetCmd struct {
 	Show     budgetShowCmd     `cmd:"" help:"Show one budget, or one of its counters."`
 	Override budgetOverrideCmd `cmd:"" help:"Change a limit or suspend the ladder for some time."`
 	Delete   budgetDeleteCmd   `cmd:"" help:"Delete a budget that was created so; one of the configuration is removed there."`
+	Leases   budgetLeasesCmd   `cmd:"" help:"List the gateways that share the budgets and what each holds."`
+	Release  budgetReleaseCmd  `cmd:"" help:"Free what a gateway holds that does not come back."`
 	Audit    budgetAuditCmd    `cmd:"" help:"Prove from the records of calls that the counters are right."`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 	_ "time/tzdata" // for budgets by local time where the system has no list of zones
 
@@ -16,7 +17,7 @@ import (
 
 // newBook makes the book of budgets, without any. Crossings become events, and
 // are told to the log.
-func newBook(s store, events *event.Log, log *slog.Logger) (*budget.Book, error) {
+func newBook(s store, events *event.Log, c *config.Config, log *slog.Logger) (*budget.Book, error) {
 	l, err := budget.New(budget.Config{Logger: log, OnCross: func(c budget.Crossing) {
 		key := fmt.Sprintf("%s %s %s %v %s", c.Budget, c.Threshold, c.Action, c.At, c.Period.Format(time.RFC3339))
 		events.Notice(event.BudgetCrossed, key, time.Time{}, c)
@@ -26,7 +27,15 @@ func newBook(s store, events *event.Log, log *slog.Logger) (*budget.Book, error)
 	if err != nil {
 		return nil, err
 	}
-	return budget.NewBook(l, s, cartrita.Past{Events: events, History: s}), nil
+	b := budget.NewBook(l, s, cartrita.Past{Events: events, History: s})
+	if shared, ok := s.(budget.ShareStore); ok {
+		name, _ := os.Hostname() // only for people
+		budget.NewEscrow(l, budget.EscrowConfig{
+			Store: shared, Spool: events.Spool(), Name: name, Changed: b.Refresh, Logger: log,
+			Open: c.BudgetSharing.WhenAway == config.WhenAwayOpen, FreeAfter: c.BudgetSharing.FreeAfter.Std(),
+		})
+	}
+	return b, nil
 }
 
 // publicBook is the book as the gateway changes it: an override is an event.
@@ -92,7 +101,25 @@ func (n *node) loadBudgets() error {
 	if err := n.events.Flush(ctx); err != nil {
 		return err
 	}
-	return n.budgets.Load(ctx, n.spent)
+	if err := n.budgets.Load(ctx, n.spent); err != nil {
+		return err
+	}
+	if e := n.budgets.Ledger().Escrow(); e != nil {
+		n.background.Go(func() { n.logged("sharing the budgets", e.Run(n.ctx)) })
+	}
+	return nil
+}
+
+// leaveBudgets gives back what this gateway holds of the budgets, when it ends
+// and all that it spent is on record.
+func (n *node) leaveBudgets() {
+	e, stats := n.budgets.Ledger().Escrow(), n.events.Stats()
+	if e == nil || stats.Pending > 0 || stats.Queued > 0 || stats.Backlog > 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
+	defer cancel()
+	n.logged("leaving the budgets", e.Leave(ctx))
 }
 
 // spent reads what calls were charged since then.

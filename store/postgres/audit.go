@@ -111,7 +111,7 @@ func auditRollups(ctx context.Context, tx pgx.Tx, c *database.Comparison) error 
 }
 
 func auditSpending(ctx context.Context, tx pgx.Tx, c *database.Comparison) error {
-	rows, err := tx.Query(ctx, `SELECT budget, period, calls, cost, assumed, tokens, requests FROM budget_spend`)
+	rows, err := tx.Query(ctx, spendByPeriod+` GROUP BY budget, period`)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,9 @@ func auditSpending(ctx context.Context, tx pgx.Tx, c *database.Comparison) error
 	return err
 }
 
-// repairSums replaces the rows that differ.
+// repairSums replaces the rows that differ. Which gateway was charged is not in
+// the records: the sums are then of none, and gateways that run count their own
+// twice, to be safe, until they start anew.
 func repairSums(ctx context.Context, tx pgx.Tx, a *database.Audit) error {
 	sums, spend := batch.Rollups{}, batch.Spending{}
 	q := &pgx.Batch{}
@@ -155,6 +157,6 @@ func repairSums(ctx context.Context, tx pgx.Tx, a *database.Audit) error {
 		}
 	}
 	queueRollups(q, sums)
-	queueSpending(q, spend)
+	queueSpending(q, spend, "", 0)
 	return tx.SendBatch(ctx, q).Close()
 }

@@ -64,10 +64,8 @@ func queueRollups(q *pgx.Batch, sums batch.Rollups) {
 	}
 }
 
-var spendUpsert = upsert("budget_spend", []string{"budget", "period"}, []string{"calls", "cost", "assumed", "tokens", "requests"},
-	[]string{"text", "timestamptz", "bigint", "bigint", "bigint", "bigint", "bigint"})
-
-func queueSpending(q *pgx.Batch, spend batch.Spending) {
+// queueSpending adds the charges of calls up to number seq, which the spool stored.
+func queueSpending(q *pgx.Batch, spend batch.Spending, spool string, seq int64) {
 	var budgets []string
 	var periods []time.Time
 	var numbers [5][]int64
@@ -78,15 +76,24 @@ func queueSpending(q *pgx.Batch, spend batch.Spending) {
 		}
 	}
 	if len(budgets) > 0 {
-		q.Queue(spendUpsert, budgets, periods, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
+		q.Queue(`INSERT INTO budget_spend AS s (budget, period, calls, cost, assumed, tokens, requests, spool, changed)
+			SELECT *, $8, $9::bigint FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+			ON CONFLICT (budget, period, spool) DO UPDATE SET calls = s.calls + excluded.calls, cost = s.cost + excluded.cost,
+				assumed = s.assumed + excluded.assumed, tokens = s.tokens + excluded.tokens, requests = s.requests + excluded.requests,
+				changed = excluded.changed`,
+			budgets, periods, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], spool, seq)
 	}
 }
+
+// spendByPeriod adds up what the spools were charged.
+const spendByPeriod = `SELECT budget, period, sum(calls)::bigint, sum(cost)::bigint, sum(assumed)::bigint, sum(tokens)::bigint, sum(requests)::bigint
+	FROM budget_spend`
 
 // BudgetSpend implements event.SpendReader.
 func (s *Store) BudgetSpend(ctx context.Context, since time.Time) ([]event.BudgetSpend, error) {
 	// Sorted by bytes, whatever the database's language is.
-	return list(ctx, s, "postgres.BudgetSpend", `SELECT budget, period, calls, cost, assumed, tokens, requests
-		FROM budget_spend WHERE period >= $1 ORDER BY budget COLLATE "C", period`, []any{since}, scanSpend)
+	return list(ctx, s, "postgres.BudgetSpend", spendByPeriod+`
+		WHERE period >= $1 GROUP BY budget, period ORDER BY budget COLLATE "C", period`, []any{since}, scanSpend)
 }
 
 func scanSpend(row pgx.CollectableRow) (b event.BudgetSpend, err error) {

@@ -74,6 +74,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"budgets/openings", budgetOpenings},
 		{"configuration/versions", configVersions},
 		{"configuration/one writer wins", configRace},
+		{"leases/decide", leasesDecide},
+		{"leases/epochs", leasesEpochs},
+		{"leases/look", leasesLook},
+		{"leases/race", leasesRace},
 		{"export", export},
 	} {
 		t.Run(c.name, func(t *testing.T) {
