@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,62 +108,144 @@ func (f *fleet) spent() model.Money {
 	return p.budget("all").Spent
 }
 
+// trouble is what happens to the gateways and their database during a load; it
+// returns how often it did.
+type trouble func(f *fleet, server *testserver.Postgres, over <-chan struct{}) (done int)
+
+func none(*fleet, *testserver.Postgres, <-chan struct{}) int { return 0 }
+
+// kills ends one gateway after the other as kill -9 does.
+func kills(pause time.Duration) trouble {
+	return func(f *fleet, _ *testserver.Postgres, over <-chan struct{}) (kills int) {
+		for ; ; kills++ {
+			select {
+			case <-over:
+				return kills
+			case <-time.After(pause):
+				f.kill(kills % 3)
+			}
+		}
+	}
+}
+
+// restarts stops the database for a moment, twice.
+func restarts(f *fleet, server *testserver.Postgres, _ <-chan struct{}) (restarts int) {
+	for range 2 {
+		time.Sleep(150 * time.Millisecond)
+		server.Stop(f.t)
+		time.Sleep(400 * time.Millisecond)
+		server.Start(f.t)
+		restarts++
+	}
+	return restarts
+}
+
 // TestOneBudgetOverThreeGateways: whatever happens to the gateways and to their
 // database, 600 calls spend ten dollars but for less than a call.
 func TestOneBudgetOverThreeGateways(t *testing.T) {
+	t.Run("calm", func(t *testing.T) {
+		if whole, _ := spendTenDollars(t, 0, none); whole != 333 {
+			t.Errorf("%d calls were answered, want 333", whole)
+		}
+	})
+	t.Run("killed", func(t *testing.T) {
+		if _, n := spendTenDollars(t, 50*time.Millisecond, kills(300*time.Millisecond)); n == 0 {
+			t.Error("nobody was killed")
+		}
+	})
+	t.Run("database restarted", func(t *testing.T) {
+		spendTenDollars(t, 30*time.Millisecond, restarts)
+	})
+}
+
+// TestLongOneBudgetWhileGatewaysAreKilled does so with one of the three killed
+// every two seconds.
+func TestLongOneBudgetWhileGatewaysAreKilled(t *testing.T) {
+	if os.Getenv(longVariable) == "" {
+		t.Skip("takes minutes; `make long` runs it")
+	}
+	if _, n := spendTenDollars(t, 3*time.Second, kills(2*time.Second)); n < 5 {
+		t.Errorf("only %d were killed", n)
+	}
+}
+
+// spendTenDollars has three load generators spend a budget amid trouble.
+func spendTenDollars(t *testing.T, between time.Duration, trouble trouble) (whole int64, troubles int) {
 	const limit, call = 10 * model.USD, 30 * model.USD / 1000
-	for _, c := range []struct {
-		name    string
-		between time.Duration
-		trouble func(f *fleet, server *testserver.Postgres, over <-chan struct{}) (done int)
-	}{
-		{"calm", 0, func(*fleet, *testserver.Postgres, <-chan struct{}) int { return 1 }},
-		{"killed", 50 * time.Millisecond, func(f *fleet, _ *testserver.Postgres, over <-chan struct{}) (kills int) {
-			pause := 300 * time.Millisecond
-			if !testing.Short() {
-				pause = 2 * time.Second
-			}
-			for ; ; kills++ {
-				select {
-				case <-over:
-					return kills
-				case <-time.After(pause):
-					f.kill(kills % 3)
-				}
-			}
-		}},
-		{"database restarted", 30 * time.Millisecond, func(f *fleet, server *testserver.Postgres, over <-chan struct{}) (restarts int) {
-			for range 2 {
-				time.Sleep(150 * time.Millisecond)
-				server.Stop(f.t)
-				time.Sleep(400 * time.Millisecond)
-				server.Start(f.t)
-				restarts++
-			}
-			return restarts
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			server := testserver.NewPostgres(t)
-			lab := upstream(t, mock.Profile{Name: "sound", TTFT: 20 * time.Millisecond, AnswerTokens: 5})
-			f := newFleet(t, writeFile(t, "cents.yaml", fmt.Sprintf(centsConfig, server.URL(), lab)))
-			over, troubled := make(chan struct{}), make(chan int, 1)
-			go func() { troubled <- c.trouble(f, server, over) }()
-			var whole atomic.Int64
-			began := time.Now()
-			f.load(c.between, &whole)
-			close(over)
-			if n := <-troubled; n == 0 {
-				t.Error("there was no trouble")
-			} else {
-				t.Logf("%d calls were answered in %s, with trouble %d times", whole.Load(), time.Since(began).Round(time.Millisecond), n)
-			}
-			if spent := f.spent(); spent > limit || spent <= limit-call {
-				t.Errorf("%s are spent of %s, with calls of %s", spent, limit, call)
-			}
-			if c.name == "calm" && whole.Load() != 333 {
-				t.Errorf("%d calls were answered, want 333", whole.Load())
-			}
-		})
+	server := testserver.NewPostgres(t)
+	lab := upstream(t, mock.Profile{Name: "sound", TTFT: 20 * time.Millisecond, AnswerTokens: 5})
+	f := newFleet(t, writeFile(t, "cents.yaml", fmt.Sprintf(centsConfig, server.URL(), lab)))
+	over, troubled := make(chan struct{}), make(chan int, 1)
+	go func() { troubled <- trouble(f, server, over) }()
+	var answered atomic.Int64
+	began := time.Now()
+	f.load(between, &answered)
+	close(over)
+	troubles = <-troubled
+	t.Logf("%d calls were answered in %s, with trouble %d times", answered.Load(), time.Since(began).Round(time.Millisecond), troubles)
+	if spent := f.spent(); spent > limit || spent <= limit-call {
+		t.Errorf("%s are spent of %s, with calls of %s", spent, limit, call)
+	}
+	return answered.Load(), troubles
+}
+
+// TestAFrozenGatewaySpendsNothingThatWasTaken: what a gateway holds that stands
+// still is released by hand and spent by another. When it goes on, it asks
+// before it spends, and there is nothing left.
+func TestAFrozenGatewaySpendsNothingThatWasTaken(t *testing.T) {
+	const limit = 10 * model.USD
+	server := testserver.NewPostgres(t)
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5})
+	config := writeFile(t, "cents.yaml", fmt.Sprintf(centsConfig, server.URL(), lab))
+	frozen := start(t, t.TempDir(), "--config", config)
+	if r := frozen.chat("hello", false); !r.whole || frozen.costTotal() == 0 {
+		t.Fatal(r.reason)
+	}
+	var list struct {
+		Gateways []struct {
+			Spool  string
+			Leases []struct{ Granted, Recorded struct{ USD model.Money } }
+		}
+	}
+	frozen.get("/api/v1/budget-leases", &list)
+	if len(list.Gateways) != 1 || len(list.Gateways[0].Leases) != 1 || list.Gateways[0].Leases[0].Granted.USD < 60*model.USD/1000 {
+		t.Fatalf("%+v: want one gateway that holds more than it spent", list)
+	}
+	signal := func(s syscall.Signal) {
+		if err := frozen.cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	defer signal(syscall.SIGCONT) // a process that stands still ends by nothing else
+	since := time.Now()
+
+	data := t.TempDir()
+	p := start(t, data, "--config", config)
+	rest := func() (n int) {
+		for ; p.chat("hello", false).whole; n++ {
+		}
+		return n
+	}
+	before := rest()
+	release := exec.Command(binary, "budget", "release", list.Gateways[0].Spool, "--data", data)
+	release.Env = cleanEnv()
+	if out, err := release.CombinedOutput(); err != nil || !strings.Contains(string(out), "budget all may be passed by up to $0.") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	after := 0
+	for deadline := time.Now().Add(5 * time.Second); after == 0 && time.Now().Before(deadline); {
+		after = rest()
+	}
+	if after == 0 || before+after != 332 {
+		t.Errorf("%d calls were paid before the release and %d after it, want 332 in all", before, after)
+	}
+	time.Sleep(time.Until(since.Add(6 * time.Second)))
+	signal(syscall.SIGCONT)
+	if r := frozen.chat("hello", false); r.whole || !strings.HasPrefix(r.reason, "402 ") {
+		t.Errorf("the gateway that stood still answers: %+v", r)
+	}
+	if spent := p.costTotal(); spent > limit {
+		t.Errorf("%s are spent of %s", spent, limit)
 	}
 }
