@@ -25,6 +25,8 @@ func (s *state) awayKey(id model.BudgetID) awayKey {
 func (l *Ledger) goAway(in *instance) {
 	in.setLevel(0)
 	in.away = true
+	in.win.share.granted = amounts{} // a counter of the same name may hold it now
+	l.lease(in)
 	l.away[in.state.awayKey(in.id)] = in
 	delete(l.insts, in.id)
 }

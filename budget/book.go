@@ -3,6 +3,7 @@ package budget
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -165,6 +166,7 @@ func (b *Book) Create(ctx context.Context, n Budget) error {
 	if err := b.create(ctx, n); err != nil {
 		return err
 	}
+	b.ledger.escrow.tell()
 	if err := b.Backfill(ctx); err != nil {
 		b.ledger.cfg.Logger.Warn("budget: what was spent before it was created is not counted until the next start", "budget", n.Name, "error", err)
 	}
@@ -194,6 +196,7 @@ func (b *Book) Delete(ctx context.Context, name string) error {
 	if err := b.remove(ctx, name); err != nil {
 		return err
 	}
+	b.ledger.escrow.tell()
 	if err := b.Backfill(ctx); err != nil {
 		b.ledger.cfg.Logger.Warn("budget: that it is gone is not on record; one of the same name may miss what is spent until then", "budget", name, "error", err)
 	}
@@ -232,7 +235,9 @@ func (b *Book) Override(ctx context.Context, id model.BudgetID, o Override) erro
 	if err := b.ledger.Override(id, o); err != nil {
 		return err
 	}
-	return b.store.SaveOverride(ctx, SavedOverride{Budget: id, At: b.ledger.cfg.Clock(), Override: o})
+	err := b.store.SaveOverride(ctx, SavedOverride{Budget: id, At: b.ledger.cfg.Clock(), Override: o})
+	b.ledger.escrow.tell()
+	return err
 }
 
 // List returns the budgets as they were given, with the thresholds in force,
@@ -252,8 +257,8 @@ func find(budgets []Budget, name string) int {
 }
 
 // Refresh takes over what another gateway changed: budgets that were created
-// and deleted, overrides, openings. Errors: KindUnavailable; what was in force
-// then stays.
+// and deleted, overrides, openings. It is for an Escrow. Errors:
+// KindUnavailable, and errBusy; what was in force then stays.
 func (b *Book) Refresh(ctx context.Context) error {
 	openings, err := b.store.Openings(ctx)
 	if err != nil {
@@ -263,12 +268,17 @@ func (b *Book) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.opening.Lock()
-	for _, o := range openings {
-		b.openings[o.Name] = o
+	// Nothing is waited for here: a backfill takes long, and counts again at worst
+	// what another gateway has counted.
+	if b.opening.TryLock() {
+		for _, o := range openings {
+			b.openings[o.Name] = o
+		}
+		b.opening.Unlock()
 	}
-	b.opening.Unlock()
-	b.mu.Lock()
+	if !b.mu.TryLock() {
+		return errBusy
+	}
 	defer b.mu.Unlock()
 	created, err := b.store.Budgets(ctx)
 	if err != nil {
@@ -286,6 +296,10 @@ func (b *Book) Refresh(ctx context.Context) error {
 	b.ledger.replaceOverrides(overrides)
 	return nil
 }
+
+// errBusy is of a Refresh that met a change on the way to the store; it is to be
+// done again.
+var errBusy = errors.New("budget: a change is under way")
 
 // before words openings as what somebody else spent.
 func before(openings ...Opening) []SpoolSpent {

@@ -36,8 +36,11 @@ type EscrowConfig struct {
 	FreeAfter time.Duration
 	// Changed is called when budgets, overrides or openings did.
 	Changed func(context.Context) error
-	Clock   func() time.Time // default time.Now
-	Logger  *slog.Logger     // default: discards
+	// Tell has other gateways look (Wake), now that there is something to be
+	// seen; they do in any case after a while. It must not wait; default: nobody.
+	Tell   func()
+	Clock  func() time.Time // default time.Now
+	Logger *slog.Logger     // default: discards
 }
 
 // Escrow shares the limits of a ledger with other gateways: each holds a part of
@@ -106,6 +109,9 @@ func NewEscrow(l *Ledger, c EscrowConfig) *Escrow {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Tell == nil {
+		c.Tell = func() {}
+	}
 	e := &Escrow{
 		cfg: c, ledger: l, work: make(chan struct{}, 1), waiting: map[accountKey]*want{}, refused: map[accountKey]refusal{},
 		round: newRound(), replicas: 1, lacking: map[accountKey]bool{}, demanded: map[accountKey]bool{},
@@ -162,6 +168,13 @@ func (e *Escrow) feed(in *instance) {
 	e.fed = append(e.fed, in)
 	e.mu.Unlock()
 	e.wake()
+}
+
+// tell has others look at what was changed here.
+func (e *Escrow) tell() {
+	if e != nil {
+		e.cfg.Tell()
+	}
 }
 
 // Wake has Run look at what others did, as when one of them says so.

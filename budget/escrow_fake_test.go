@@ -178,6 +178,17 @@ func (s *sharedStore) holders(a *Ask, own *fakeLease) []Holder {
 	return out
 }
 
+func (s *sharedStore) Forget(_ context.Context, spool string, keep []Account) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a, of := range s.leases {
+		if !slices.Contains(keep, a) {
+			delete(of, spool)
+		}
+	}
+	return nil
+}
+
 func (s *sharedStore) Leave(_ context.Context, spool string, epoch int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

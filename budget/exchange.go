@@ -53,6 +53,9 @@ func (e *Escrow) step(ctx context.Context) {
 	if now := e.cfg.Clock(); elapsed(now, e.pruned, pruneEvery) {
 		e.pruned = now
 		e.ledger.pruneOthers()
+		ctx, cancel := context.WithTimeout(ctx, storeWait)
+		defer cancel()
+		_ = e.cfg.Store.Forget(ctx, e.cfg.Spool, e.ledger.accounts()) // another time will do
 	}
 }
 
@@ -104,7 +107,10 @@ func (e *Escrow) look(ctx context.Context) error {
 	e.confirm(asked)
 	e.recovered()
 	if sight.Version != e.version && e.cfg.Changed != nil {
-		if err := e.cfg.Changed(ctx); err != nil {
+		switch err := e.cfg.Changed(ctx); {
+		case errors.Is(err, errBusy):
+			return nil
+		case err != nil:
 			return err
 		}
 	}
@@ -161,6 +167,9 @@ func (e *Escrow) settle(ctx context.Context, wanted map[accountKey]*want) (map[a
 		key := asks[i].key()
 		got[key] = g
 		if g.Short {
+			if g.Open && !e.lacking[key] {
+				e.tell()
+			}
 			e.lacking[key] = true
 			e.often = e.cfg.Clock().Add(oftenFor)
 		} else {

@@ -19,6 +19,8 @@ type ShareStore interface {
 	// Lease decides the asks (Ask.Decide), each alone, all in one transaction.
 	// KindConflict when the epoch is over: the gateway then holds nothing.
 	Lease(ctx context.Context, spool string, epoch int64, asks []Ask) ([]Grant, error)
+	// Forget drops what a gateway held in other accounts than these: of periods that are over.
+	Forget(ctx context.Context, spool string, keep []Account) error
 	// Leave gives back all that a gateway held that recorded what it spent.
 	Leave(ctx context.Context, spool string, epoch int64) error
 	// Leases returns who holds what, by spool, then budget and period.

@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"iter"
 	"maps"
 	"math"
 	"sync/atomic"
@@ -135,13 +136,41 @@ func (l *Ledger) relearn(ids map[model.BudgetID]bool) []*instance {
 			changed = append(changed, l.instance(s, values, now))
 		}
 	}
-	for in := range l.all() {
-		if ids[in.id] && l.meet(in) && !in.away {
-			changed = append(changed, in)
+	for id := range ids {
+		for in := range l.named(id) {
+			if l.meet(in) && !in.away {
+				changed = append(changed, in)
+			}
 		}
 	}
 	settleLevels(changed)
 	return changed
+}
+
+// named are the counters of a name: the one in force, and those that went away.
+// Caller holds the lock.
+func (l *Ledger) named(id model.BudgetID) iter.Seq[*instance] {
+	return func(yield func(*instance) bool) {
+		if in := l.insts[id]; in != nil && !yield(in) {
+			return
+		}
+		for _, in := range l.away {
+			if in.id == id && !yield(in) {
+				return
+			}
+		}
+	}
+}
+
+// accounts are those that count now.
+func (l *Ledger) accounts() []Account {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	keep := make([]Account, 0, len(l.insts))
+	for in := range l.all() {
+		keep = append(keep, in.account().account())
+	}
+	return keep
 }
 
 // recent reports whether any of what others spent may still count.
@@ -273,22 +302,25 @@ func (l *Ledger) asks(wanted map[accountKey]*want, replicas int, now time.Time) 
 	asks := make([]Ask, 0, len(wanted))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	seen := map[accountKey]bool{}
-	for in := range l.all() {
-		key := in.account()
-		w := wanted[key]
-		if w == nil || seen[key] {
-			continue
-		}
-		seen[key] = true
-		asks = append(asks, l.ask(in, w, replicas, now.UnixNano()))
-	}
 	for key, w := range wanted {
-		if !seen[key] && w.answer { // of a period that is over, or a budget that is gone
+		if in := l.counter(key); in != nil {
+			asks = append(asks, l.ask(in, w, replicas, now.UnixNano()))
+		} else if w.answer { // of a period that is over, or a budget that is gone
 			asks = append(asks, Ask{Account: key.account(), Answer: true, Replicas: replicas, From: instant(key.period), To: instant(key.period)})
 		}
 	}
 	return asks
+}
+
+// counter is the one of an account; nil when there is none now. Caller holds the
+// lock.
+func (l *Ledger) counter(key accountKey) *instance {
+	for in := range l.named(key.id) {
+		if in.account() == key {
+			return in
+		}
+	}
+	return nil
 }
 
 func (l *Ledger) ask(in *instance, w *want, replicas int, now int64) Ask {
@@ -353,9 +385,9 @@ func (s *shared) grow(u int, call, now int64) int64 {
 func (l *Ledger) grant(got map[accountKey]Grant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for in := range l.all() {
-		g, ok := got[in.account()]
-		if !ok {
+	for key, g := range got {
+		in := l.counter(key)
+		if in == nil {
 			continue
 		}
 		s, before := &in.win.share, in.terms.lease

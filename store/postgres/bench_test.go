@@ -55,7 +55,7 @@ func BenchmarkReserveShared(b *testing.B) {
 		b.Fatal(err)
 	}
 	e := budget.NewEscrow(l, budget.EscrowConfig{Store: s, Spool: "s", Name: "bench"})
-	limit := model.Money(1_000_000 * model.USD)
+	limit := 1_000_000 * model.USD
 	if err := l.Configure([]budget.Budget{{Name: "all", Period: budget.Total, LimitUSD: &limit}}); err != nil {
 		b.Fatal(err)
 	}

@@ -195,6 +195,16 @@ const holdersQuery = `SELECT k.n, h.spool, coalesce(l.usd, 0), coalesce(l.tokens
 		SELECT coalesce(sum(cost), 0)::bigint AS usd, coalesce(sum(tokens), 0)::bigint AS tokens, coalesce(sum(requests), 0)::bigint AS requests
 		FROM budget_spend WHERE budget = k.budget AND spool = h.spool AND period BETWEEN k.first AND k.last) r`
 
+// Forget implements budget.ShareStore.
+func (s *Store) Forget(ctx context.Context, spool string, keep []budget.Account) error {
+	budgets, periods := make([]string, len(keep)), make([]time.Time, len(keep))
+	for i, a := range keep {
+		budgets[i], periods[i] = string(a.Budget), a.Period
+	}
+	return s.exec(ctx, "postgres.Forget", `DELETE FROM budget_leases l WHERE spool = $1 AND NOT EXISTS (
+		SELECT FROM unnest($2::text[], $3::timestamptz[]) k(budget, period) WHERE k.budget = l.budget AND k.period = l.period)`, spool, budgets, periods)
+}
+
 // Leave implements budget.ShareStore.
 func (s *Store) Leave(ctx context.Context, spool string, epoch int64) error {
 	return s.exec(ctx, "postgres.Leave", `DELETE FROM budget_replicas WHERE spool = $1 AND epoch = $2`, spool, epoch)

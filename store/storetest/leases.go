@@ -158,6 +158,15 @@ func leasesEpochs(t *testing.T, s Store) {
 	if got := a.ask(tokens(100, 0, 100)); got.Tokens != 100 {
 		t.Errorf("%+v, want all", got)
 	}
+	other := tokens(100, 0, 3)
+	other.Period = leasePeriod.Add(24 * time.Hour)
+	a.ask(other)
+	if err := shared.Forget(t.Context(), "a", []budget.Account{other.Account}); err != nil {
+		t.Fatal(err)
+	}
+	if list, err = shared.Leases(t.Context()); err != nil || len(list[0].Leases) != 1 || list[0].Leases[0].Account != other.Account {
+		t.Errorf("%+v, %v: want what is not over", list, err)
+	}
 	if gone, err := shared.ReleaseUnseen(t.Context(), time.Hour); err != nil || len(gone) != 0 {
 		t.Errorf("%v, %v: everybody was seen", gone, err)
 	}

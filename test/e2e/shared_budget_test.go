@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -247,5 +248,47 @@ func TestAFrozenGatewaySpendsNothingThatWasTaken(t *testing.T) {
 	}
 	if spent := p.costTotal(); spent > limit {
 		t.Errorf("%s are spent of %s", spent, limit)
+	}
+}
+
+// TestBudgetsReachOtherGateways: what is created, overridden and deleted at one
+// gateway is in force at another within a second.
+func TestBudgetsReachOtherGateways(t *testing.T) {
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5})
+	config := writeFile(t, "cents.yaml", fmt.Sprintf(centsConfig, testserver.Database(t), lab))
+	here, there := start(t, t.TempDir(), "--config", config), start(t, t.TempDir(), "--config", config)
+	send := func(method, path, body string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, here.url+"/api/v1/budgets"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+	}
+	within := func(what string, admitted bool) {
+		t.Helper()
+		began := time.Now()
+		for there.chat("hello", false).whole != admitted {
+			if time.Since(began) > time.Second {
+				t.Fatalf("%s is not in force after a second", what)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Logf("%s: %s", what, time.Since(began).Round(time.Millisecond))
+	}
+	within("nothing", true)
+	for range 3 {
+		send(http.MethodPost, "", `{"name":"none","period":"daily","limit_usd":0}`)
+		within("a budget of nothing", false)
+		send(http.MethodPost, "/none/override", `{"until":"2099-01-01T00:00:00Z","reason":"test","limit_usd":5}`)
+		within("an override", true)
+		send(http.MethodPost, "/none/override", `{"until":"2099-01-01T00:00:00Z","reason":"test","limit_usd":0}`)
+		within("another override", false)
+		send(http.MethodDelete, "/none", "")
+		within("its end", true)
 	}
 }
