@@ -58,8 +58,8 @@ type Escrow struct {
 	fed     []*instance // that want more for calls to come
 	round   *round
 	refused map[accountKey]refusal
-	failed  error // of the store; nil: it answers
-	until   time.Time
+	failed  error // of the store, until a look succeeds; nil: it answers
+	woken   bool
 
 	// What follows is Run's own.
 	epoch, clock, version int64
@@ -180,7 +180,7 @@ func (e *Escrow) tell() {
 // Wake has Run look at what others did, as when one of them says so.
 func (e *Escrow) Wake() {
 	e.mu.Lock()
-	e.until = time.Time{}
+	e.woken = true
 	e.mu.Unlock()
 	e.wake()
 }
@@ -196,7 +196,7 @@ func (e *Escrow) wake() {
 func (e *Escrow) extend(short []shortage, deadline time.Time) outcome {
 	now := time.Now()
 	e.mu.Lock()
-	if e.failed != nil && now.Before(e.until) {
+	if e.failed != nil {
 		e.mu.Unlock()
 		return away
 	}

@@ -66,7 +66,9 @@ func (e *Escrow) due(now time.Time) bool {
 	if now.Before(e.often) {
 		every = lookOften
 	}
-	return e.until.IsZero() || elapsed(now, e.looked, every*9/10)
+	woken := e.woken
+	e.woken = false
+	return woken || elapsed(now, e.looked, every*9/10)
 }
 
 func (e *Escrow) troubled() bool {
@@ -186,7 +188,7 @@ func (e *Escrow) settle(ctx context.Context, wanted map[accountKey]*want) (map[a
 func (e *Escrow) fail(ctx context.Context, err error) {
 	e.mu.Lock()
 	first := e.failed == nil
-	e.failed, e.until = err, time.Now().Add(lookEvery)
+	e.failed = err
 	r := e.round
 	e.round, e.waiting = newRound(), map[accountKey]*want{}
 	e.mu.Unlock()
@@ -200,7 +202,7 @@ func (e *Escrow) fail(ctx context.Context, err error) {
 func (e *Escrow) recovered() {
 	e.mu.Lock()
 	was := e.failed
-	e.failed, e.until = nil, time.Now()
+	e.failed = nil
 	e.mu.Unlock()
 	if was != nil {
 		e.cfg.Logger.Info("budget: the database that shares the budgets answers again")
