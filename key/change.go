@@ -215,6 +215,7 @@ func (r *Ring) save(ctx context.Context, doc *document, number int) error {
 	}
 	byID[doc.ID] = r.entry(s, old.byID[doc.ID])
 	r.index.Store(newIndex(byID))
+	r.written()
 	return nil
 }
 

@@ -26,20 +26,25 @@ type Config struct {
 	Logger *slog.Logger     // default: discards
 	Poll   time.Duration    // of the store, in Run; default DefaultPoll
 	Flush  time.Duration    // between writing when keys were last used, in Run; default DefaultFlush
+	// OnWrite is called when a key was written here, and returns at once; default:
+	// nothing.
+	OnWrite func()
 }
 
 // Ring holds all keys. Use New, then Load.
 type Ring struct {
-	store  Store
-	hash   *hasher
-	clock  func() time.Time
-	log    *slog.Logger
-	poll   time.Duration
-	flush  time.Duration
-	index  atomic.Pointer[index]
-	mu     sync.Mutex // of writers; guards what follows
-	stored uint64     // version of the store that index holds
-	loaded bool
+	store   Store
+	hash    *hasher
+	clock   func() time.Time
+	log     *slog.Logger
+	poll    time.Duration
+	flush   time.Duration
+	written func()
+	nudged  chan struct{}
+	index   atomic.Pointer[index]
+	mu      sync.Mutex // of writers; guards what follows
+	stored  uint64     // version of the store that index holds
+	loaded  bool
 }
 
 // index is all keys at one moment. Immutable, but for when a key was last used.
@@ -80,7 +85,7 @@ func New(c Config) (*Ring, error) {
 	if len(c.Secret) < SecretBytes {
 		return nil, model.Invalidf("key.New", "secret", "has %d bytes; want at least %d", len(c.Secret), SecretBytes)
 	}
-	r := &Ring{store: c.Store, hash: newHasher(c.Secret), clock: c.Clock, log: c.Logger, poll: c.Poll, flush: c.Flush}
+	r := &Ring{store: c.Store, hash: newHasher(c.Secret), clock: c.Clock, log: c.Logger, poll: c.Poll, flush: c.Flush, written: c.OnWrite, nudged: make(chan struct{}, 1)}
 	if r.clock == nil {
 		r.clock = time.Now
 	}
@@ -92,6 +97,9 @@ func New(c Config) (*Ring, error) {
 	}
 	if r.flush <= 0 {
 		r.flush = DefaultFlush
+	}
+	if r.written == nil {
+		r.written = func() {}
 	}
 	r.index.Store(&index{})
 	return r, nil
@@ -240,6 +248,8 @@ func (r *Ring) Run(ctx context.Context) error {
 			return r.Flush(context.WithoutCancel(ctx))
 		case <-poll.C:
 			err = r.Refresh(ctx)
+		case <-r.nudged:
+			err = r.Refresh(ctx)
 		case <-flush.C:
 			err = r.Flush(ctx)
 		}
@@ -247,6 +257,14 @@ func (r *Ring) Run(ctx context.Context) error {
 			r.log.Warn("the store of API keys does not answer; changes by other processes are not seen", "error", err)
 		}
 		failing = err != nil
+	}
+}
+
+// Nudge has Run ask the store now: another process wrote to it. It returns at once.
+func (r *Ring) Nudge() {
+	select {
+	case r.nudged <- struct{}{}:
+	default: // Run has yet to ask
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -285,6 +286,34 @@ func TestChangesOfAnotherProcessAreSeen(t *testing.T) {
 	if !b.Any() || b.HasAdmin() {
 		t.Errorf("any %v, admin %v", b.Any(), b.HasAdmin())
 	}
+}
+
+// TestANudgeIsAskedAtOnce: one ring tells of its write, the other one does not
+// wait for the next time to ask.
+func TestANudgeIsAskedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := newClock(), newStore(t)
+		a := newRing(t, c, s)
+		b, err := key.New(key.Config{Store: s, Secret: serverSecret, Clock: c.now, OnWrite: a.Nudge})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		for _, name := range []string{"one", "two"} {
+			begin := time.Now()
+			_, token := create(t, b, named(name))
+			synctest.Wait()
+			if !accepted(a, token) || time.Since(begin) > 0 {
+				t.Errorf("the key %s is not known at once", name)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestLastUseIsWrittenLazily(t *testing.T) {

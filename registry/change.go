@@ -63,6 +63,7 @@ func (r *Registry) apply(ctx context.Context, op string, c Change) (Diff, error)
 			r.stored = stored
 			r.snap.Store(snap)
 			r.noteOwnWrite(ctx)
+			r.onWrite()
 			return diff, nil
 		}
 		if model.KindOf(err) != model.KindConflict || race == maxRaces {

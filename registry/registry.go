@@ -24,6 +24,7 @@ type Config struct {
 	Logger    *slog.Logger                         // default: discards
 	Catalogue func() (*catalogue.Catalogue, error) // default catalogue.Load
 	Poll      time.Duration                        // of the store, in Run; default DefaultPoll
+	OnWrite   func()                               // called when records were written here; returns at once; default: nothing
 }
 
 // Registry holds the records and endpoints. Use New.
@@ -33,6 +34,8 @@ type Registry struct {
 	log     *slog.Logger
 	loadCat func() (*catalogue.Catalogue, error)
 	poll    time.Duration
+	onWrite func()
+	nudged  chan struct{}
 
 	snap    atomic.Pointer[Snapshot]
 	schemas sync.Once
@@ -57,7 +60,7 @@ type storedModel struct {
 // New makes a registry without touching the store. It is empty until Load.
 func New(c Config) *Registry {
 	r := &Registry{
-		store: c.Store, clock: c.Clock, log: c.Logger, loadCat: c.Catalogue, poll: c.Poll,
+		store: c.Store, clock: c.Clock, log: c.Logger, loadCat: c.Catalogue, poll: c.Poll, onWrite: c.OnWrite, nudged: make(chan struct{}, 1),
 		stored: map[model.ModelID]storedModel{}, inline: map[model.ModelID]*model.Model{},
 	}
 	if r.store == nil {
@@ -74,6 +77,9 @@ func New(c Config) *Registry {
 	}
 	if r.poll <= 0 {
 		r.poll = DefaultPoll
+	}
+	if r.onWrite == nil {
+		r.onWrite = func() {}
 	}
 	r.snap.Store(&Snapshot{})
 	return r
@@ -148,12 +154,21 @@ func (r *Registry) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-r.nudged:
 		}
 		err := r.refresh(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			r.log.Warn("the model store does not answer; the registry may be behind other processes", "error", err)
 		}
 		failing = err != nil
+	}
+}
+
+// Nudge has Run ask the store now: another process wrote to it. It returns at once.
+func (r *Registry) Nudge() {
+	select {
+	case r.nudged <- struct{}{}:
+	default: // Run has yet to ask
 	}
 }
 

@@ -93,6 +93,34 @@ func TestTwoWriters(t *testing.T) {
 	}
 }
 
+// TestANudgeIsAskedAtOnce: one registry tells of its write, the other one does
+// not wait for the next time to ask.
+func TestANudgeIsAskedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &shared{}
+		ctx, cancel := context.WithCancel(t.Context())
+		here := small(t, store)
+		there := registry.New(registry.Config{Store: store, Catalogue: noCatalogue, OnWrite: here.Nudge})
+		if err := there.Load(ctx); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- here.Run(ctx) }()
+		for _, id := range []string{"acme/one", "acme/two"} {
+			begin := time.Now()
+			if _, err := there.Apply(ctx, registry.Change{Models: []model.Model{record(id)}}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if _, ok := here.Snapshot().Model(model.ModelID(id)); !ok || time.Since(begin) > 0 {
+				t.Errorf("%s is not there at once", id)
+			}
+		}
+		cancel()
+		<-done
+	})
+}
+
 func TestRunNoticesOtherWriters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -51,6 +51,7 @@ type node struct {
 	secrets  *config.Secrets
 	store    store
 	redis    *redis.Client // nil: none is configured
+	bus      bus
 	registry *registry.Registry
 	keys     *key.Ring
 	events   *event.Log
@@ -106,6 +107,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.redis, err = newRedis(&l.Config, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
+	n.bus = newBus(n.store, o.Log)
 	if l, err = n.withShared(l, o.Alone); err != nil {
 		return nil, err
 	}
@@ -113,12 +115,14 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 		l.APIKeys = nil
 	}
 	n.registry = registry.New(registry.Config{
-		Store: n.store, Logger: o.Log, Catalogue: cat,
+		Store: n.store, Logger: o.Log, Catalogue: cat, Poll: n.bus.poll, OnWrite: n.bus.tell(cluster.TopicModels),
 	})
 	if err = n.registry.Load(a.ctx); err != nil {
 		return nil, err
 	}
-	if n.keys, err = a.openKeys(l, n.store, n.secrets, o.Log); err != nil {
+	if n.keys, err = a.openKeys(l, n.secrets, key.Config{
+		Store: n.store, Logger: o.Log, Poll: n.bus.poll, OnWrite: n.bus.tell(cluster.TopicKeys),
+	}); err != nil {
 		return nil, err
 	}
 	if n.events, err = event.Open(eventConfig(&l.Config, n.store, o.Log)); err != nil {
@@ -343,6 +347,7 @@ func (n *node) start() error {
 		n.redis.Connect(n.ctx)
 		n.background.Go(func() { n.logged("watching Redis", n.redis.Run(n.ctx)) })
 	}
+	n.hear()
 	n.background.Go(func() { n.logged("counting by rate limits", n.limiter.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })

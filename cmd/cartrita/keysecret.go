@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,12 +20,13 @@ import (
 const keySecretFile = "key.secret"
 
 // openKeys loads the virtual keys.
-func (a *app) openKeys(l *config.Loaded, s key.Store, secrets *config.Secrets, log *slog.Logger) (*key.Ring, error) {
+func (a *app) openKeys(l *config.Loaded, secrets *config.Secrets, c key.Config) (*key.Ring, error) {
 	secret, err := keySecret(&l.Config, secrets)
 	if err != nil {
 		return nil, err
 	}
-	ring, err := key.New(key.Config{Store: s, Secret: []byte(secret), Logger: log})
+	c.Secret = []byte(secret)
+	ring, err := key.New(c)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ func newRedis(c *config.Config, secrets *config.Secrets, log *slog.Logger) (*red
 
 // collectors are the metrics of what stands beside the gateway.
 func (n *node) collectors() (out []prometheus.Collector) {
+	if n.bus.messenger != nil {
+		out = append(out, busCollector{n.bus.messenger})
+	}
 	if n.redis != nil {
 		out = append(out, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "cartrita_redis_up", Help: "1 while the Redis server takes writes, else 0.",

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	followEvery = 500 * time.Millisecond // how often the store is asked for a new version
-	retryEvery  = 30 * time.Second       // how often a version that was refused here is tried again
+	followEvery = askEvery         // the store is asked for a new version
+	retryEvery  = 30 * time.Second // how often a version that was refused here is tried again
 )
 
 // sharedConfig is the configuration in the store: what the API shows and
@@ -27,6 +27,7 @@ type sharedConfig struct {
 	node    *node
 	inForce atomic.Int64
 	saving  sync.Mutex
+	nudged  chan struct{}
 
 	// watcher puts versions in force. A node that serves nobody has none: it
 	// takes what there is when it is put together.
@@ -50,7 +51,7 @@ func latestConfig(ctx context.Context, s cluster.ConfigStore) (cluster.Configura
 // start on half of what it is told; a command in this process, which may be the
 // one that mends it, goes on with the file.
 func (n *node) withShared(l *config.Loaded, alone bool) (*config.Loaded, error) {
-	n.shared = &sharedConfig{ConfigStore: n.store, node: n}
+	n.shared = &sharedConfig{ConfigStore: n.store, node: n, nudged: make(chan struct{}, 1)}
 	latest, err := latestConfig(n.app.ctx, n.store)
 	if latest.Version == 0 || err != nil {
 		return l, err
@@ -95,6 +96,7 @@ func (c *sharedConfig) Save(ctx context.Context, d gateway.ConfigDocument, by st
 	if err := c.SaveConfig(ctx, saved); err != nil {
 		return nil, err
 	}
+	c.node.bus.Publish(cluster.TopicConfig, nil)
 	out.Version = saved.Version
 	c.node.events.Notice(event.ConfigChanged, strconv.FormatInt(saved.Version, 10), saved.At, map[string]any{"version": saved.Version, "by": by})
 	if c.watcher != nil {
@@ -111,6 +113,14 @@ func (c *sharedConfig) putInForce(ctx context.Context, v cluster.Configuration) 
 	return nil
 }
 
+// nudge has follow ask the store now. It returns at once.
+func (c *sharedConfig) nudge() {
+	select {
+	case c.nudged <- struct{}{}:
+	default: // it has yet to ask
+	}
+}
+
 // follow puts in force what other gateways save, until ctx ends.
 func (c *sharedConfig) follow(ctx context.Context) {
 	t := time.NewTicker(followEvery)
@@ -122,6 +132,7 @@ func (c *sharedConfig) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-c.nudged:
 		}
 		latest, err := c.ConfigVersion(ctx)
 		if err != nil || latest == c.InForce() || latest == refused && time.Now().Before(again) {

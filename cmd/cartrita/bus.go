@@ -1,0 +1,85 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cartrita/cartrita/cluster"
+	"github.com/cartrita/cartrita/store/postgres"
+)
+
+// askEvery is how often a database that gateways share is asked for what others
+// changed, should the bus not have told.
+const askEvery = 500 * time.Millisecond
+
+// bus is how this gateway hears the others. The zero value has none.
+type bus struct {
+	cluster.Bus
+	messenger *cluster.Messenger // nil: alone
+	poll      time.Duration      // of the store; 0: as rarely as those do who share nothing
+}
+
+// newBus makes the bus of the gateways that share the store.
+func newBus(s store, log *slog.Logger) bus {
+	db, shared := s.(*postgres.Store)
+	if !shared {
+		return bus{Bus: cluster.Alone{}}
+	}
+	m := cluster.NewMessenger(cluster.MessengerConfig{Dial: db.DialBus, Logger: log})
+	return bus{Bus: m, messenger: m, poll: askEvery}
+}
+
+// tell returns a function that says to the others that something was changed.
+func (b *bus) tell(topic string) func() {
+	return func() { b.Publish(topic, nil) }
+}
+
+// hear has the store asked as soon as others say that they changed something.
+func (n *node) hear() {
+	if n.bus.messenger == nil {
+		return
+	}
+	for topic, nudge := range map[string]func(){
+		cluster.TopicModels: n.registry.Nudge,
+		cluster.TopicKeys:   n.keys.Nudge,
+		cluster.TopicConfig: n.shared.nudge,
+	} {
+		n.bus.Subscribe(topic, func([]byte) { nudge() })
+	}
+	n.background.Go(func() { n.bus.messenger.Run(n.ctx) })
+}
+
+var (
+	descBusUp   = prometheus.NewDesc("cartrita_bus_up", "1 while gateways that share a store hear each other, else 0.", nil, nil)
+	descBusLag  = prometheus.NewDesc("cartrita_bus_lag_seconds", "How long the latest message from this gateway to itself was under way.", nil, nil)
+	descBusSent = prometheus.NewDesc("cartrita_bus_sent_total", "Messages sent to other gateways.", nil, nil)
+	descBusRecv = prometheus.NewDesc("cartrita_bus_received_total", "Messages received from other gateways.", nil, nil)
+	descBusDrop = prometheus.NewDesc("cartrita_bus_dropped_total", "Messages to other gateways that could not be sent.", nil, nil)
+	descBusLoss = prometheus.NewDesc("cartrita_bus_losses_total", "Times that messages of others may have been missed, the start included: everything was read anew.", nil, nil)
+)
+
+// busCollector shows how the bus is doing.
+type busCollector struct{ m *cluster.Messenger }
+
+// Describe implements prometheus.Collector.
+func (busCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descBusUp, descBusLag, descBusSent, descBusRecv, descBusDrop, descBusLoss} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c busCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.m.Stats()
+	up := 0.0
+	if s.Connected {
+		up = 1
+	}
+	out <- prometheus.MustNewConstMetric(descBusUp, prometheus.GaugeValue, up)
+	out <- prometheus.MustNewConstMetric(descBusLag, prometheus.GaugeValue, s.Lag.Seconds())
+	for d, n := range map[*prometheus.Desc]uint64{descBusSent: s.Sent, descBusRecv: s.Received, descBusDrop: s.Dropped, descBusLoss: s.Losses} {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
+	}
+}
