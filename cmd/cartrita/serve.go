@@ -83,7 +83,10 @@ func (s *server) run(mode demoMode) error {
 	}
 	defer stopTracing()
 	s.token = newSecret()
-	if s.node, err = s.app.assemble(l, assembleOptions{Log: s.log, Tracer: tracer, LocalToken: s.token}); err != nil {
+	err = s.untilDatabase(func() error {
+		return s.putTogether(l, assembleOptions{Log: s.log, Tracer: tracer, LocalToken: s.token})
+	})
+	if err != nil {
 		return err
 	}
 	defer s.node.close()
@@ -96,10 +99,18 @@ func (s *server) run(mode demoMode) error {
 		return err
 	}
 	defer stopDemo()
-	if err := s.node.start(); err != nil {
+	return s.serve()
+}
+
+// putTogether makes the node and starts it, or leaves nothing.
+func (s *server) putTogether(l *config.Loaded, o assembleOptions) (err error) {
+	if s.node, err = s.app.assemble(l, o); err != nil {
 		return err
 	}
-	return s.serve()
+	if err = s.node.start(); err != nil {
+		s.node.close()
+	}
+	return err
 }
 
 // demo starts demo models where the mode says so.

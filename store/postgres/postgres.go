@@ -228,6 +228,19 @@ func notOpened(op string, c *pgx.ConnConfig, err error) error {
 	return unavailable(op, fmt.Sprintf("the database %s at %s cannot be used%s", c.Database, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), why), err)
 }
 
+// Away reports whether an error is of a database that is not there now, and may
+// be later: not of one that is there and does not know us.
+func Away(err error) bool {
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		switch server.Code[:min(2, len(server.Code))] {
+		case "28", "3D", "3F", "42": // no such user, password, database, schema, or not allowed
+			return false
+		}
+	}
+	return model.KindOf(err) == model.KindUnavailable
+}
+
 // failure classifies an error of the database; one that is classified already
 // is passed on.
 func failure(op string, err error) error {

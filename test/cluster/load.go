@@ -76,7 +76,7 @@ func (l *load) call(base string, n int) string {
 	if err != nil {
 		return err.Error()
 	}
-	resp, err := l.client.Post(base+"/v1/chat/completions", "application/json", bytes.NewReader(body)) //nolint:noctx // the client's timeout; a call is not cut off when the load ends
+	resp, err := l.client.Post(base+"/v1/chat/completions", "application/json", bytes.NewReader(body))
 	if err != nil {
 		return "transport"
 	}

@@ -99,7 +99,7 @@ func (c *cluster) serveModels() (base string, err error) {
 	if err != nil {
 		return "", err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // opens at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -122,7 +122,7 @@ func (c *cluster) startReplica(ctx context.Context, o options, file string, i in
 	if r.log, err = os.Create(r.data + ".log"); err != nil {
 		return nil, err
 	}
-	r.cmd = exec.Command(o.binary, "serve", "--config", file, "--data", r.data, "--listen", address) //nolint:gosec,noctx // ended by stop, politely
+	r.cmd = exec.Command(o.binary, "serve", "--config", file, "--data", r.data, "--listen", address)
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	r.cmd.Env = append(os.Environ(), "CARTRITA_DISCOVERY_ENV=false", "CARTRITA_DISCOVERY_OLLAMA=false")
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is ours to pass on

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/gateway"
+	"github.com/cartrita/cartrita/store/postgres"
+)
+
+// How long to wait between two attempts at a database that is away at the start.
+const (
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
+// untilDatabase calls start until the database is there. Meanwhile callers are
+// told that they have to wait, and probes that the process lives. The log says
+// once what it waits for, and again when that is something else.
+func (s *server) untilDatabase(start func() error) error {
+	err := start()
+	if s.loaded.Store == config.StoreSQLite || s.loaded.Store == config.StoreMemory || !postgres.Away(err) {
+		return err
+	}
+	stop := s.answer(gateway.Starting("it waits for the database")) // where that is, is in the log alone
+	defer stop()
+	s.log.Warn("waiting for the database", "listening", s.url, "error", err)
+	for wait, said := firstRetry, err.Error(); ; wait = min(2*wait, lastRetry) {
+		select {
+		case <-s.app.ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+		if err = start(); !postgres.Away(err) {
+			if err == nil {
+				s.log.Info("the database answers")
+			}
+			return err
+		}
+		if err.Error() != said {
+			said = err.Error()
+			s.log.Warn("still waiting for the database", "error", err)
+		}
+	}
+}
+
+// answer serves h on the listener until stop is called; the listener stays open.
+func (s *server) answer(h http.Handler) (stop func()) {
+	hs := &http.Server{Handler: h, ReadHeaderTimeout: s.loaded.Limits.HeaderTimeout.Std()}
+	lent := &lentListener{Listener: s.listener}
+	done := make(chan struct{})
+	go func() { _ = hs.Serve(lent); close(done) }() // until Shutdown
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := hs.Shutdown(ctx); err != nil {
+			_ = hs.Close() // whoever still reads an error may ask again
+		}
+		<-done
+		lent.giveBack()
+	}
+}
+
+// lentListener is a listener whose Close ends Accept and nothing else.
+type lentListener struct{ net.Listener }
+
+// Close implements net.Listener.
+func (l *lentListener) Close() error { return l.deadline(time.Unix(1, 0)) }
+
+func (l *lentListener) giveBack() { _ = l.deadline(time.Time{}) } // it took the other one
+
+func (l *lentListener) deadline(t time.Time) error {
+	if d, ok := l.Listener.(interface{ SetDeadline(t time.Time) error }); ok {
+		return d.SetDeadline(t)
+	}
+	return errors.ErrUnsupported
+}

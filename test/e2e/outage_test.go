@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cartrita/cartrita/internal/testserver"
+	"github.com/cartrita/cartrita/mock"
+)
+
+// probe returns the status of a path and what was answered.
+func (p *process) probe(path string) (status int, body string) {
+	resp, err := http.Get(p.url + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return resp.StatusCode, string(raw)
+}
+
+// TestAGatewayWaitsForItsDatabase starts one while the database is away, and
+// brings the database.
+func TestAGatewayWaitsForItsDatabase(t *testing.T) {
+	server := testserver.NewPostgres(t)
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 3, TokensPerSecond: 2000})
+	config := writeFile(t, "own.yaml", "store: "+server.URL()+"\n"+fmt.Sprintf(soundConfig, lab))
+	server.Stop(t)
+	data := t.TempDir()
+	p := launch(t, data, "--config", config)
+	waitFor(t, 10*time.Second, "it says that it lives", func() bool { status, _ := p.probe("/healthz"); return status == http.StatusOK })
+	for _, path := range []string{"/readyz", "/v1/models", "/api/v1/costs"} {
+		status, body := p.probe(path)
+		if status != http.StatusServiceUnavailable || !strings.Contains(body, "it waits for the database") || strings.Contains(body, "cartrita-postgres") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if n := strings.Count(p.output(), "waiting for the database"); n != 1 {
+		t.Errorf("the log says %d times what it waits for:\n%s", n, p.output())
+	}
+	server.Start(t)
+	p.waitReady()
+	if r := p.chat("hello", true); !r.whole {
+		t.Errorf("a call afterwards: %s", r.reason)
+	}
+	p.kill()
+
+	// One that is told to end while it waits ends.
+	server.Stop(t)
+	q := launch(t, data, "--config", config)
+	waitFor(t, 10*time.Second, "it says that it lives", func() bool { status, _ := q.probe("/healthz"); return status == http.StatusOK })
+	_ = q.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-q.done:
+	case <-time.After(5 * time.Second):
+		t.Error("it waits on after SIGTERM")
+	}
+}
