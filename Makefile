@@ -14,7 +14,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test clients servers long race lint fuzz bench cluster soak check
+.PHONY: help build run test clients servers long race lint fuzz bench cluster drills soak check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ bench: build ## Measure routing, recording, start-up and the gateway beside a ba
 
 cluster: build servers ## Start three replicas, a PostgreSQL, a Redis and a model server, for trying by hand
 	$(GO) run ./test/cluster $(ARGS)
+
+drills: build servers ## Stop the database for a minute, and restart three replicas, under load
+	$(GO) run ./test/cluster -port 0 -rate 200 -outage 60s $(ARGS)
+	$(GO) run ./test/cluster -port 0 -rate 300 -restart $(ARGS)
 
 soak: build servers ## Load three replicas for 30 minutes and find what grows
 	$(GO) run ./test/cluster -port 0 -rate 300 -soak 30m $(ARGS)

@@ -26,6 +26,13 @@ import (
 // PostgresVariable names the environment variable with the URL of a server.
 const PostgresVariable = "CARTRITA_TEST_POSTGRES"
 
+// Failer ends what uses a server that does not do what it is told: a test, or a
+// program of ours.
+type Failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
 // startTimeout bounds the start of a server, beside other work.
 const startTimeout = time.Minute
 

@@ -16,10 +16,10 @@ func StartPostgres() (*Postgres, error) {
 func (*Postgres) URL() string { return "" }
 
 // Stop ends the server at once, as a crash would.
-func (*Postgres) Stop(testing.TB) {}
+func (*Postgres) Stop(Failer) {}
 
 // Start starts the server after Stop.
-func (*Postgres) Start(testing.TB) {}
+func (*Postgres) Start(Failer) {}
 
 // Remove ends the server for good.
 func (*Postgres) Remove() {}
@@ -42,7 +42,7 @@ func (*Redis) Ask(testing.TB, string) string { return "" }
 func (*Redis) Do(testing.TB, string) {}
 
 // Stop ends the server at once, as a crash would.
-func (*Redis) Stop(testing.TB) {}
+func (*Redis) Stop(Failer) {}
 
 // Start starts the server after Stop, empty.
 func (*Redis) Start(testing.TB) {}

@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -130,7 +129,7 @@ func (s *Postgres) start() error {
 }
 
 // Start starts the server after Stop.
-func (s *Postgres) Start(t testing.TB) {
+func (s *Postgres) Start(t Failer) {
 	t.Helper()
 	if err := s.start(); err != nil {
 		t.Fatal(err)

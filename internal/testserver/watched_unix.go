@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -64,7 +63,7 @@ func (s *watched) launch(command, signal, program string, ready func(context.Con
 }
 
 // Stop ends the server at once, as a crash would.
-func (s *watched) Stop(t testing.TB) {
+func (s *watched) Stop(t Failer) {
 	t.Helper()
 	if _, err := io.WriteString(s.hold, "stay\n"); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,7 @@
 // Command cluster runs several replicas of the gateway on this machine, on a
 // PostgreSQL and a Redis of their own and a mock model server, for trying by
-// hand (`make cluster`) and for soaking (`make soak`). Everything is gone when
-// it ends.
+// hand (`make cluster`), for drills (`make drills`) and for soaking (`make
+// soak`). Everything is gone when it ends.
 package main
 
 import (
@@ -20,6 +20,9 @@ type options struct {
 	replicas int
 	port     int
 	rate     float64
+	outage   time.Duration
+	restart  bool
+	lasting  time.Duration
 	soak     time.Duration
 	warmUp   time.Duration
 	every    time.Duration
@@ -31,6 +34,9 @@ func main() {
 	flag.IntVar(&o.replicas, "replicas", 3, "how many")
 	flag.IntVar(&o.port, "port", 8081, "of the first replica, the others follow; 0: free ones")
 	flag.Float64Var(&o.rate, "rate", 0, "calls per second over all replicas, a fifth of them streams; 0: none")
+	flag.DurationVar(&o.outage, "outage", 0, "stop the database for this time under load, and compare its records with what callers saw")
+	flag.BoolVar(&o.restart, "restart", false, "restart one replica after the other under load, and compare the records with what callers saw")
+	flag.DurationVar(&o.lasting, "lasting", 5*time.Second, "load before and after an outage, and between restarts")
 	flag.DurationVar(&o.soak, "soak", 0, "end after this time and judge the growth of memory, goroutines and descriptors; 0: run until interrupted")
 	flag.DurationVar(&o.warmUp, "warm-up", 5*time.Minute, "beginning of a soak that is not judged")
 	flag.DurationVar(&o.every, "every", 5*time.Second, "how often a soak looks")
@@ -55,12 +61,17 @@ func run(ctx context.Context, o options) error {
 	if c.redis != nil {
 		fmt.Printf("redis      %s\n", c.redis.URL())
 	}
-	if o.soak > 0 {
+	switch {
+	case o.soak > 0:
 		return soak(ctx, c, o)
+	case o.outage > 0:
+		return drill(ctx, c, o, c.outage)
+	case o.restart:
+		return drill(ctx, c, o, c.restart)
 	}
 	fmt.Printf("\nTry:\n  curl %s/v1/chat/completions -d '{\"model\":\"auto\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'\n  %s budget list --server %s\n\nInterrupt to end it all.\n",
 		c.replicas[0].url, o.binary, c.replicas[len(c.replicas)-1].url)
-	l := newLoad(c.urls(), o.rate)
+	l := newLoad(c, o.rate)
 	l.run(ctx) // until it is interrupted
 	if o.rate > 0 {
 		fmt.Println(l.summary())

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,6 +35,7 @@ providers:
 budgets:
 - {name: all, period: monthly, limit_usd: 1000000}
 - {name: users, scope: {user: "*"}, period: daily, limit_usd: 1000}
+limits: {drain_delay: 1s}
 `
 
 // cluster is what runs.
@@ -47,9 +49,13 @@ type cluster struct {
 
 type replica struct {
 	url, data string
-	cmd       *exec.Cmd
+	args      []string
+	binary    string
 	log       *os.File
-	ended     chan struct{}
+
+	cmd   *exec.Cmd
+	ended chan struct{}
+	ready atomic.Bool // as a load balancer sees it
 }
 
 // start starts everything, or nothing.
@@ -118,24 +124,31 @@ func (c *cluster) startReplica(ctx context.Context, o options, file string, i in
 	if err != nil {
 		return nil, err
 	}
-	r := &replica{url: "http://" + address, data: filepath.Join(c.work, fmt.Sprintf("replica-%d", i+1)), ended: make(chan struct{})}
+	r := &replica{url: "http://" + address, data: filepath.Join(c.work, fmt.Sprintf("replica-%d", i+1)), binary: o.binary}
+	r.args = []string{"serve", "--config", file, "--data", r.data, "--listen", address}
 	if r.log, err = os.Create(r.data + ".log"); err != nil {
 		return nil, err
 	}
-	r.cmd = exec.Command(o.binary, "serve", "--config", file, "--data", r.data, "--listen", address)
+	return r, r.start(ctx)
+}
+
+// start starts the process and waits until it is ready.
+func (r *replica) start(ctx context.Context) error {
+	r.cmd, r.ended = exec.Command(r.binary, r.args...), make(chan struct{}) //nolint:noctx // ended by stop, politely
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	r.cmd.Env = append(os.Environ(), "CARTRITA_DISCOVERY_ENV=false", "CARTRITA_DISCOVERY_OLLAMA=false")
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is ours to pass on
 	if err := r.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	go func() { _ = r.cmd.Wait(); close(r.ended) }()
+	cmd, ended := r.cmd, r.ended
+	go func() { _ = cmd.Wait(); close(ended) }()
 	if err := r.waitReady(ctx); err != nil {
 		r.stop()
 		said, _ := os.ReadFile(r.data + ".log")
-		return nil, fmt.Errorf("replica %d: %w\n%s", i+1, err, said)
+		return fmt.Errorf("%s: %w\n%s", r.data, err, said)
 	}
-	return r, nil
+	return nil
 }
 
 // address is where replica i listens.
@@ -184,13 +197,6 @@ func fetch(ctx context.Context, address string) ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-func (c *cluster) urls() (out []string) {
-	for _, r := range c.replicas {
-		out = append(out, r.url)
-	}
-	return out
-}
-
 func (r *replica) stop() {
 	_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	select {
@@ -199,12 +205,12 @@ func (r *replica) stop() {
 		_ = r.cmd.Process.Kill()
 		<-r.ended
 	}
-	_ = r.log.Close()
 }
 
 func (c *cluster) stop() {
 	for _, r := range c.replicas {
 		r.stop()
+		_ = r.log.Close()
 	}
 	if c.models != nil {
 		_ = c.models.Close()

@@ -38,7 +38,7 @@ func soak(ctx context.Context, c *cluster, o options) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.soak)
 	defer cancel()
-	l := newLoad(c.urls(), o.rate)
+	l := newLoad(c, o.rate)
 	var running sync.WaitGroup
 	running.Go(func() { l.run(ctx) })
 	fmt.Printf("\nsoaking for %s at %g calls/s, the first %s are not judged\n", o.soak, o.rate, o.warmUp)
