@@ -35,6 +35,7 @@ providers:
 budgets:
 - {name: all, period: monthly, limit_usd: 1000000}
 - {name: users, scope: {user: "*"}, period: daily, limit_usd: 1000}
+budget_sharing: {when_away: open} # users who are new during an outage hold no part of their budget yet
 limits: {drain_delay: 1s}
 `
 
@@ -134,7 +135,7 @@ func (c *cluster) startReplica(ctx context.Context, o options, file string, i in
 
 // start starts the process and waits until it is ready.
 func (r *replica) start(ctx context.Context) error {
-	r.cmd, r.ended = exec.Command(r.binary, r.args...), make(chan struct{}) //nolint:noctx // ended by stop, politely
+	r.cmd, r.ended = exec.Command(r.binary, r.args...), make(chan struct{})
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	r.cmd.Env = append(os.Environ(), "CARTRITA_DISCOVERY_ENV=false", "CARTRITA_DISCOVERY_OLLAMA=false")
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is ours to pass on
