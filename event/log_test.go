@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -415,4 +416,34 @@ func TestAnIntentIsReadBackFromNearAndFar(t *testing.T) {
 			t.Errorf("a call started at %v and has a plan of %d bytes", c.Started, len(c.PlanJSON))
 		}
 	}
+}
+
+// TestFlushOfWhatAFormerProcessStored: who asked before Run knew where the store
+// stands is told that there is nothing to wait for.
+func TestFlushOfWhatAFormerProcessStored(t *testing.T) {
+	s, dir := newSink(), t.TempDir()
+	l := open(t, Config{Dir: dir, Sink: s})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx) }()
+	call(t, l)
+	flush(t, l)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	die(l)
+
+	l = open(t, Config{Dir: dir, Sink: s})
+	flushed := make(chan struct{})
+	go func() {
+		defer close(flushed)
+		flush(t, l)
+	}()
+	for len(l.now) == 0 { // it waits
+		runtime.Gosched()
+	}
+	stop := run(t, l)
+	<-flushed
+	stop()
 }

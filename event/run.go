@@ -89,6 +89,7 @@ func (in *ingester) moveAll(ctx context.Context) error {
 			b, err = in.take()
 		}
 		if err == nil && b == nil {
+			in.report(nil) // who waits may wait for what a former process has stored
 			return nil
 		}
 		if err == nil {

@@ -177,7 +177,10 @@ func spendTenDollars(t *testing.T, between time.Duration, trouble trouble) (whol
 	lab := upstream(t, mock.Profile{Name: "sound", TTFT: 20 * time.Millisecond, AnswerTokens: 5})
 	f := newFleet(t, writeFile(t, "cents.yaml", fmt.Sprintf(centsConfig, server.URL(), lab)))
 	over, troubled := make(chan struct{}), make(chan int, 1)
-	go func() { troubled <- trouble(f, server, over) }()
+	go func() {
+		defer close(troubled) // also when it fails
+		troubled <- trouble(f, server, over)
+	}()
 	var answered atomic.Int64
 	began := time.Now()
 	f.load(between, &answered)
