@@ -23,6 +23,8 @@ const (
 	TopicModels = "models"
 	TopicKeys   = "keys"
 	TopicConfig = "config"
+	// TopicBudgets says that budgets changed, or that a gateway lacks a part of one.
+	TopicBudgets = "budgets"
 )
 
 // Alone is the Bus of a replica that has no others.

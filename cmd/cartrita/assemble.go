@@ -131,7 +131,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.estimator, n.learned, err = learner(a.ctx, &l.Config, o.Log); err != nil {
 		return nil, err
 	}
-	if n.budgets, err = newBook(n.store, n.events, &l.Config, o.Log); err != nil {
+	if n.budgets, err = newBook(n.store, n.events, &l.Config, n.bus.tell(cluster.TopicBudgets), o.Log); err != nil {
 		return nil, err
 	}
 	n.limiter = newLimiter(n.store, n.redis, o.Log)

@@ -48,6 +48,9 @@ func (n *node) hear() {
 	} {
 		n.bus.Subscribe(topic, func([]byte) { nudge() })
 	}
+	if e := n.budgets.Ledger().Escrow(); e != nil {
+		n.bus.Subscribe(cluster.TopicBudgets, func([]byte) { e.Wake() })
+	}
 	n.background.Go(func() { n.bus.messenger.Run(n.ctx) })
 }
 

@@ -16,8 +16,9 @@ import (
 )
 
 // newBook makes the book of budgets, without any. Crossings become events, and
-// are told to the log.
-func newBook(s store, events *event.Log, c *config.Config, log *slog.Logger) (*budget.Book, error) {
+// are told to the log. With a store that gateways share they share the budgets;
+// tell has the others look at them.
+func newBook(s store, events *event.Log, c *config.Config, tell func(), log *slog.Logger) (*budget.Book, error) {
 	l, err := budget.New(budget.Config{Logger: log, OnCross: func(c budget.Crossing) {
 		key := fmt.Sprintf("%s %s %s %v %s", c.Budget, c.Threshold, c.Action, c.At, c.Period.Format(time.RFC3339))
 		events.Notice(event.BudgetCrossed, key, time.Time{}, c)
@@ -31,7 +32,7 @@ func newBook(s store, events *event.Log, c *config.Config, log *slog.Logger) (*b
 	if shared, ok := s.(budget.ShareStore); ok {
 		name, _ := os.Hostname() // only for people
 		budget.NewEscrow(l, budget.EscrowConfig{
-			Store: shared, Spool: events.Spool(), Name: name, Changed: b.Refresh, Logger: log,
+			Store: shared, Spool: events.Spool(), Name: name, Changed: b.Refresh, Tell: tell, Logger: log,
 			Open: c.BudgetSharing.WhenAway == config.WhenAwayOpen, FreeAfter: c.BudgetSharing.FreeAfter.Std(),
 		})
 	}
