@@ -185,6 +185,7 @@ func TestAKeyIsKnownEverywhereWithinASecond(t *testing.T) {
 		if status/100 != 2 || made.Key == "" {
 			t.Fatalf("create: %d %+v", status, made)
 		}
+		within("a key that was made elsewhere closes the gateway", all[1], "", http.StatusUnauthorized)
 		within("a key that was made elsewhere lets in", all[1], made.Key, http.StatusOK)
 		if i == 0 {
 			admin = made.Key
