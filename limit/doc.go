@@ -17,8 +17,9 @@
 //
 //	sum of the last 61 steps (shared: 62) + asked ≤ limit
 //
-// So no window of that length, wherever it begins, ever holds more than the limit,
-// and what was taken comes back at the latest after 62/60 of it. Tokens count in
+// So no window of that length, wherever it begins, ever holds more than the limit
+// (but for calls whose exchange takes longer than a step, which start that much
+// late), and what was taken comes back at the latest after 62/60 of it. Tokens count in
 // the step in which they were reserved; more than was reserved counts from when it
 // is known, and is always admitted: the sum may pass the limit by it.
 //
@@ -33,7 +34,7 @@
 // replica that died. A refusal is remembered for up to RefusalTTL.
 //
 // While the Shared is away each replica admits its part: the limit divided by the
-// number of replicas that was known last, at least 1. What it admits then, it
+// number of replicas that is known or was known last, at least 1. What it admits then, it
 // reports when the Shared is back; when a counter was lost there, it reports
 // everything that it admitted in the window, and nothing is admitted from that
 // counter to it before. So what a loss admits beyond the limit is at most one

@@ -16,11 +16,14 @@ const DefaultTimeout = 250 * time.Millisecond
 
 // Config of a Limiter.
 type Config struct {
-	Shared  Shared           // nil: nobody shares the limits
-	Replica string           // name of this one among those of Shared
-	Timeout time.Duration    // of an exchange; default DefaultTimeout
-	Clock   func() time.Time // default time.Now; it must carry the monotonic reading
-	Logger  *slog.Logger     // default: discards
+	Shared  Shared        // nil: nobody shares the limits
+	Replica string        // name of this one among those of Shared
+	Timeout time.Duration // of an exchange; default DefaultTimeout
+	// Count, as Shared.Beat, says how many replicas there are while Shared is away.
+	// Default: as many as Shared said last.
+	Count  func(ctx context.Context, replica string) (replicas int, err error)
+	Clock  func() time.Time // default time.Now; it must carry the monotonic reading
+	Logger *slog.Logger     // default: discards
 }
 
 // Limiter holds the counters. Make it with New; have Run run.
@@ -28,6 +31,7 @@ type Limiter struct {
 	shared  Shared
 	replica string
 	timeout time.Duration
+	count   func(context.Context, string) (int, error) // nil: nobody knows
 	clock   func() time.Time
 	base    time.Time
 	log     *slog.Logger
@@ -79,7 +83,7 @@ type Gauge struct {
 
 // New makes a Limiter without limits. It does no I/O.
 func New(c Config) *Limiter {
-	l := &Limiter{shared: c.Shared, replica: c.Replica, timeout: c.Timeout, clock: c.Clock, log: c.Logger, kick: make(chan struct{}, 1)}
+	l := &Limiter{shared: c.Shared, replica: c.Replica, timeout: c.Timeout, count: c.Count, clock: c.Clock, log: c.Logger, kick: make(chan struct{}, 1)}
 	if l.timeout <= 0 {
 		l.timeout = DefaultTimeout
 	}
@@ -185,7 +189,7 @@ func (l *Limiter) Acquire(ctx context.Context, s *Subject, own *Limit, ask Token
 	}
 	if err != nil {
 		h.undo()
-		l.count(err)
+		l.note(err)
 	}
 	return st, err
 }
@@ -364,8 +368,8 @@ func (cs *counters) get(l *Limiter, limit *Limit, value string) *counter {
 	return c
 }
 
-// count notes a refusal, for metrics.
-func (l *Limiter) count(err *model.Error) {
+// note counts a refusal, for metrics.
+func (l *Limiter) note(err *model.Error) {
 	r, ok := err.Details.(*Refusal)
 	if !ok {
 		return

@@ -420,6 +420,32 @@ func TestTheSharedGoesAwayAndComesBack(t *testing.T) {
 	}
 }
 
+// Replicas that never met in the Shared count each other elsewhere.
+func TestReplicasAreCountedElsewhere(t *testing.T) {
+	c := new(clock)
+	elsewhere := &Local{Clock: c.server}
+	shared := &flaky{Shared: &Local{Clock: c.server}}
+	shared.away.Store(true)
+	var all []*Limiter
+	for i := range 3 {
+		all = append(all, configured(t, New(Config{Shared: shared, Replica: fmt.Sprint("r", i), Clock: c.now, Count: elsewhere.Beat}), Limit{Name: "all", Requests: 30}))
+	}
+	for range 2 {
+		for _, l := range all {
+			l.beat(t.Context())
+		}
+	}
+	admitted := 0
+	for i := range 300 {
+		if _, _, err := acquire(all[i%3], Subject{}, 0); err == nil {
+			admitted++
+		}
+	}
+	if admitted != 30 {
+		t.Errorf("%d are admitted, want 10 by each of 3", admitted)
+	}
+}
+
 // When what was shared is lost, what is admitted beyond the limit is no more than
 // one window's worth, and with replicas that live much less.
 func TestALossAdmitsLittle(t *testing.T) {

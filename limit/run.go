@@ -70,6 +70,20 @@ func (l *Limiter) beat(ctx context.Context) {
 		}
 	case ctx.Err() == nil:
 		l.lost(err)
+		l.countOthers(ctx)
+	}
+}
+
+// countOthers learns elsewhere how many replicas there are, by which the limits are
+// divided.
+func (l *Limiter) countOthers(ctx context.Context) {
+	if l.count == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	if n, err := l.count(ctx, l.replica); err == nil { // else it is what was known last
+		l.replicas.Store(int64(max(n, 1)))
 	}
 }
 

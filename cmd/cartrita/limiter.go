@@ -14,7 +14,7 @@ import (
 
 // databaseTimeout is how long a call may wait for the counters of rate limits in
 // a database.
-const databaseTimeout = 500 * time.Millisecond
+const databaseTimeout = time.Second
 
 // newLimiter makes the counters of rate limits: shared by Redis, else by a
 // database that several gateways may share, else this gateway's own.
@@ -24,6 +24,9 @@ func newLimiter(s store, r *redis.Client, log *slog.Logger) *limit.Limiter {
 	switch {
 	case r != nil:
 		c.Shared, c.Timeout = r.Limits(), r.Timeout()
+		if shared {
+			c.Count = db.Limits().Beat
+		}
 	case shared:
 		c.Shared, c.Timeout = db.Limits(), databaseTimeout
 	}
