@@ -61,6 +61,8 @@ type Config struct {
 	// SharedConfig is what gateways on one database are configured with, for the
 	// paths under /api/v1/config. Nil: there are no such paths.
 	SharedConfig SharedConfig
+	// Cluster knows the gateways on one store, for the API; default: no such routes.
+	Cluster Cluster
 
 	// Replays look back over many calls, for /api/v1/replay and
 	// /api/v1/costs/suggest. Default: none, and no such paths.

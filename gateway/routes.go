@@ -82,6 +82,7 @@ func (g *Gateway) routeTable() routes {
 	g.addReplayRoutes(add)
 	g.addKeyRoutes(add)
 	g.addConfigRoutes(add)
+	g.addClusterRoutes(add)
 	add("/api/v1/schema/", get(g.getSchema))
 	add("/api/v1/version", get(g.getVersion)).wants(key.Ask, key.Ask)
 

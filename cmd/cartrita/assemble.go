@@ -52,6 +52,7 @@ type node struct {
 	store    store
 	redis    *redis.Client // nil: none is configured
 	bus      bus
+	replica  *replica
 	registry *registry.Registry
 	keys     *key.Ring
 	events   *event.Log
@@ -107,7 +108,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.redis, err = newRedis(&l.Config, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
-	n.bus = newBus(n.store, o.Log)
+	n.bus, n.replica = newBus(n.store, o.Log), newReplica(n)
 	if l, err = n.withShared(l, o.Alone); err != nil {
 		return nil, err
 	}
@@ -216,6 +217,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	c.Limiter = n.limiter
 	c.Collectors = n.collectors()
 	c.Budgets, c.SharedConfig = publicBook{n.budgets, n.events}, n.shared
+	c.Cluster = n.replica
 	c.Keys, c.RequireKeys, c.LocalToken = n.keys, l.Keys.Required == config.KeysAlways, o.LocalToken
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
 	c.Limits = gateway.Limits{

@@ -28,6 +28,7 @@ type cli struct {
 	Replay     replayCmd     `cmd:"" group:"Look back" help:"Decide stored calls again, as they were or as they might have been."`
 	Keys       keysCmd       `cmd:"" group:"Set up" help:"Create, list, change, rotate and revoke API keys."`
 	Config     configCmd     `cmd:"" group:"Set up" help:"Check or show the configuration."`
+	Cluster    clusterCmd    `cmd:"" group:"Look back" help:"Show the gateways on one database, and which of them leads."`
 	DB         dbCmd         `cmd:"" name:"db" group:"Set up" help:"Look at the database, bring it up to date, check its sums, copy it."`
 	Schema     schemaCmd     `cmd:"" group:"Set up" help:"Print a JSON Schema."`
 	Completion completionCmd `cmd:"" group:"Set up" help:"Print a completion script for your shell."`

@@ -29,6 +29,7 @@ func newRedis(c *config.Config, secrets *config.Secrets, log *slog.Logger) (*red
 
 // collectors are the metrics of what stands beside the gateway.
 func (n *node) collectors() (out []prometheus.Collector) {
+	out = append(out, n.replica.leads())
 	if n.bus.messenger != nil {
 		out = append(out, busCollector{n.bus.messenger})
 	}

@@ -109,8 +109,10 @@ func (s *server) putTogether(l *config.Loaded, o assembleOptions) (err error) {
 	}
 	if err = s.node.start(); err != nil {
 		s.node.close()
+		return err
 	}
-	return err
+	s.node.join(s.listener.Addr().String())
+	return nil
 }
 
 // demo starts demo models where the mode says so.

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cartrita/cartrita/cluster"
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/gateway"
+	"github.com/cartrita/cartrita/store/postgres"
+)
+
+// replica is this gateway among those on its store. A command in this process
+// never runs it: it serves nobody, and leads nobody.
+type replica struct {
+	*cluster.Replica
+	node    *node
+	member  cluster.Member
+	address atomic.Pointer[string]
+	print   atomic.Pointer[fingerprint]
+}
+
+// fingerprint tells configurations apart.
+type fingerprint struct {
+	of  *config.Loaded
+	sum string
+}
+
+// newReplica makes a replica of the node. It does not join the others yet.
+func newReplica(n *node) *replica {
+	r := &replica{node: n, member: cluster.Member{
+		ID: rand.Text()[:12], Version: buildVersion().Version, Started: time.Now().UTC().Truncate(time.Microsecond),
+	}}
+	r.member.Name, _ = os.Hostname() // unknown is empty
+	c := cluster.ReplicaConfig{Store: &cluster.Local{}, Self: r.self, Logger: n.log}
+	if db, shared := n.store.(*postgres.Store); shared {
+		c.Store, c.Jobs = db, databaseJobs(db)
+	}
+	r.Replica = cluster.NewReplica(c)
+	return r
+}
+
+// databaseJobs is what one gateway does for all on a database.
+func databaseJobs(db *postgres.Store) []cluster.Job {
+	return []cluster.Job{
+		{Name: "partitions", Every: time.Hour, Run: func(ctx context.Context, _ cluster.Fence) error {
+			db.Partition(ctx) // says itself what it could not do
+			return ctx.Err()
+		}},
+		{Name: "members", Every: 10 * time.Minute, Run: func(ctx context.Context, f cluster.Fence) error {
+			return db.ForgetMembers(ctx, f.Term, cluster.ForgetAfter)
+		}},
+	}
+}
+
+func (r *replica) self() cluster.Member {
+	m := r.member
+	if a := r.address.Load(); a != nil {
+		m.Address = *a
+	}
+	m.Spool, m.Config = r.node.events.Spool(), r.fingerprint()
+	return m
+}
+
+// fingerprint sums up the configuration in force, without what is each gateway's
+// own.
+func (r *replica) fingerprint() string {
+	now := r.node.current()
+	if p := r.print.Load(); p != nil && p.of == now {
+		return p.sum
+	}
+	c := now.Config
+	c.Listen, c.Data, c.Store, c.Redis, c.Log = "", "", "", "", config.Log{}
+	doc, err := json.Marshal(&c)
+	if err != nil {
+		return "unknown"
+	}
+	sum := sha256.Sum256(doc)
+	p := &fingerprint{now, hex.EncodeToString(sum[:6])}
+	r.print.Store(p)
+	return p.sum
+}
+
+// join tells the other gateways that this one is there, at that address, until
+// the node is closed.
+func (n *node) join(address string) {
+	n.replica.address.Store(&address)
+	n.background.Go(func() { n.replica.Run(n.ctx) })
+}
+
+// BusStats implements gateway.Cluster.
+func (r *replica) BusStats() *cluster.BusStats {
+	m := r.node.bus.messenger
+	if m == nil {
+		return nil
+	}
+	s := m.Stats()
+	return &s
+}
+
+// leads is 1 at the gateway that does what is done once for all.
+func (r *replica) leads() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "cartrita_leader", Help: "1 at the gateway that does what is done once for all of them, else 0.",
+	}, func() float64 {
+		if r.Leads() {
+			return 1
+		}
+		return 0
+	})
+}
+
+type clusterCmd struct{}
+
+// Run shows the gateways on one store.
+func (cmd *clusterCmd) Run(a *app, g *globals, p *printer) error {
+	c, err := a.connect(g)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	raw, err := c.get(a.ctx, "/api/v1/cluster", nil)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.raw(raw)
+	}
+	v, err := decode[gateway.ClusterView](raw)
+	if err != nil {
+		return err
+	}
+	t := p.table("address", "machine", "version", "configuration", ">up for", ">seen before", "state")
+	for _, r := range v.Replicas {
+		state := r.State
+		if r.Leader {
+			state += ", leads"
+		}
+		if r.Self {
+			state += ", asked"
+		}
+		seen := time.Duration(r.AgeSeconds * float64(time.Second)).Round(100 * time.Millisecond)
+		t.row(r.Address, r.Name, r.Version, r.Config, r.Seen.Sub(r.Started).Round(time.Second).String(), seen.String(), state)
+	}
+	t.flush()
+	if v.Leader == "" {
+		p.notef("no gateway leads now")
+	}
+	if v.Differ {
+		p.notef("the gateways run with different configurations")
+	}
+	if v.Bus != nil && !v.Bus.Connected {
+		p.notef("the gateway that was asked does not hear the others now: it learns of changes by asking the store")
+	}
+	return nil
+}
