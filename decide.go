@@ -78,8 +78,22 @@ func (s *Service) decide(q *question, ans *answer) error {
 	s.countNearLimits(q, ans)
 	var err error
 	ans.plan, err = route.Decide(&ans.in)
+	if err != nil && ans.trySuspects() {
+		ans.plan, err = route.Decide(&ans.in)
+	}
 	s.trace(q, ans, err)
 	return s.explainBudgets(ans, err)
+}
+
+// trySuspects lets endpoints in that are avoided on the word of others alone. It
+// reports whether there are any.
+func (ans *answer) trySuspects() (any bool) {
+	for i, e := range ans.view.health {
+		if h := &ans.in.Health[i]; h.Circuit == model.CircuitOpen && e.Suspected(ans.in.Now) {
+			h.Circuit, h.RetryAt, any = model.CircuitHalfOpen, time.Time{}, true
+		}
+	}
+	return any
 }
 
 // choose resolves the names in the question: the strategy and the model.

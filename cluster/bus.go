@@ -18,8 +18,10 @@ type Bus interface {
 // less the topic and the sender.
 const MaxMessage = 7000
 
-// The topics that something changed in the store.
+// The topics: that something changed in the store, and which endpoints a replica
+// found broken.
 const (
+	TopicHealth = "health"
 	TopicModels = "models"
 	TopicKeys   = "keys"
 	TopicConfig = "config"

@@ -22,7 +22,7 @@ func (e *Endpoint) judge(d time.Duration, probe bool, o model.Outcome) {
 	switch {
 	case !o.Failed:
 		e.breaker.faults, e.breaker.limits = 0, 0
-		if open && probe {
+		if open && (probe || e.suspectUntil.Load() > 0) {
 			e.close(d)
 		}
 	case o.Kind == model.KindRateLimited:
@@ -60,7 +60,9 @@ func (e *Endpoint) open(d time.Duration, o model.Outcome) {
 	wait = max(min(wait, c.OpenMax), min(o.RetryAfter, c.RetryAfterMax))
 	recent := e.figures.recent
 	e.probeUntil.Store(0)
+	e.suspectUntil.Store(0)
 	e.openUntil.Store(int64(d + wait))
+	c.OnOpen()
 	c.Logger.Warn("circuit opened",
 		slog.String("endpoint", string(e.id)), slog.Duration("for", wait), slog.String("cause", o.Kind.String()),
 		slog.Int("faults_in_a_row", b.faults), slog.Float64("recent_error_rate", recent.mean))
@@ -69,6 +71,7 @@ func (e *Endpoint) open(d time.Duration, o model.Outcome) {
 func (e *Endpoint) close(d time.Duration) {
 	e.breaker.closedAt = d
 	e.figures.recent = mean{} // what opened it must not open it again
+	e.suspectUntil.Store(0)
 	e.openUntil.Store(0)
 	e.tracker.cfg.Logger.Info("circuit closed", slog.String("endpoint", string(e.id)))
 }

@@ -39,6 +39,14 @@
 // the state. The rules are the same for the only endpoint of a model: callers
 // then get a fast failure with the time to come back.
 //
+// # What others say
+//
+// Another process that found an endpoint broken raises suspicion (Suspect), no
+// more, since it may be its own network that is broken. A process none of whose
+// calls there succeeded in the last ten seconds avoids the endpoint for two to
+// four seconds; where nothing else is left, one call at a time tries it. After
+// that it is half-open. The first call that ends decides.
+//
 // # Rate limits
 //
 // A 429 is not a broken endpoint: it counts in the error rate and never opens

@@ -21,6 +21,7 @@ type Endpoint struct {
 	openUntil    atomic.Int64 // circuit open until then, half-open after
 	probeUntil   atomic.Int64 // a probe is under way and keeps others out until then
 	limitedUntil atomic.Int64 // the upstream asked to be left alone until then
+	suspectUntil atomic.Int64 // avoided until then on the word of others; the circuit is half-open
 
 	// Figures for View, written under mu by Done.
 	at      atomic.Int64 // when samples held
@@ -33,6 +34,8 @@ type Endpoint struct {
 	mu      sync.Mutex
 	figures figures
 	breaker breaker
+
+	succeeded time.Duration // the latest call that did; 0: none
 }
 
 // Ticket is the permission to send one call. It goes back with Done, once.
@@ -79,6 +82,9 @@ func (e *Endpoint) Done(now time.Time, t Ticket, o model.Outcome) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := max(now.Sub(e.tracker.base), time.Duration(e.at.Load()))
+	if !o.Failed {
+		e.succeeded = max(d, 1)
+	}
 	if !neutral {
 		e.figures.decay(d-time.Duration(e.at.Load()), &e.tracker.cfg)
 		e.figures.add(o)
@@ -123,6 +129,9 @@ func (e *Endpoint) view(h *model.Health, d time.Duration) {
 		if open <= int64(d) {
 			if open = e.probeUntil.Load(); open <= int64(d) {
 				h.Circuit = model.CircuitHalfOpen
+			}
+			if suspect := e.suspectUntil.Load(); suspect > int64(d) {
+				h.Circuit, open = model.CircuitOpen, max(open, suspect)
 			}
 		}
 		until = max(until, open)

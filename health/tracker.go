@@ -36,6 +36,7 @@ type Config struct {
 	ProbeLease    time.Duration // how long a probe keeps other calls out
 	RetryAfterMax time.Duration // longest Retry-After that is believed
 
+	OnOpen func()           // told when a circuit opens; returns at once; default: nothing
 	Clock  func() time.Time // default time.Now; read once, by New
 	Logger *slog.Logger     // told when a circuit opens or closes; default: discards
 }
@@ -60,6 +61,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MinSamples == 0 {
 		c.MinSamples = DefaultMinSamples
+	}
+	if c.OnOpen == nil {
+		c.OnOpen = func() {}
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

@@ -21,6 +21,7 @@ import (
 	"github.com/cartrita/cartrita/cost"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/gateway"
+	"github.com/cartrita/cartrita/health"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
@@ -61,6 +62,8 @@ type node struct {
 	shared   *sharedConfig
 	service  *cartrita.Service
 
+	health    *health.Tracker
+	opened    chan struct{} // a circuit did
 	estimator *cost.Estimator
 	learned   cost.Store // keeps what the estimator learns; nil in memory
 
@@ -140,8 +143,11 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if err != nil {
 		return nil, err
 	}
+	if n.health, err = n.newHealth(); err != nil {
+		return nil, err
+	}
 	n.service, err = cartrita.New(cartrita.Config{
-		Registry: n.registry, Events: n.events, Reader: n.store, Cost: n.estimator, Budgets: n.budgets.Ledger(), Limits: n.limiter, Logger: o.Log,
+		Health: n.health, Registry: n.registry, Events: n.events, Reader: n.store, Cost: n.estimator, Budgets: n.budgets.Ledger(), Limits: n.limiter, Logger: o.Log,
 		PromptSeed: seed,
 	})
 	if err != nil {

@@ -51,6 +51,8 @@ func (n *node) hear() {
 	if e := n.budgets.Ledger().Escrow(); e != nil {
 		n.bus.Subscribe(cluster.TopicBudgets, func([]byte) { e.Wake() })
 	}
+	n.bus.Subscribe(cluster.TopicHealth, n.suspect)
+	n.background.Go(func() { n.tellOpenings(n.ctx) })
 	n.background.Go(func() { n.bus.messenger.Run(n.ctx) })
 }
 
