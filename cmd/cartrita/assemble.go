@@ -111,7 +111,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.redis, err = newRedis(&l.Config, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
-	n.bus, n.replica = newBus(n.store, o.Log), newReplica(n)
+	n.bus, n.replica = newBus(n.store, n.redis, o.Log), newReplica(n)
 	if l, err = n.withShared(l, o.Alone); err != nil {
 		return nil, err
 	}

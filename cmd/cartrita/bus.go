@@ -8,27 +8,41 @@ import (
 
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/store/postgres"
+	"github.com/cartrita/cartrita/store/redis"
 )
 
 // askEvery is how often a database that gateways share is asked for what others
 // changed, should the bus not have told.
 const askEvery = 500 * time.Millisecond
 
+// What carries messages.
+const (
+	busPostgres = "postgres"
+	busRedis    = "redis"
+)
+
 // bus is how this gateway hears the others. The zero value has none.
 type bus struct {
 	cluster.Bus
-	messenger *cluster.Messenger // nil: alone
-	poll      time.Duration      // of the store; 0: as rarely as those do who share nothing
+	messengers map[string]*cluster.Messenger // by what carries the messages; none: alone
+	poll       time.Duration                 // of the store; 0: as rarely as those do who share nothing
 }
 
-// newBus makes the bus of the gateways that share the store.
-func newBus(s store, log *slog.Logger) bus {
+// newBus makes the bus of the gateways that share the store: over Redis where one
+// is configured and reached, else over the database.
+func newBus(s store, r *redis.Client, log *slog.Logger) bus {
 	db, shared := s.(*postgres.Store)
 	if !shared {
 		return bus{Bus: cluster.Alone{}}
 	}
-	m := cluster.NewMessenger(cluster.MessengerConfig{Dial: db.DialBus, Logger: log})
-	return bus{Bus: m, messenger: m, poll: askEvery}
+	byDatabase := cluster.NewMessenger(cluster.MessengerConfig{Dial: db.DialBus, Logger: log.With("bus", busPostgres)})
+	b := bus{Bus: byDatabase, messengers: map[string]*cluster.Messenger{busPostgres: byDatabase}, poll: askEvery}
+	if r != nil {
+		byRedis := cluster.NewMessenger(cluster.MessengerConfig{Dial: r.DialBus, Logger: log.With("bus", busRedis)})
+		b.messengers[busRedis] = byRedis
+		b.Bus = &cluster.Pair{First: byRedis, Second: byDatabase}
+	}
+	return b
 }
 
 // tell returns a function that says to the others that something was changed.
@@ -38,7 +52,7 @@ func (b *bus) tell(topic string) func() {
 
 // hear has the store asked as soon as others say that they changed something.
 func (n *node) hear() {
-	if n.bus.messenger == nil {
+	if len(n.bus.messengers) == 0 {
 		return
 	}
 	for topic, nudge := range map[string]func(){
@@ -53,20 +67,24 @@ func (n *node) hear() {
 	}
 	n.bus.Subscribe(cluster.TopicHealth, n.suspect)
 	n.background.Go(func() { n.tellOpenings(n.ctx) })
-	n.background.Go(func() { n.bus.messenger.Run(n.ctx) })
+	for _, m := range n.bus.messengers {
+		n.background.Go(func() { m.Run(n.ctx) })
+	}
 }
 
+var labelBus = []string{"bus"}
+
 var (
-	descBusUp   = prometheus.NewDesc("cartrita_bus_up", "1 while gateways that share a store hear each other, else 0.", nil, nil)
-	descBusLag  = prometheus.NewDesc("cartrita_bus_lag_seconds", "How long the latest message from this gateway to itself was under way.", nil, nil)
-	descBusSent = prometheus.NewDesc("cartrita_bus_sent_total", "Messages sent to other gateways.", nil, nil)
-	descBusRecv = prometheus.NewDesc("cartrita_bus_received_total", "Messages received from other gateways.", nil, nil)
-	descBusDrop = prometheus.NewDesc("cartrita_bus_dropped_total", "Messages to other gateways that could not be sent.", nil, nil)
-	descBusLoss = prometheus.NewDesc("cartrita_bus_losses_total", "Times that messages of others may have been missed, the start included: everything was read anew.", nil, nil)
+	descBusUp   = prometheus.NewDesc("cartrita_bus_up", "1 while gateways that share a store hear each other, else 0.", labelBus, nil)
+	descBusLag  = prometheus.NewDesc("cartrita_bus_lag_seconds", "How long the latest message from this gateway to itself was under way.", labelBus, nil)
+	descBusSent = prometheus.NewDesc("cartrita_bus_sent_total", "Messages sent to other gateways.", labelBus, nil)
+	descBusRecv = prometheus.NewDesc("cartrita_bus_received_total", "Messages received from other gateways.", labelBus, nil)
+	descBusDrop = prometheus.NewDesc("cartrita_bus_dropped_total", "Messages to other gateways that could not be sent.", labelBus, nil)
+	descBusLoss = prometheus.NewDesc("cartrita_bus_losses_total", "Times that messages of others may have been missed, the start included: everything was read anew.", labelBus, nil)
 )
 
-// busCollector shows how the bus is doing.
-type busCollector struct{ m *cluster.Messenger }
+// busCollector shows how the buses are doing.
+type busCollector map[string]*cluster.Messenger
 
 // Describe implements prometheus.Collector.
 func (busCollector) Describe(out chan<- *prometheus.Desc) {
@@ -77,14 +95,16 @@ func (busCollector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c busCollector) Collect(out chan<- prometheus.Metric) {
-	s := c.m.Stats()
-	up := 0.0
-	if s.Connected {
-		up = 1
-	}
-	out <- prometheus.MustNewConstMetric(descBusUp, prometheus.GaugeValue, up)
-	out <- prometheus.MustNewConstMetric(descBusLag, prometheus.GaugeValue, s.Lag.Seconds())
-	for d, n := range map[*prometheus.Desc]uint64{descBusSent: s.Sent, descBusRecv: s.Received, descBusDrop: s.Dropped, descBusLoss: s.Losses} {
-		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
+	for name, m := range c {
+		s := m.Stats()
+		up := 0.0
+		if s.Connected {
+			up = 1
+		}
+		out <- prometheus.MustNewConstMetric(descBusUp, prometheus.GaugeValue, up, name)
+		out <- prometheus.MustNewConstMetric(descBusLag, prometheus.GaugeValue, s.Lag.Seconds(), name)
+		for d, n := range map[*prometheus.Desc]uint64{descBusSent: s.Sent, descBusRecv: s.Received, descBusDrop: s.Dropped, descBusLoss: s.Losses} {
+			out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), name)
+		}
 	}
 }

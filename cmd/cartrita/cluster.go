@@ -98,12 +98,16 @@ func (n *node) join(address string) {
 
 // BusStats implements gateway.Cluster.
 func (r *replica) BusStats() *cluster.BusStats {
-	m := r.node.bus.messenger
-	if m == nil {
-		return nil
+	for _, name := range []string{busRedis, busPostgres} {
+		m := r.node.bus.messengers[name]
+		if m == nil {
+			continue
+		}
+		if s := m.Stats(); s.Connected || name == busPostgres {
+			return &s
+		}
 	}
-	s := m.Stats()
-	return &s
+	return nil
 }
 
 // leads is 1 at the gateway that does what is done once for all.

@@ -30,8 +30,8 @@ func newRedis(c *config.Config, secrets *config.Secrets, log *slog.Logger) (*red
 // collectors are the metrics of what stands beside the gateway.
 func (n *node) collectors() (out []prometheus.Collector) {
 	out = append(out, n.replica.leads())
-	if n.bus.messenger != nil {
-		out = append(out, busCollector{n.bus.messenger})
+	if len(n.bus.messengers) > 0 {
+		out = append(out, busCollector(n.bus.messengers))
 	}
 	if n.redis != nil {
 		out = append(out, prometheus.NewGaugeFunc(prometheus.GaugeOpts{

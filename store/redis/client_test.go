@@ -198,8 +198,8 @@ func freePort(t testing.TB) string {
 	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 }
 
-// cluster starts one of a single node, and returns its URL.
-func cluster(t *testing.T) string {
+// startCluster starts one of a single node, and returns its URL.
+func startCluster(t *testing.T) string {
 	t.Helper()
 	port := freePort(t)
 	server := testserver.NewRedis(t, "--port", port, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", freePort(t))
@@ -209,7 +209,7 @@ func cluster(t *testing.T) string {
 
 func TestACluster(t *testing.T) {
 	t.Parallel()
-	c, _ := open(t, cluster(t)+"&timeout=2s")
+	c, _ := open(t, startCluster(t)+"&timeout=2s")
 	until(t, "a write", func() bool { return set(c, "1") == nil })
 	if got := get(t, c); got != "1" {
 		t.Errorf("got %s", got)

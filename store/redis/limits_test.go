@@ -39,7 +39,7 @@ func BenchmarkExchange(b *testing.B) {
 // In a cluster the counters lie in different slots.
 func TestLimitsInACluster(t *testing.T) {
 	t.Parallel()
-	url := cluster(t) + "&timeout=5s"
+	url := startCluster(t) + "&timeout=5s"
 	var n atomic.Int64
 	storetest.RunLimits(t, func(t *testing.T) limit.Shared {
 		c, _ := open(t, fmt.Sprintf("%s&prefix=%d:", url, n.Add(1)))

@@ -78,15 +78,37 @@ providers:
 // other. A few times they cannot hear each other just then.
 func TestAChangeReachesEveryGatewayWithinASecond(t *testing.T) {
 	database := testserver.Database(t)
-	lab := upstream(t, mock.Profile{Name: "left", AnswerTokens: 3, TokensPerSecond: 5000}, mock.Profile{Name: "right", AnswerTokens: 3, TokensPerSecond: 5000})
-	first := launch(t, t.TempDir(), "--config", writeFile(t, "first.yaml", "store: "+database+"\n"))
-	first.reprice(1)
-	all := replicas(t, 3, fmt.Sprintf(twoConfig, database, lab))
-	var took []time.Duration
-	for round := range 100 {
+	manyChanges(t, database, "", 100, func(round int) {
 		if round%10 == 9 {
 			cutBus(t, database)
 		}
+	})
+}
+
+// TestAChangeReachesEveryGatewayOverRedis does the same with a Redis, which
+// goes away and comes back.
+func TestAChangeReachesEveryGatewayOverRedis(t *testing.T) {
+	database, server := testserver.Database(t), testserver.NewRedis(t)
+	manyChanges(t, database, "redis: "+server.URL()+"\n", 30, func(round int) {
+		switch round {
+		case 10:
+			server.Stop(t)
+		case 20:
+			server.Start(t)
+		}
+	})
+}
+
+// manyChanges calls trouble before each change.
+func manyChanges(t *testing.T, database, more string, rounds int, trouble func(round int)) {
+	t.Helper()
+	lab := upstream(t, mock.Profile{Name: "left", AnswerTokens: 3, TokensPerSecond: 5000}, mock.Profile{Name: "right", AnswerTokens: 3, TokensPerSecond: 5000})
+	first := launch(t, t.TempDir(), "--config", writeFile(t, "first.yaml", "store: "+database+"\n"))
+	first.reprice(1)
+	all := replicas(t, 3, more+fmt.Sprintf(twoConfig, database, lab))
+	var took []time.Duration
+	for round := range rounds {
+		trouble(round)
 		all[0].reprice(round)
 		changed := time.Now()
 		want := []string{"left", "right"}[round%2]
