@@ -45,20 +45,21 @@ type Config struct {
 type Store struct {
 	keep int
 
-	mu        sync.RWMutex
-	versions  map[model.ModelID][]registry.Version
-	saved     uint64
-	keys      map[model.KeyID]key.Stored
-	keySaves  uint64
-	calls     []event.Call              // rising in Seq, which is their place since the start
-	byID      map[model.CallID]int64    // Seq, also of calls no longer kept
-	rollups   map[rollupKey]event.Tally //
-	positions map[string]event.Position //
-	budgets   budgets
-	configs   []cluster.Configuration // by version
-	fleets    map[uint64][]byte       // registry snapshots, by the fingerprint of their content
-	spend     map[spendKey]event.BudgetSpend
-	notices   []event.Notice // as they were added
+	mu          sync.RWMutex
+	versions    map[model.ModelID][]registry.Version
+	saved       uint64
+	keys        map[model.KeyID]key.Stored
+	keySaves    uint64
+	calls       []event.Call              // rising in Seq, which is their place since the start
+	byID        map[model.CallID]int64    // Seq, also of calls no longer kept
+	rollups     map[rollupKey]event.Tally //
+	positions   map[string]event.Position //
+	budgets     budgets
+	configs     []cluster.Configuration // by version
+	feedReaders map[string]feedReader
+	fleets      map[uint64][]byte // registry snapshots, by the fingerprint of their content
+	spend       map[spendKey]event.BudgetSpend
+	notices     []event.Notice // as they were added
 }
 
 // spendKey is a budget and the start of a period, in seconds since the epoch.

@@ -47,20 +47,7 @@ func (s *Store) Calls(ctx context.Context, f event.Filter) (event.Page, error) {
 	if err != nil || q == nil {
 		return event.Page{}, failure(op, err)
 	}
-	calls, err := list(ctx, s, op, q.text, q.args, func(row pgx.CollectableRow) (c event.Call, err error) {
-		var started *time.Time
-		var strategy *string
-		if err = row.Scan(&c.Seq, &started, &c.Ended, &strategy); err != nil {
-			return c, err
-		}
-		if c.Ended = c.Ended.UTC(); started != nil {
-			c.Started = started.UTC()
-		}
-		if strategy != nil {
-			c.Strategy = *strategy
-		}
-		return c, nil
-	})
+	calls, err := list(ctx, s, op, q.text, q.args, scanCall)
 	if err != nil {
 		return event.Page{}, err
 	}
@@ -72,7 +59,23 @@ func (s *Store) Calls(ctx context.Context, f event.Filter) (event.Page, error) {
 	return page, failure(op, s.fillCalls(ctx, page.Calls, f.Plans))
 }
 
-// fillCalls adds the documents to calls, which fall in seq.
+// scanCall reads seq, started, ended and strategy.
+func scanCall(row pgx.CollectableRow) (c event.Call, err error) {
+	var started *time.Time
+	var strategy *string
+	if err = row.Scan(&c.Seq, &started, &c.Ended, &strategy); err != nil {
+		return c, err
+	}
+	if c.Ended = c.Ended.UTC(); started != nil {
+		c.Started = started.UTC()
+	}
+	if strategy != nil {
+		c.Strategy = *strategy
+	}
+	return c, nil
+}
+
+// fillCalls adds the documents to calls, which are in the order of seq, either way.
 func (s *Store) fillCalls(ctx context.Context, calls []event.Call, plans bool) error {
 	if len(calls) == 0 {
 		return nil

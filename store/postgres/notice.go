@@ -11,11 +11,16 @@ import (
 
 // AddNotice implements event.NoticeStore.
 func (s *Store) AddNotice(ctx context.Context, n event.Notice) (added bool, err error) {
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	tag, err := s.pool.Exec(ctx, `INSERT INTO notices (id, kind, key, at, data) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, key) DO NOTHING`,
-		n.ID, string(n.Kind), text(n.Key), n.At, string(n.Data))
-	return tag.RowsAffected() > 0, failure("postgres.AddNotice", err)
+	const op = "postgres.AddNotice"
+	return added, failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if err := lock(ctx, tx, lockNotices); err != nil { // their numbers rise in the order in which they can be seen
+			return err
+		}
+		tag, err := tx.Exec(ctx, `INSERT INTO notices (id, kind, key, at, data) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, key) DO NOTHING`,
+			n.ID, string(n.Kind), text(n.Key), n.At, string(n.Data))
+		added = err == nil && tag.RowsAffected() > 0
+		return err
+	}))
 }
 
 // Notices implements event.NoticeStore.

@@ -197,6 +197,7 @@ const (
 	lockModels
 	lockKeys
 	lockConfig
+	lockNotices
 )
 
 // lock waits for a lock that processes share. It is the schema's own: another

@@ -44,20 +44,7 @@ func (s *Store) Calls(ctx context.Context, f event.Filter) (event.Page, error) {
 	}
 	defer rows.Close()
 	var page event.Page
-	for rows.Next() {
-		var c event.Call
-		var started sql.NullInt64
-		var strategy sql.NullString
-		if err := rows.Scan(&c.Seq, &started, &strategy); err != nil {
-			return event.Page{}, failure(op, err)
-		}
-		if started.Valid {
-			c.Started = time.UnixMicro(started.Int64).UTC()
-		}
-		c.Strategy = strategy.String
-		page.Calls = append(page.Calls, c)
-	}
-	if err := rows.Err(); err != nil {
+	if page.Calls, err = scanCalls(rows); err != nil {
 		return event.Page{}, failure(op, err)
 	}
 	if n := f.PageSize(); len(page.Calls) > n {
@@ -67,7 +54,25 @@ func (s *Store) Calls(ctx context.Context, f event.Filter) (event.Page, error) {
 	return page, failure(op, s.fillCalls(ctx, page.Calls, f.Plans))
 }
 
-// fillCalls adds the documents to calls, which fall in seq.
+// scanCalls reads rows of seq, started and strategy.
+func scanCalls(rows *sql.Rows) (out []event.Call, err error) {
+	for rows.Next() {
+		var c event.Call
+		var started sql.NullInt64
+		var strategy sql.NullString
+		if err := rows.Scan(&c.Seq, &started, &strategy); err != nil {
+			return nil, err
+		}
+		if started.Valid {
+			c.Started = time.UnixMicro(started.Int64).UTC()
+		}
+		c.Strategy = strategy.String
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// fillCalls adds the documents to calls, which are in the order of seq, either way.
 func (s *Store) fillCalls(ctx context.Context, calls []event.Call, plans bool) error {
 	r := blockReader{db: s.read, plans: plans}
 	for i := range calls {

@@ -31,6 +31,7 @@ type Store interface {
 	event.Reader
 	event.SpendReader
 	event.NoticeStore
+	event.FeedStore
 	budget.Store
 	cluster.ConfigStore
 	event.History
@@ -72,6 +73,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"budgets/are deleted", budgetsGo},
 		{"budgets/overrides", budgetOverrides},
 		{"budgets/openings", budgetOpenings},
+		{"feed/shows all in order", feedShowsAll},
+		{"feed/readers", feedReaders},
 		{"configuration/versions", configVersions},
 		{"configuration/one writer wins", configRace},
 		{"leases/decide", leasesDecide},
