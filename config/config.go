@@ -47,6 +47,8 @@ type Config struct {
 	Telemetry Telemetry `json:"telemetry"`
 	// How calls are recorded.
 	Events Events `json:"events"`
+	// Where events are sent to, besides the store.
+	Sinks []Sink `json:"sinks,omitempty"`
 	// The model by which models are searched for likeness; without one, built-in features are used.
 	Embeddings Embeddings `json:"embeddings"`
 	// Endpoints that appear by themselves.

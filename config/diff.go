@@ -38,7 +38,7 @@ func orNone(s string) string {
 }
 
 // Sections that are read once, at the start.
-var startOnly = []string{"allowed_hosts", "data", "embeddings", "events", "keys", "limits", "listen", "log.format", "redis", "shared", "store", "telemetry"}
+var startOnly = []string{"allowed_hosts", "data", "embeddings", "events", "keys", "limits", "listen", "log.format", "redis", "shared", "sinks", "store", "telemetry"}
 
 // Diff returns the differences from old to new, by path. Literal header values
 // and passwords are masked.
@@ -103,7 +103,7 @@ const masked = "(not shown)"
 
 // mask hides values that may be secrets.
 func mask(path, value string) string {
-	if path == "store" || path == "redis" {
+	if strings.HasPrefix(path, "sinks[") && strings.HasSuffix(path, ".url") || path == "store" || path == "redis" {
 		return maskURL(value)
 	}
 	secret := strings.Contains(path, ".headers.") || strings.HasPrefix(path, "telemetry.otlp_headers.")
@@ -142,6 +142,11 @@ const maskedPassword = "xxxxx"
 func Masked(c *Config) *Config {
 	out := *c
 	out.Store, out.Redis = maskURL(c.Store), maskURL(c.Redis)
+	out.Sinks = slices.Clone(c.Sinks)
+	for i := range out.Sinks {
+		s := &out.Sinks[i]
+		s.URL, s.Headers = maskURL(s.URL), maskHeaders(s.Headers)
+	}
 	out.Providers = slices.Clone(c.Providers)
 	for i := range out.Providers {
 		p := &out.Providers[i]

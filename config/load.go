@@ -182,6 +182,15 @@ func (l *Loaded) secretEnv() (names []string) {
 	}
 	add(l.Store)
 	add(l.Redis)
+	for i := range l.Sinks {
+		s := &l.Sinks[i]
+		add(s.URL)
+		add(string(s.Secret))
+		add(string(s.Password))
+		for _, v := range s.Headers {
+			add(v)
+		}
+	}
 	return names
 }
 

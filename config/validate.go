@@ -70,6 +70,7 @@ func (v *validator) config() {
 	}
 	v.embeddings()
 	v.shared()
+	v.sinks()
 	v.url("discovery.ollama_url", c.Discovery.OllamaURL)
 }
 

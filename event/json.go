@@ -44,19 +44,29 @@ type spent struct {
 	Estimated model.Money         `json:"estimated_usd,omitzero"`
 }
 
-// MarshalJSON writes the envelope (id, type, time, call_id) around the part of
-// the record that belongs to the kind. A plan is in the planned event alone.
+// MarshalJSON writes the envelope (id, type, time, call_id) around the data.
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := envelope{ID: e.ID, Kind: e.Kind, At: e.At, Call: &e.Call, Missed: e.Missed}
 	if e.Notice != nil {
-		out.Call, out.Data = nil, e.Notice
-		return json.Marshal(out)
+		out.Call = nil
+	}
+	var err error
+	if out.Data, err = e.data(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
+
+// data is the part of the record that belongs to the kind, or the notice's. A
+// plan is in the planned event alone.
+func (e Event) data() (json.RawMessage, error) {
+	if e.Notice != nil {
+		return e.Notice, nil
 	}
 	r := e.Record
 	if r == nil {
 		r = new(model.Record)
 	}
-	var data any
 	switch e.Kind {
 	case CallPlanned, CallStarted:
 		s := start{Received: r.Received, Surface: r.Surface, Task: r.Task, Asked: r.Asked, Stream: r.Stream, Context: r.Context,
@@ -64,19 +74,13 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		if e.Kind == CallPlanned {
 			s.Plan = r.Plan
 		}
-		data = s
+		return json.Marshal(s)
 	case CostAccumulated:
-		data = spent{Task: r.Task, Context: r.Context, Model: r.Model, Endpoint: r.Endpoint, Provider: r.Provider,
-			Usage: r.Usage, Cost: r.Cost, Estimated: r.Estimated}
+		return json.Marshal(spent{Task: r.Task, Context: r.Context, Model: r.Model, Endpoint: r.Endpoint, Provider: r.Provider,
+			Usage: r.Usage, Cost: r.Cost, Estimated: r.Estimated})
 	default:
-		out.Data = AppendRecord(nil, r)
-		return json.Marshal(out)
+		return AppendRecord(nil, r), nil
 	}
-	var err error
-	if out.Data, err = json.Marshal(data); err != nil {
-		return nil, err
-	}
-	return json.Marshal(out)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote; the record has the members that

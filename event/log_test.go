@@ -224,6 +224,31 @@ func TestADeadProcessLosesNothing(t *testing.T) {
 	}
 }
 
+// A process that is killed when everything is stored leaves a spool in which
+// there is nothing to move; whoever waits for that learns of it.
+func TestAProcessThatDiesAtRest(t *testing.T) {
+	s, dir := newSink(), t.TempDir()
+	l := open(t, Config{Dir: dir, Sink: s})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- l.Run(ctx) }()
+	id := call(t, l)
+	flush(t, l)
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	die(l)
+
+	l = open(t, Config{Dir: dir, Sink: s})
+	stop := run(t, l)
+	flush(t, l)
+	stop()
+	if n := s.count(id); n != 1 {
+		t.Errorf("the call is %d times in the sink", n)
+	}
+}
+
 func TestASecondProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, Config{Dir: dir, Sink: newSink()})

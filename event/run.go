@@ -89,7 +89,7 @@ func (in *ingester) moveAll(ctx context.Context) error {
 			b, err = in.take()
 		}
 		if err == nil && b == nil {
-			in.report(nil) // who waits may wait for what a former process has stored
+			in.wake() // the store may have had everything when it was asked where it stands
 			return nil
 		}
 		if err == nil {
@@ -197,6 +197,14 @@ func (l *Log) unref(intent location) {
 	}
 }
 
+// wake has those who wait for progress look again.
+func (l *Log) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.progress)
+	l.progress = make(chan struct{})
+}
+
 // report notes how the last step went and wakes those who wait for it. The
 // log says once that the Sink fails and once that it is back.
 func (in *ingester) report(err error) {
@@ -207,9 +215,8 @@ func (in *ingester) report(err error) {
 		in.stats.SinkErrors++
 		in.stats.SinkError = err.Error()
 	}
-	close(in.progress)
-	in.progress = make(chan struct{})
 	in.mu.Unlock()
+	in.wake()
 	switch {
 	case err != nil && was == "":
 		in.cfg.Logger.Error("the store does not take calls; they wait in the spool", "err", err)

@@ -18,6 +18,7 @@ type subscribers struct {
 	missed atomic.Uint64
 	mu     sync.Mutex
 	list   []*subscriber
+	shown  shown
 	closed bool
 }
 
@@ -27,7 +28,8 @@ type subscriber struct {
 	missed uint64     // lost since the last event that was delivered; in subscribers.mu
 }
 
-// Subscribe returns events as they happen, from this moment until ctx is done,
+// Subscribe returns events as they happen (those of other processes when
+// FollowOthers runs), from this moment until ctx is done,
 // the loop ends, or the Log is closed. A subscriber that is slower than its
 // queue of 256 loses events and is told how many (Event.Missed). It may be
 // ranged over once.
@@ -84,24 +86,32 @@ func (s *subscribers) close() {
 	s.count.Store(0)
 }
 
-// publish gives events to those who want them and never waits.
+// publish gives events, each once, to those who want them and never waits.
 func (s *subscribers) publish(events []Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sub := range s.list {
-		for _, e := range events {
-			if !sub.filter.Match(e) {
-				continue
-			}
-			e.Missed = sub.missed
-			select {
-			case sub.events <- e:
-				sub.missed = 0
-			default:
-				sub.missed++
-				s.missed.Add(1)
-			}
+	for _, e := range events {
+		if !s.shown.first(e.ID) {
+			continue
 		}
+		for _, sub := range s.list {
+			sub.offer(e, &s.missed)
+		}
+	}
+}
+
+// offer gives an event to a subscriber who wants it and has room.
+func (s *subscriber) offer(e Event, missed *atomic.Uint64) {
+	if !s.filter.Match(e) {
+		return
+	}
+	e.Missed = s.missed
+	select {
+	case s.events <- e:
+		s.missed = 0
+	default:
+		s.missed++
+		missed.Add(1)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/gateway"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry/schema"
@@ -50,11 +51,11 @@ func (cmd *versionCmd) Run(p *printer) error {
 
 // schemas are the published JSON Schemas.
 func schemas() map[string]json.RawMessage {
-	return map[string]json.RawMessage{"config": config.Schema, "model": schema.Model()}
+	return map[string]json.RawMessage{"config": config.Schema, "event": event.Schema, "model": schema.Model()}
 }
 
 type schemaCmd struct {
-	Name string `arg:"" enum:"model,config" help:"model (records of the registry) or config (the configuration file)."`
+	Name string `arg:"" enum:"model,config,event" help:"model (records of the registry), config (the configuration file) or event (what sinks are sent)."`
 }
 
 // Run prints a schema.

@@ -27,6 +27,7 @@ import (
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
 	"github.com/cartrita/cartrita/registry/catalogue"
+	"github.com/cartrita/cartrita/sink"
 	"github.com/cartrita/cartrita/store/memory"
 	"github.com/cartrita/cartrita/store/redis"
 )
@@ -41,6 +42,7 @@ type store interface {
 	budget.Store
 	cluster.ConfigStore
 	event.NoticeStore
+	event.FeedStore
 	event.History
 	Close() error
 }
@@ -59,6 +61,7 @@ type node struct {
 	events   *event.Log
 	budgets  *budget.Book
 	limiter  *limit.Limiter
+	sinks    []*sink.Runner
 	shared   *sharedConfig
 	service  *cartrita.Service
 
@@ -139,6 +142,11 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 		return nil, err
 	}
 	n.limiter = newLimiter(n.store, n.redis, o.Log)
+	if !o.Alone { // what lives for one command sends nothing
+		if err = n.newSinks(l); err != nil {
+			return nil, err
+		}
+	}
 	seed, err := promptSeed(&l.Config, n.secrets)
 	if err != nil {
 		return nil, err
@@ -359,6 +367,10 @@ func (n *node) start() error {
 	n.background.Go(func() { n.logged("counting by rate limits", n.limiter.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })
+	n.runSinks()
+	if n.current().Store != config.StoreSQLite && n.current().Store != config.StoreMemory { // others store there, too
+		n.background.Go(func() { n.logged("following the events of others", n.events.FollowOthers(n.ctx, n.store)) })
+	}
 	n.background.Go(func() { n.logged("watching the keys", n.keys.Run(n.ctx)) })
 	if n.learned != nil {
 		n.background.Go(func() {

@@ -48,6 +48,9 @@ func (a *app) checkWith(l *config.Loaded, s registry.Store) error {
 	if err := checkRateLimits(l); err != nil {
 		return err
 	}
+	if err := checkSinks(l); err != nil {
+		return err
+	}
 	secrets := a.secrets()
 	reg := registry.New(registry.Config{Store: s})
 	if err := reg.Load(a.ctx); err != nil {

@@ -28,8 +28,8 @@ func newRedis(c *config.Config, secrets *config.Secrets, log *slog.Logger) (*red
 }
 
 // collectors are the metrics of what stands beside the gateway.
-func (n *node) collectors() (out []prometheus.Collector) {
-	out = append(out, n.replica.leads())
+func (n *node) collectors() []prometheus.Collector {
+	out := []prometheus.Collector{eventMetrics{n.events}, n.replica.leads()}
 	if len(n.bus.messengers) > 0 {
 		out = append(out, busCollector(n.bus.messengers))
 	}
@@ -42,6 +42,9 @@ func (n *node) collectors() (out []prometheus.Collector) {
 			}
 			return 0
 		}))
+	}
+	if len(n.sinks) > 0 {
+		out = append(out, (*sinkMetrics)(&n.sinks))
 	}
 	return out
 }

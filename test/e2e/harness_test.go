@@ -83,6 +83,8 @@ func launch(t *testing.T, data string, args ...string) *process {
 	case <-p.done:
 		t.Fatalf("the gateway ended at once:\n%s", p.output())
 	case <-time.After(30 * time.Second):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+		<-p.done
 		t.Fatalf("the gateway printed no address:\n%s", p.output())
 	}
 	return p

@@ -1,0 +1,143 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The values of Sink.Kind.
+const (
+	SinkFile    = "file"
+	SinkWebhook = "webhook"
+	SinkOTLP    = "otlp"
+	SinkKafka   = "kafka"
+	SinkNATS    = "nats"
+	SinkRedis   = "redis"
+)
+
+// The values of Sink.From.
+const (
+	SinkFromNow       = "now"
+	SinkFromBeginning = "beginning"
+)
+
+// Sink is where events are sent to, besides the store.
+type Sink struct {
+	// Name, under which the store keeps how far it came. Another name begins anew.
+	Name string `json:"name"`
+	// What it is: file, webhook, otlp, kafka, nats or redis.
+	Kind string `json:"kind"`
+	// Kinds of events that are sent, such as model_call.failed. None: all.
+	Events []string `json:"events,omitempty"`
+	// Where a new one begins: now or beginning. [now]
+	From string `json:"from,omitempty"`
+
+	// File that events are appended to, one a line.
+	Path string `json:"path,omitempty"`
+	// Size from which the file is full and another is begun. [100MiB]
+	MaxSize Size `json:"max_size,omitzero"`
+	// Full files that are kept. [10]
+	Keep int `json:"keep,omitempty"`
+
+	// Where a webhook, a collector (before /v1/logs) or a NATS server is, itself or where that is: env:NAME or file:/path.
+	URL string `json:"url,omitempty"`
+	// Where the secret is with which a webhook is signed: env:NAME or file:/path.
+	Secret Ref `json:"secret,omitempty"`
+	// Headers of requests to a webhook or collector. A value may be a reference.
+	Headers map[string]string `json:"headers,omitempty"`
+
+	// Servers of Kafka, host:port.
+	Brokers []string `json:"brokers,omitempty"`
+	// Topic in Kafka.
+	Topic string `json:"topic,omitempty"`
+	// Speak to Kafka over TLS.
+	TLS bool `json:"tls,omitempty"`
+	// How to say who we are to Kafka: plain, scram-sha-256 or scram-sha-512. [plain, with a user]
+	SASL string `json:"sasl,omitempty"`
+	// User at Kafka.
+	User string `json:"user,omitempty"`
+	// Where the user's password is: env:NAME or file:/path.
+	Password Ref `json:"password,omitempty"`
+
+	// Subject in NATS that a JetStream stream takes.
+	Subject string `json:"subject,omitempty"`
+
+	// Redis stream, at the server of the setting redis.
+	Stream string `json:"stream,omitempty"`
+	// Events that the stream keeps, about. [100000]
+	Length int `json:"length,omitempty"`
+}
+
+// sinkFields are the fields of each kind: those it needs, then those it may have.
+var sinkFields = map[string][2][]string{
+	SinkFile:    {{"path"}, {"max_size", "keep"}},
+	SinkWebhook: {{"url"}, {"secret", "headers"}},
+	SinkOTLP:    {{"url"}, {"headers"}},
+	SinkKafka:   {{"brokers", "topic"}, {"tls", "sasl", "user", "password"}},
+	SinkNATS:    {{"url", "subject"}, nil},
+	SinkRedis:   {{"stream"}, {"length"}},
+}
+
+var sinkKinds = []string{SinkFile, SinkWebhook, SinkOTLP, SinkKafka, SinkNATS, SinkRedis}
+
+// given says which of the fields that belong to a kind are set.
+func (s *Sink) given() map[string]bool {
+	return map[string]bool{
+		"path": s.Path != "", "max_size": s.MaxSize != 0, "keep": s.Keep != 0, "url": s.URL != "", "secret": s.Secret != "",
+		"headers": len(s.Headers) > 0, "brokers": len(s.Brokers) > 0, "topic": s.Topic != "", "tls": s.TLS, "sasl": s.SASL != "",
+		"user": s.User != "", "password": s.Password != "", "subject": s.Subject != "", "stream": s.Stream != "", "length": s.Length != 0,
+	}
+}
+
+func (v *validator) sinks() {
+	seen := map[string]int{}
+	for i := range v.c.Sinks {
+		s, at := &v.c.Sinks[i], fmt.Sprintf("sinks[%d]", i)
+		if first, twice := seen[s.Name]; twice {
+			v.problem(at+".name", "%q is the name of sinks[%d] too", s.Name, first)
+		}
+		seen[s.Name] = i
+		if s.Name == "" {
+			v.problem(at+".name", "want a name")
+		}
+		if !slices.Contains([]string{"", SinkFromNow, SinkFromBeginning}, s.From) {
+			v.problem(at+".from", "%q: want now or beginning", s.From)
+		}
+		if s.Keep < 0 || s.Length < 0 {
+			v.problem(at, "keep and length must not be negative")
+		}
+		v.headers(at+".headers", s.Headers)
+		v.sinkKind(s, at)
+	}
+}
+
+func (v *validator) sinkKind(s *Sink, at string) {
+	fields, known := sinkFields[s.Kind]
+	if !known {
+		v.problem(at+".kind", "%q: want %s", s.Kind, strings.Join(sinkKinds, ", "))
+		return
+	}
+	given := s.given()
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		switch needed := slices.Contains(fields[0], name); {
+		case needed && !given[name]:
+			v.problem(at+"."+name, "is missing: a sink of kind %s needs it", s.Kind)
+		case given[name] && !needed && !slices.Contains(fields[1], name):
+			v.problem(at+"."+name, "is not for a sink of kind %s", s.Kind)
+		}
+	}
+	if !slices.Contains([]string{"", "plain", "scram-sha-256", "scram-sha-512"}, s.SASL) {
+		v.problem(at+".sasl", "%q: want plain, scram-sha-256 or scram-sha-512", s.SASL)
+	}
+	if (s.User == "") != (s.Password == "") {
+		v.problem(at+".user", "user and password go together")
+	}
+	if s.Kind == SinkRedis && v.c.Redis == "" {
+		v.problem(at+".kind", "a sink of kind redis needs the setting redis")
+	}
+	if s.URL != "" && !isRef(s.URL) && s.Kind != SinkNATS {
+		v.url(at+".url", s.URL)
+	}
+}

@@ -1,0 +1,290 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
+)
+
+// Message is one event on its way.
+type Message struct {
+	ID      string // of the event
+	Type    string // as a CloudEvent
+	Subject string // the call, "" for none
+	At      time.Time
+	JSON    []byte // the CloudEvent
+}
+
+// Target takes messages. Errors: KindInvalid when it can never take one of
+// them as they are; any other: not now.
+type Target interface {
+	// Send returns when the target has all of them.
+	Send(ctx context.Context, messages []Message) error
+	Close() error
+}
+
+// Bounds of a Runner.
+const (
+	batchCalls  = 100              // calls read at once; each is up to four messages
+	claimTTL    = 20 * time.Second // after which another process takes over from one that hangs
+	sendTimeout = 10 * time.Second // of one Send, well within the claim
+	pollEvery   = 500 * time.Millisecond
+	firstRetry  = time.Second
+	lastRetry   = time.Minute
+)
+
+// Config of a Runner.
+type Config struct {
+	Name   string          // of the sink, under which the store keeps how far it came; required
+	Target Target          // required
+	Feed   event.FeedStore // required
+	Holder string          // this process, unlike any other; required
+	Kinds  []event.Kind    // that are sent; nil: all
+	// FromStart has a sink that is new send all that is stored; else it begins
+	// with what is stored from now on.
+	FromStart bool
+	Logger    *slog.Logger // default: discards
+}
+
+// Stats says how a sink fares, in this process.
+type Stats struct {
+	Active   bool          // this process sends
+	Sent     uint64        // messages that the target took
+	Refused  uint64        // messages set aside because the target can never take them
+	Failures uint64        // attempts that failed
+	Lag      time.Duration // age of the oldest event that was not taken; 0 for none, or when another process sends
+	Error    string        // of the last attempt; "" when it succeeded
+}
+
+// Runner sends to one target.
+type Runner struct {
+	cfg Config
+	log *slog.Logger
+
+	mu    sync.Mutex
+	stats Stats
+	since time.Time // of the oldest event not taken; zero for none
+}
+
+// New makes a Runner. Errors: KindInvalid.
+func New(c Config) (*Runner, error) {
+	if c.Name == "" || c.Holder == "" || c.Target == nil || c.Feed == nil {
+		return nil, model.Invalidf("sink.New", "config", "wants a name, a holder, a target and a feed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Runner{cfg: c, log: c.Logger.With("sink", c.Name)}, nil
+}
+
+// Name returns the name of the sink.
+func (r *Runner) Name() string { return r.cfg.Name }
+
+// Stats returns how it fares now.
+func (r *Runner) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	if !r.since.IsZero() {
+		s.Lag = max(0, time.Since(r.since))
+	}
+	return s
+}
+
+func (r *Runner) note(f func(*Stats)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(&r.stats)
+}
+
+// Run sends until ctx ends, and closes the target.
+func (r *Runner) Run(ctx context.Context) error {
+	first, err := r.first(ctx)
+	for err == nil {
+		var p event.FeedPosition
+		var held bool
+		p, held, err = r.cfg.Feed.ClaimFeed(ctx, r.cfg.Name, r.cfg.Holder, claimTTL, first)
+		if err == nil && held {
+			err = r.send(ctx, p)
+		}
+		r.note(func(s *Stats) { s.Active, r.since = false, time.Time{} })
+		if ctx.Err() == nil && err != nil { // the store is away, or somebody else took over
+			r.log.Debug("sink: begins anew", "error", err)
+			err = nil
+		}
+		if err == nil {
+			err = sleep(ctx, pollEvery)
+		}
+	}
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = r.cfg.Feed.ReleaseFeed(free, r.cfg.Name, r.cfg.Holder) // else it comes free by itself
+	return r.cfg.Target.Close()
+}
+
+// first is where a sink begins that is new. It is asked once, when the process
+// starts, however long the store is away.
+func (r *Runner) first(ctx context.Context) (event.FeedPosition, error) {
+	for {
+		if r.cfg.FromStart {
+			return event.FeedPosition{}, nil
+		}
+		head, err := r.cfg.Feed.Head(ctx)
+		if err == nil {
+			return head, nil
+		}
+		if err := sleep(ctx, pollEvery); err != nil {
+			return head, err
+		}
+	}
+}
+
+// send sends what there is, for as long as the claim can be kept.
+func (r *Runner) send(ctx context.Context, p event.FeedPosition) error {
+	r.note(func(s *Stats) { s.Active = true })
+	for {
+		stored, err := r.cfg.Feed.After(ctx, p, batchCalls)
+		if err != nil {
+			return err
+		}
+		if stored.Next == p {
+			r.note(func(*Stats) { r.since = time.Time{} })
+			if err := sleep(ctx, pollEvery); err != nil {
+				return err
+			}
+		} else {
+			messages, err := r.messages(stored)
+			if err == nil {
+				err = r.deliver(ctx, messages)
+			}
+			if err == nil {
+				err = r.cfg.Feed.AdvanceFeed(ctx, r.cfg.Name, r.cfg.Holder, stored.Next)
+			}
+			if err != nil {
+				return err
+			}
+			p = stored.Next
+		}
+		if err := r.keep(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// keep makes the claim last longer.
+func (r *Runner) keep(ctx context.Context) error {
+	_, held, err := r.cfg.Feed.ClaimFeed(ctx, r.cfg.Name, r.cfg.Holder, claimTTL, event.FeedPosition{})
+	if err == nil && !held {
+		err = errLost
+	}
+	return err
+}
+
+var errLost = errors.New("another process sends for the sink")
+
+func (r *Runner) messages(s *event.Stored) ([]Message, error) {
+	var out []Message
+	for _, e := range s.Events() {
+		if r.cfg.Kinds != nil && !slices.Contains(r.cfg.Kinds, e.Kind) {
+			continue
+		}
+		doc, err := e.CloudEvent()
+		if err != nil {
+			return nil, err
+		}
+		m := Message{ID: e.ID, Type: e.Kind.CloudType(), At: e.At, JSON: doc}
+		if e.Notice == nil {
+			m.Subject = e.Call.String()
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// deliver returns when the target has taken or refused every message, or the
+// claim is lost.
+func (r *Runner) deliver(ctx context.Context, messages []Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	r.note(func(*Stats) { r.since = messages[0].At })
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := r.attempt(ctx, messages)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		// Waiting, it still holds the sink: nobody else would fare better at once.
+		for left := wait; left > 0; left -= claimTTL / 4 {
+			if err := sleep(ctx, min(left, claimTTL/4)); err != nil {
+				return err
+			}
+			if err := r.keep(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// attempt sends messages once, and halves what is refused.
+func (r *Runner) attempt(ctx context.Context, messages []Message) error {
+	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
+	err := r.cfg.Target.Send(bounded, messages)
+	cancel()
+	n := len(messages)
+	switch {
+	case err == nil:
+		r.recovered(uint64(n))
+		return nil
+	case model.KindOf(err) != model.KindInvalid:
+		r.failed(err)
+		return err
+	case n == 1:
+		r.log.Error("sink: a message was refused for good and is left out", "id", messages[0].ID, "type", messages[0].Type, "error", err)
+		r.note(func(s *Stats) { s.Refused++ })
+		return nil
+	}
+	if err := r.attempt(ctx, messages[:n/2]); err != nil {
+		return err
+	}
+	return r.attempt(ctx, messages[n/2:])
+}
+
+// failed counts an attempt, and tells the log once for each error.
+func (r *Runner) failed(err error) {
+	r.mu.Lock()
+	before := r.stats.Error
+	r.stats.Failures++
+	r.stats.Error = err.Error()
+	r.mu.Unlock()
+	if before != err.Error() {
+		r.log.Warn("sink: cannot be sent to; it is tried again", "error", err)
+	}
+}
+
+func (r *Runner) recovered(n uint64) {
+	r.mu.Lock()
+	before := r.stats.Error
+	r.stats.Sent += n
+	r.stats.Error = ""
+	r.mu.Unlock()
+	if before != "" {
+		r.log.Info("sink: takes events again")
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
