@@ -6,6 +6,8 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -ec
 GO          ?= go
 FUZZTIME    ?= 60s
+ROWS        ?= 10000000
+ROUNDS      ?= 60
 LINT        := golangci-lint@v2.15.0
 GOBIN       := $(shell $(GO) env GOPATH)/bin
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -14,10 +16,10 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test clients servers long race lint fuzz bench cluster drills soak check
+.PHONY: help build run test clients servers long race lint fuzz bench bench-store cluster drills soak check
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/cartrita
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cartrita ./cmd/cartrita
@@ -81,6 +83,9 @@ fuzz: ## Run every fuzz target for a minute each (FUZZTIME=10s for less)
 
 bench: build ## Measure routing, recording, start-up and the gateway beside a bare proxy
 	$(GO) run ./test/bench
+
+bench-store: servers ## Fill SQLite and PostgreSQL with events and measure every question (ROWS=1000000 for less)
+	$(GO) test -count=1 -timeout 12h -v -run 'TestSQLite|TestPostgres' ./test/rows -events $(ROWS) -rounds $(ROUNDS)
 
 cluster: build servers ## Start three replicas, a PostgreSQL, a Redis and a model server, for trying by hand
 	$(GO) run ./test/cluster $(ARGS)
