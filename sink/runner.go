@@ -115,7 +115,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 		r.note(func(s *Stats) { s.Active, r.since = false, time.Time{} })
 		if ctx.Err() == nil && err != nil { // the store is away, or somebody else took over
-			r.log.Debug("sink: begins anew", "error", err)
+			if !errors.Is(err, errLost) && model.KindOf(err) != model.KindConflict {
+				r.failed(err)
+			}
 			err = nil
 		}
 		if err == nil {

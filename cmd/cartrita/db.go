@@ -63,7 +63,7 @@ func newStorage(c *config.Config, secrets *config.Secrets) (*storage, error) {
 // open opens the database and brings its schema up to date.
 func (s *storage) open(ctx context.Context, log *slog.Logger) (store, error) {
 	if s.url == "" {
-		return opened(sqlite.Open(ctx, sqlite.Config{Path: storePath(s.config)}))
+		return opened(sqlite.Open(ctx, sqlite.Config{Path: storePath(s.config), Logger: log}))
 	}
 	db, err := postgres.Open(ctx, postgres.Config{URL: s.url, Logger: log})
 	return opened(db, aboutURL(err))

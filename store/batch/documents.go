@@ -3,6 +3,7 @@ package batch
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/klauspost/compress/s2"
 
@@ -109,7 +110,11 @@ func Decompress(b []byte) ([]byte, error) {
 	if n, err := s2.DecodedLen(b); err != nil || n > maxUnpacked {
 		return nil, ErrBlock
 	}
-	return s2.Decode(nil, b)
+	out, err := s2.Decode(nil, b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBlock, err)
+	}
+	return out, nil
 }
 
 // BlockSize returns how many of the rows go into the next block.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 var _ event.FeedStore = (*Store)(nil)
@@ -24,15 +25,16 @@ func (s *Store) Head(ctx context.Context) (p event.FeedPosition, err error) {
 func (s *Store) After(ctx context.Context, p event.FeedPosition, limit int) (*event.Stored, error) {
 	const op = "postgres.After"
 	calls, err := list(ctx, s, op, `SELECT seq, started, ended, strategy FROM calls WHERE seq > $1 ORDER BY seq LIMIT $2`, []any{p.Calls, limit}, scanCall)
-	if err == nil {
-		err = failure(op, s.fillCalls(ctx, calls, true))
-	}
 	if err != nil {
 		return nil, err
 	}
-	out := &event.Stored{Calls: calls, Next: p}
+	out := &event.Stored{Next: p}
 	if len(calls) > 0 {
 		out.Next.Calls = calls[len(calls)-1].Seq
+	}
+	out.Calls, err = batch.Whole(calls, func(some []event.Call) error { return s.fillCalls(ctx, some, true) }, s.damaged)
+	if err != nil {
+		return nil, failure(op, err)
 	}
 	out.Notices, err = list(ctx, s, op, `SELECT seq, id, kind, key, at, data::text FROM notices WHERE seq > $1 ORDER BY seq LIMIT $2`,
 		[]any{p.Notices, limit}, func(row pgx.CollectableRow) (n event.Notice, err error) {
@@ -75,4 +77,9 @@ func (s *Store) AdvanceFeed(ctx context.Context, reader, holder string, to event
 // ReleaseFeed implements event.FeedStore.
 func (s *Store) ReleaseFeed(ctx context.Context, reader, holder string) error {
 	return s.exec(ctx, "postgres.ReleaseFeed", `UPDATE feed_readers SET holder = '', until = now() WHERE reader = $1 AND holder = $2`, reader, holder)
+}
+
+// damaged tells of a call that cannot be shown.
+func (s *Store) damaged(seq int64, err error) {
+	s.log.Error("a stored call is damaged and left out of what is sent", "number", seq, "error", err)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 var _ event.FeedStore = (*Store)(nil)
@@ -22,12 +23,16 @@ func (s *Store) Head(ctx context.Context) (p event.FeedPosition, err error) {
 func (s *Store) After(ctx context.Context, p event.FeedPosition, limit int) (*event.Stored, error) {
 	const op = "sqlite.After"
 	out := &event.Stored{Next: p}
-	var err error
-	if out.Calls, err = s.callsAfter(ctx, p.Calls, limit); err != nil {
+	calls, err := s.callsAfter(ctx, p.Calls, limit)
+	if err != nil {
 		return nil, failure(op, err)
 	}
-	if n := len(out.Calls); n > 0 {
-		out.Next.Calls = out.Calls[n-1].Seq
+	if n := len(calls); n > 0 {
+		out.Next.Calls = calls[n-1].Seq
+	}
+	out.Calls, err = batch.Whole(calls, func(some []event.Call) error { return s.fillCalls(ctx, some, true) }, s.damaged)
+	if err != nil {
+		return nil, failure(op, err)
 	}
 	rows, err := s.read.QueryContext(ctx, `SELECT seq, id, kind, key, at, data FROM notices WHERE seq > ? ORDER BY seq LIMIT ?`, p.Notices, limit)
 	if err != nil {
@@ -53,11 +58,12 @@ func (s *Store) callsAfter(ctx context.Context, after int64, limit int) ([]event
 		return nil, err
 	}
 	defer rows.Close()
-	calls, err := scanCalls(rows)
-	if err != nil {
-		return nil, err
-	}
-	return calls, s.fillCalls(ctx, calls, true)
+	return scanCalls(rows)
+}
+
+// damaged tells of a call that cannot be shown.
+func (s *Store) damaged(seq int64, err error) {
+	s.log.Error("a stored call is damaged and left out of what is sent", "number", seq, "error", err)
 }
 
 // ClaimFeed implements event.FeedStore.

@@ -23,6 +23,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -54,11 +55,14 @@ type Config struct {
 	Path       string // of the file; required. Its directory is made if missing
 	Readers    int    // connections for reading; default 4
 	CacheBytes int    // page cache of each connection; default 2 MiB
+
+	Logger *slog.Logger // default: discards
 }
 
 // Store is one SQLite file.
 type Store struct {
 	read *sql.DB
+	log  *slog.Logger
 
 	mu      sync.Mutex // one writer at a time; guards what follows
 	db      *sql.DB    // one connection
@@ -119,7 +123,10 @@ func openOnce(ctx context.Context, c Config) (*Store, error) {
 	if _, err := create(ctx, c); err != nil {
 		return nil, err
 	}
-	s := &Store{targets: map[event.Target]int64{}}
+	s := &Store{targets: map[event.Target]int64{}, log: c.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
 	if err := s.open(ctx, c); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
