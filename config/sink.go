@@ -92,16 +92,10 @@ func (s *Sink) given() map[string]bool {
 }
 
 func (v *validator) sinks() {
-	seen := map[string]int{}
+	seen := map[string]bool{}
 	for i := range v.c.Sinks {
 		s, at := &v.c.Sinks[i], fmt.Sprintf("sinks[%d]", i)
-		if first, twice := seen[s.Name]; twice {
-			v.problem(at+".name", "%q is the name of sinks[%d] too", s.Name, first)
-		}
-		seen[s.Name] = i
-		if s.Name == "" {
-			v.problem(at+".name", "want a name")
-		}
+		v.name(at+".name", s.Name, seen)
 		if !slices.Contains([]string{"", SinkFromNow, SinkFromBeginning}, s.From) {
 			v.problem(at+".from", "%q: want now or beginning", s.From)
 		}
