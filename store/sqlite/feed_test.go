@@ -24,7 +24,7 @@ func TestTheFeedGoesOnBehindDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.db.ExecContext(t.Context(), `UPDATE call_blocks SET records = x'ff00' WHERE seq = (SELECT min(seq) FROM call_blocks WHERE seq > (SELECT min(seq) FROM call_blocks))`); err != nil {
+	if _, err := s.write.conn.ExecContext(t.Context(), `UPDATE call_blocks SET records = x'ff00' WHERE seq = (SELECT min(seq) FROM call_blocks WHERE seq > (SELECT min(seq) FROM call_blocks))`); err != nil {
 		t.Fatal(err)
 	}
 	head, err := s.Head(t.Context())
