@@ -47,6 +47,11 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 }
 
 func (s *Store) audit(ctx context.Context, tx pgx.Tx, progress func(int)) (*database.Audit, error) {
+	// In the order in which makePartitions locks them, and both before either is
+	// read: whoever has one waits for nobody who has the other.
+	if _, err := tx.Exec(ctx, `LOCK TABLE calls, call_blocks IN ACCESS SHARE MODE`); err != nil {
+		return nil, err
+	}
 	c := database.NewComparison()
 	ask := func(q *query) ([]block, error) {
 		ctx, cancel := s.bound(ctx)
