@@ -1,0 +1,147 @@
+package alert
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/cartrita/cartrita/internal/near"
+	"github.com/cartrita/cartrita/model"
+)
+
+// deliver begins to send messages, those of each channel one after the other and
+// the channels beside each other, as far as they are not under way already.
+func (e *Engine) deliver(ctx context.Context, term int64, due []Delivery, channels map[string]Channel) {
+	byChannel := map[string][]Delivery{}
+	e.sending.Lock()
+	for i := range due {
+		if d := due[i]; !e.sending.ids[d.ID] {
+			e.sending.ids[d.ID] = true
+			byChannel[d.Channel] = append(byChannel[d.Channel], d)
+		}
+	}
+	e.sending.Unlock()
+	for name, list := range byChannel {
+		e.senders.Go(func() {
+			for i := range list {
+				if ctx.Err() == nil {
+					e.send(ctx, term, &list[i], channels[name])
+				}
+				e.sending.Lock()
+				delete(e.sending.ids, list[i].ID)
+				e.sending.Unlock()
+			}
+		})
+	}
+}
+
+func (e *Engine) send(ctx context.Context, term int64, d *Delivery, c Channel) {
+	err := try(ctx, c, d)
+	if ctx.Err() != nil && err != nil {
+		return // cut off: the next leader begins anew
+	}
+	d.attempted(err, e.now())
+	e.stats.attempted(d)
+	if err != nil {
+		e.cfg.Logger.Warn("alerts: a message was not delivered", "channel", d.Channel, "rule", d.Rule, "error", d.Error, "attempt", d.Attempts, "gives_up", d.State == Failed)
+	}
+	// What cannot be noted is sent again, under the same id.
+	if err := e.cfg.Store.SaveAlerts(ctx, term, Change{Deliveries: []Delivery{*d}}); err != nil && ctx.Err() == nil {
+		e.cfg.Logger.Warn("alerts: a message was sent and that could not be noted; it may be sent again", "channel", d.Channel, "rule", d.Rule, "error", err)
+	}
+}
+
+// try makes one attempt.
+func try(ctx context.Context, c Channel, d *Delivery) error {
+	if c == nil {
+		return model.Invalidf("alert.Deliver", "channel", "no channel of the configuration has this name now")
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendWait)
+	defer cancel()
+	return c.Send(ctx, &d.Notification)
+}
+
+// TestChannel sends a message to a channel now, and returns what became of it.
+// Errors: KindNotFound, KindUnavailable.
+func (e *Engine) TestChannel(ctx context.Context, name string) (Delivery, error) {
+	e.mu.Lock()
+	c := e.settings.Channels[name]
+	e.mu.Unlock()
+	if c == nil {
+		return Delivery{}, model.Errorf("alert.Test", model.KindNotFound, "no channel of the configuration has the name %.70q%s", name, near.Suggest(name, e.Channels()))
+	}
+	now := e.now()
+	d := Delivery{
+		Notification: Notification{
+			ID: newID(), Event: Test, Rule: "test", Type: ErrorRate, Severity: Info, At: now,
+			Alerts: []Alert{{Incident: newID(), Summary: "this is a test of the channel " + name, Operator: Above, Since: now}},
+		},
+		Channel: name, State: Waiting, Due: now,
+	}
+	d.attempted(try(ctx, c, &d), e.now())
+	if d.State == Waiting {
+		d.State, d.Ended = Failed, e.now() // nobody tries a test again
+	}
+	e.stats.attempted(&d)
+	return d, e.cfg.Store.LogDelivery(ctx, d)
+}
+
+func (e *Engine) now() time.Time { return e.cfg.Clock().UTC().Truncate(time.Microsecond) }
+
+// Stats counts what an engine did.
+type Stats struct {
+	Evaluations uint64
+	Firing      map[FiringKey]int // as of the latest evaluation here
+	Waiting     int               // messages, likewise
+	Attempts    map[AttemptKey]uint64
+}
+
+// FiringKey names a number of alerts that fire.
+type FiringKey struct {
+	Rule     string
+	Severity Severity
+}
+
+// AttemptKey names a number of attempts to deliver.
+type AttemptKey struct {
+	Channel string
+	State   DeliveryState // after it
+}
+
+type stats struct {
+	mu sync.Mutex
+	Stats
+}
+
+func (s *stats) evaluated(b *Board) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Evaluations++
+	s.Firing, s.Waiting = map[FiringKey]int{}, len(b.Queue)
+	for i := range b.States {
+		if st := &b.States[i]; st.Firing {
+			s.Firing[FiringKey{st.Rule.Name, st.Rule.Severity}]++
+		}
+	}
+}
+
+func (s *stats) attempted(d *Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Attempts == nil {
+		s.Attempts = map[AttemptKey]uint64{}
+	}
+	s.Attempts[AttemptKey{d.Channel, d.State}]++
+}
+
+// Stats returns the counters.
+func (e *Engine) Stats() Stats {
+	e.stats.mu.Lock()
+	defer e.stats.mu.Unlock()
+	s := e.stats.Stats
+	s.Attempts = map[AttemptKey]uint64{}
+	for k, n := range e.stats.Attempts {
+		s.Attempts[k] = n
+	}
+	return s
+}

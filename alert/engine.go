@@ -1,0 +1,390 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cartrita/cartrita/internal/near"
+	"github.com/cartrita/cartrita/model"
+)
+
+const (
+	// sendWait bounds one attempt to deliver.
+	sendWait = 30 * time.Second
+	// logKept is how long deliveries stay on record, samplesKept samples.
+	logKept     = 30 * 24 * time.Hour
+	samplesKept = time.Duration(MaxWindow) + time.Hour
+	sweepEvery  = 10 * time.Minute
+)
+
+// Config configures an Engine.
+type Config struct {
+	Store   Store
+	Budgets func() []BudgetState // all that there are now
+	// Drifts says what became of the measured qualities of models since then.
+	Drifts func(ctx context.Context, since time.Time) ([]Drift, error)
+	// Self is the name of this gateway for people, and the bytes of its spool that
+	// are not stored yet.
+	Self func() (name string, spool int64)
+	// Tell is called once for what fired and what was resolved, when that is stored.
+	Tell    func(e Event, r Rule, a Alert)
+	Gateway string           // that no other has, nor had
+	Clock   func() time.Time // default time.Now
+	Logger  *slog.Logger     // default: discards
+}
+
+// Settings are what a configuration says of alerts.
+type Settings struct {
+	Rules     []Rule
+	Channels  map[string]Channel
+	Quiet     []Quiet
+	GroupWait time.Duration // for more of the same rule, before a message is sent
+}
+
+// Engine watches rules and tells people. Every gateway has one; of those on one
+// store the one that leads evaluates and delivers. Safe for concurrent use.
+type Engine struct {
+	cfg     Config
+	sampler *Sampler
+
+	mu       sync.Mutex
+	settings Settings
+	created  []Rule // that the store keeps, by name
+	swept    time.Time
+
+	sending struct {
+		sync.Mutex
+		ids map[string]bool // of deliveries that are under way
+	}
+	senders sync.WaitGroup
+	stats   stats
+}
+
+// New makes an engine without rules.
+func New(c Config) *Engine {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{cfg: c, sampler: NewSampler(c.Gateway, c.Clock)}
+	e.sending.ids = map[string]bool{}
+	return e
+}
+
+// Sampler returns what is to be told of the calls of this gateway.
+func (e *Engine) Sampler() *Sampler { return e.sampler }
+
+// CheckRules completes the rules of a configuration. Errors: KindInvalid, whose
+// Param begins with the rule's place: "[2].window".
+func CheckRules(rules []Rule, channels []string) ([]Rule, error) {
+	seen := map[string]bool{}
+	out := make([]Rule, len(rules))
+	for i, r := range rules {
+		var err error
+		if out[i], err = r.Complete(); err == nil {
+			err = checkChannels(&r, channels)
+		}
+		if err == nil && seen[r.Name] {
+			err = model.Invalidf("alert.Rule", "name", "is %q as that of another rule", r.Name)
+		}
+		if err != nil {
+			inner := *model.AsError(err)
+			inner.Param = fmt.Sprintf("[%d].%s", i, inner.Param)
+			return nil, &inner
+		}
+		seen[r.Name] = true
+	}
+	return out, nil
+}
+
+func checkChannels(r *Rule, known []string) error {
+	for _, c := range r.Channels {
+		if !slices.Contains(known, c) {
+			return model.Invalidf("alert.Rule", "channels", "no channel of the configuration has the name %.70q%s", c, near.Suggest(c, known))
+		}
+	}
+	return nil
+}
+
+// Configure puts settings in force, whose rules and quiet hours are complete.
+func (e *Engine) Configure(s Settings) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.settings = s
+	e.sampler.Watch(e.rulesLocked())
+}
+
+// Refresh takes over the rules that the store keeps. Errors: KindUnavailable.
+func (e *Engine) Refresh(ctx context.Context) error {
+	created, err := e.cfg.Store.AlertRules(ctx)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.created = created
+	e.sampler.Watch(e.rulesLocked())
+	return nil
+}
+
+// rulesLocked are those in force: where a rule of the configuration has the name
+// of one that was created, it counts. Caller holds the lock.
+func (e *Engine) rulesLocked() []Rule {
+	out := slices.Clone(e.settings.Rules)
+	for _, r := range e.created {
+		if !slices.ContainsFunc(e.settings.Rules, func(c Rule) bool { return c.Name == r.Name }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// OwnedRule is a rule and where it comes from.
+type OwnedRule struct {
+	Rule
+	Configured bool `json:"configured"` // by the configuration; else over the API
+}
+
+// Rules returns the rules in force.
+func (e *Engine) Rules() []OwnedRule {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := []OwnedRule{}
+	for i, r := range e.rulesLocked() {
+		out = append(out, OwnedRule{r, i < len(e.settings.Rules)})
+	}
+	return out
+}
+
+// Channels returns the names of the channels, sorted.
+func (e *Engine) Channels() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Sorted(maps.Keys(e.settings.Channels))
+}
+
+// SaveRule creates a rule or replaces one that was created. Errors: KindInvalid,
+// KindConflict for the name of a rule of the configuration, KindUnavailable.
+func (e *Engine) SaveRule(ctx context.Context, r Rule) (Rule, error) {
+	r, err := r.Complete()
+	if err == nil {
+		err = checkChannels(&r, e.Channels())
+	}
+	if err == nil {
+		err = e.notConfigured(r.Name)
+	}
+	if err == nil {
+		err = e.cfg.Store.SaveAlertRule(ctx, r)
+	}
+	if err != nil {
+		return r, err
+	}
+	return r, e.Refresh(ctx)
+}
+
+// DeleteRule removes a rule that was created. Errors: KindNotFound, KindConflict
+// for one of the configuration, KindUnavailable.
+func (e *Engine) DeleteRule(ctx context.Context, name string) error {
+	if err := e.notConfigured(name); err != nil {
+		return err
+	}
+	if err := e.cfg.Store.DeleteAlertRule(ctx, name); err != nil {
+		return err
+	}
+	return e.Refresh(ctx)
+}
+
+func (e *Engine) notConfigured(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if slices.ContainsFunc(e.settings.Rules, func(r Rule) bool { return r.Name == name }) {
+		return model.Errorf("alert.Rule", model.KindConflict, "the rule %q is one of the configuration: change it there", name)
+	}
+	return nil
+}
+
+// Board returns what holds and what waits. Errors: KindUnavailable.
+func (e *Engine) Board(ctx context.Context) (*Board, error) { return e.cfg.Store.AlertBoard(ctx) }
+
+// Deliveries returns the deliveries of a channel ("" all), the latest first.
+// Errors: KindUnavailable.
+func (e *Engine) Deliveries(ctx context.Context, channel string, limit int) ([]Delivery, error) {
+	return e.cfg.Store.Deliveries(ctx, channel, limit)
+}
+
+// Sample keeps the rules and what is measured at this gateway up to date, until
+// ctx ends.
+func (e *Engine) Sample(ctx context.Context, every time.Duration) error {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	failing := false
+	for {
+		err := e.Refresh(ctx)
+		if err == nil {
+			e.sampler.Gauge(e.cfg.Self())
+			err = e.sampler.Flush(ctx, e.cfg.Store.SaveSamples)
+		}
+		if now := err != nil; now != failing && ctx.Err() == nil {
+			if failing = now; failing {
+				e.cfg.Logger.Warn("alerts: what is measured here cannot be stored now; it is kept for as long as it matters", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			e.senders.Wait()
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// Evaluate measures all rules, stores what fires and what is resolved, and begins
+// to deliver what is due: the job of the gateway that leads in the term. It does
+// not wait for channels. Errors: KindConflict when the term is over,
+// KindUnavailable.
+func (e *Engine) Evaluate(ctx context.Context, term int64) error {
+	now := e.cfg.Clock().UTC().Truncate(time.Microsecond)
+	e.mu.Lock()
+	rules, settings := e.rulesLocked(), e.settings
+	e.mu.Unlock()
+	board, err := e.cfg.Store.AlertBoard(ctx)
+	if err != nil {
+		return err
+	}
+	if len(rules) == 0 && len(board.States) == 0 && len(board.Queue) == 0 {
+		e.stats.evaluated(board)
+		return nil
+	}
+	m, err := e.measure(ctx, rules, now)
+	if err != nil {
+		return err
+	}
+	change, transitions := advance(rules, board.States, m, newID)
+	t := telling{slices.Sorted(maps.Keys(settings.Channels)), settings.Quiet, settings.GroupWait, newID}
+	change.Deliveries = t.plan(transitions, board.Queue, now)
+	if !change.empty() {
+		if err := e.cfg.Store.SaveAlerts(ctx, term, change); err != nil {
+			return err
+		}
+	}
+	for i := range transitions {
+		e.tell(&transitions[i])
+	}
+	if board, err = e.cfg.Store.AlertBoard(ctx); err != nil {
+		return err
+	}
+	e.stats.evaluated(board)
+	e.deliver(ctx, term, ready(board.Queue, now), settings.Channels)
+	return e.sweep(ctx, term, now)
+}
+
+// advance takes all states on.
+func advance(rules []Rule, states []State, m *measured, id func() string) (c Change, transitions []transition) {
+	before := map[StateKey]*State{}
+	for i := range states {
+		before[states[i].Key()] = &states[i]
+	}
+	move := func(r *Rule, was *State, seen *observation) {
+		next, event := step(r, was, seen, m.now, id)
+		if event != "" {
+			transitions = append(transitions, transition{event, *next, m.now})
+		}
+		switch {
+		case event == Resolved || next == nil && was != nil:
+			c.Gone = append(c.Gone, was.Key())
+		case next != nil && (was == nil || !was.same(next)):
+			c.States = append(c.States, *next)
+		}
+	}
+	for i := range rules {
+		r := &rules[i]
+		if !*r.Enabled {
+			continue
+		}
+		for _, seen := range m.observe(r) {
+			key := StateKey{r.Name, seen.subject}
+			move(r, before[key], &seen)
+			delete(before, key)
+		}
+	}
+	for i := range states { // of which nothing is known now, or whose rule is gone
+		was := &states[i]
+		if before[was.Key()] == nil {
+			continue
+		}
+		var r *Rule
+		if at := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == was.Rule.Name && *r.Enabled }); at >= 0 {
+			r = &rules[at]
+		}
+		move(r, was, nil)
+	}
+	return c, transitions
+}
+
+func (e *Engine) measure(ctx context.Context, rules []Rule, now time.Time) (*measured, error) {
+	m := &measured{now: now, samples: map[string][]Sample{}, drifts: map[string][]Drift{}}
+	for i := range rules {
+		r := &rules[i]
+		if !*r.Enabled {
+			continue
+		}
+		var err error
+		switch {
+		case r.Type == BenchmarkDrift:
+			m.drifts[r.Name], err = e.cfg.Drifts(ctx, now.Add(-r.Window.Std()))
+		case r.Type == SpoolDepth || kinds[r.Type].calls:
+			m.samples[r.Name], err = e.cfg.Store.Samples(ctx, r.Name, r.version(), windowStart(r, now).Add(-gaugeEvery))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if m.budgets == nil && (r.Type == BudgetThreshold || r.Type == BurnRate) {
+			m.budgets = e.cfg.Budgets()
+		}
+	}
+	return m, nil
+}
+
+// tell says what fired or was resolved to the log and to who else wants to know.
+func (e *Engine) tell(t *transition) {
+	a, r := t.state.alert(t), t.state.Rule
+	switch t.event {
+	case Firing:
+		e.cfg.Logger.Warn("alert: "+a.Summary, "rule", r.Name, "severity", string(r.Severity), "incident", a.Incident)
+	case Resolved:
+		e.cfg.Logger.Info("alert resolved: "+a.Summary, "rule", r.Name, "severity", string(r.Severity), "incident", a.Incident)
+	default:
+		return
+	}
+	if e.cfg.Tell != nil {
+		e.cfg.Tell(t.event, r, a)
+	}
+}
+
+// sweep forgets what nobody asks for any more.
+func (e *Engine) sweep(ctx context.Context, term int64, now time.Time) error {
+	e.mu.Lock()
+	due := now.Sub(e.swept) >= sweepEvery
+	if due {
+		e.swept = now
+	}
+	e.mu.Unlock()
+	if !due {
+		return nil
+	}
+	if err := e.cfg.Store.ForgetSamples(ctx, term, now.Add(-samplesKept)); err != nil {
+		return err
+	}
+	return e.cfg.Store.ForgetDeliveries(ctx, term, now.Add(-logKept))
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

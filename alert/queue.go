@@ -1,0 +1,227 @@
+package alert
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// DeliveryState is how far a message came.
+type DeliveryState string
+
+// The states of deliveries.
+const (
+	Waiting   DeliveryState = "waiting"   // for its time, or for the channel
+	Delivered DeliveryState = "delivered" // the channel took it
+	Failed    DeliveryState = "failed"    // it cannot be delivered, or not in GiveUp
+	Withdrawn DeliveryState = "withdrawn" // all was well again before anybody was told
+)
+
+// Delivery is a message on its way to one channel.
+type Delivery struct {
+	Notification
+	Channel  string        `json:"channel"`
+	State    DeliveryState `json:"state"`
+	Due      time.Time     `json:"due"` // when it may be tried, or tried again
+	Attempts int           `json:"attempts"`
+	Error    string        `json:"error,omitempty"` // of the last attempt
+	Ended    time.Time     `json:"ended,omitzero"`  // when it was delivered, failed or withdrawn
+}
+
+// The pace of deliveries.
+const (
+	firstRetry = 2 * time.Second
+	lastRetry  = 30 * time.Second
+	// GiveUp is how long a message is tried.
+	GiveUp = 24 * time.Hour
+)
+
+// attempted notes how an attempt to deliver went.
+func (d *Delivery) attempted(err error, now time.Time) {
+	d.Attempts++
+	if err == nil {
+		d.State, d.Error, d.Ended = Delivered, "", now
+		return
+	}
+	e := model.AsError(err)
+	d.Error = e.Message
+	if e.Kind == model.KindInvalid || now.Sub(d.At) > GiveUp {
+		d.State, d.Ended = Failed, now
+		return
+	}
+	pause := lastRetry
+	if d.Attempts < 10 {
+		pause = min(firstRetry<<(d.Attempts-1), lastRetry)
+	}
+	d.Due = now.Add(max(pause, min(e.RetryAfter, GiveUp)))
+}
+
+// telling is what decides who is told when.
+type telling struct {
+	channels []string // all there are
+	quiet    []Quiet
+	wait     time.Duration // for more of the same rule
+	id       func() string
+}
+
+// plan turns transitions into messages: those of one rule and event together,
+// one for each channel. queue is what waits already, oldest first. It returns
+// what is new or changed.
+func (t *telling) plan(transitions []transition, queue []Delivery, now time.Time) []Delivery {
+	q := slices.Clone(queue)
+	for i := range q {
+		q[i].Alerts = slices.Clone(q[i].Alerts)
+	}
+	changed := map[string]bool{}
+	for i := range transitions {
+		tr := &transitions[i]
+		for _, channel := range t.channelsOf(&tr.state.Rule) {
+			switch {
+			case tr.event == Resolved && withdraw(q, channel, tr.state.Incident, now, changed):
+				continue
+			case tr.event == Reminder && waits(q, channel, tr.state.Incident):
+				continue
+			}
+			d := t.join(&q, channel, tr, now)
+			d.Alerts = append(d.Alerts, tr.state.alert(tr))
+			changed[d.ID] = true
+		}
+	}
+	return slices.DeleteFunc(q, func(d Delivery) bool { return !changed[d.ID] })
+}
+
+func (t *telling) channelsOf(r *Rule) []string {
+	if len(r.Channels) > 0 {
+		return r.Channels
+	}
+	return t.channels
+}
+
+// join finds the message that waits for more of the same, or begins one.
+func (t *telling) join(q *[]Delivery, channel string, tr *transition, now time.Time) *Delivery {
+	r := &tr.state.Rule
+	for i := range *q {
+		d := &(*q)[i]
+		if d.Channel == channel && d.Rule == r.Name && d.Event == tr.event && d.Severity == r.Severity && d.State == Waiting && d.Attempts == 0 &&
+			(d.Due.After(now) || d.At.Equal(now)) {
+			return d
+		}
+	}
+	due := now
+	if tr.event == Firing {
+		due = now.Add(t.wait)
+	}
+	*q = append(*q, Delivery{
+		Notification: Notification{ID: t.id(), Event: tr.event, Rule: r.Name, Type: r.Type, Severity: r.Severity, At: now},
+		Channel:      channel, State: Waiting, Due: hold(t.quiet, r.Severity, due),
+	})
+	return &(*q)[len(*q)-1]
+}
+
+// withdraw takes back what nobody was told of yet, and reports whether it did.
+func withdraw(q []Delivery, channel, incident string, now time.Time, changed map[string]bool) bool {
+	for i := range q {
+		d := &q[i]
+		at := slices.IndexFunc(d.Alerts, func(a Alert) bool { return a.Incident == incident })
+		if d.Channel != channel || d.Event != Firing || d.State != Waiting || d.Attempts > 0 || at < 0 || !d.Due.After(now) {
+			continue
+		}
+		changed[d.ID] = true
+		if len(d.Alerts) == 1 {
+			d.State, d.Ended = Withdrawn, now
+		} else {
+			d.Alerts = slices.Delete(d.Alerts, at, at+1)
+		}
+		return true
+	}
+	return false
+}
+
+// waits reports whether a message about the incident is on its way already.
+func waits(q []Delivery, channel, incident string) bool {
+	return slices.ContainsFunc(q, func(d Delivery) bool { return d.Channel == channel && d.State == Waiting && d.about(incident) })
+}
+
+func (d *Delivery) about(incident string) bool {
+	return slices.ContainsFunc(d.Alerts, func(a Alert) bool { return a.Incident == incident })
+}
+
+// ready returns what may be tried now, oldest first: nothing about an incident
+// of which something older has still to be delivered to the channel.
+func ready(queue []Delivery, now time.Time) (out []Delivery) {
+	type key struct{ channel, incident string }
+	blocked := map[key]bool{}
+	for i := range queue {
+		d := &queue[i]
+		free := !d.Due.After(now)
+		for _, a := range d.Alerts {
+			free = free && !blocked[key{d.Channel, a.Incident}]
+			blocked[key{d.Channel, a.Incident}] = true
+		}
+		if free {
+			out = append(out, *d)
+		}
+	}
+	return out
+}
+
+func (s *State) alert(tr *transition) Alert {
+	a := Alert{
+		Incident: s.Incident, Subject: s.Subject, Summary: s.summary(tr.event), Value: s.Value,
+		Operator: s.Rule.Operator, Threshold: *s.Rule.Threshold, Unit: kinds[s.Rule.Type].unit, Since: s.Fired,
+	}
+	if tr.event == Resolved {
+		a.Until = tr.at
+	}
+	return a
+}
+
+// what is measured, for people.
+var whatIs = map[Type]string{
+	CostThreshold: "cost", LatencySpike: "latency", ErrorRate: "error rate", Availability: "availability",
+	SafetyViolation: "safety violations", BudgetThreshold: "share spent", BurnRate: "burn rate",
+	BenchmarkDrift: "loss of quality", SpoolDepth: "events not stored",
+}
+
+// summary says it in one sentence.
+func (s *State) summary(e Event) string {
+	r := &s.Rule
+	what := whatIs[r.Type]
+	if r.Type == LatencySpike {
+		what = r.Metric
+	}
+	if s.Subject != "" {
+		what += " of " + s.Subject
+	}
+	if r.Window > 0 {
+		what += " in " + r.Window.String()
+	}
+	value, threshold := r.write(s.Value), r.write(*r.Threshold)
+	if e == Resolved {
+		return fmt.Sprintf("%s is %s, no longer %s %s", what, value, r.Operator, threshold)
+	}
+	return fmt.Sprintf("%s is %s (%s %s)", what, value, r.Operator, threshold)
+}
+
+// write writes a value of the rule's for people.
+func (r *Rule) write(v float64) string {
+	short := func(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
+	switch {
+	case r.Type == BurnRate:
+		return short(v, 1) + "×"
+	case kinds[r.Type].unit == "":
+		return strconv.FormatFloat(v*100, 'g', 3, 64) + " %"
+	case r.Type == CostThreshold && v < 0.01 && v > 0:
+		return "$" + strconv.FormatFloat(v, 'g', 2, 64)
+	case r.Type == CostThreshold:
+		return "$" + short(v, 2)
+	case r.Type == LatencySpike:
+		return short(v, 0) + " ms"
+	case r.Type == SpoolDepth:
+		return short(v/(1<<20), 1) + " MiB"
+	}
+	return short(v, 0)
+}
