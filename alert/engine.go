@@ -18,7 +18,8 @@ import (
 const (
 	// sendWait bounds one attempt to deliver.
 	sendWait = 30 * time.Second
-	// logKept is how long deliveries stay on record, samplesKept samples.
+	// logKept is how long deliveries and what was resolved stay on record,
+	// samplesKept how long samples do.
 	logKept     = 30 * 24 * time.Hour
 	samplesKept = time.Duration(MaxWindow) + time.Hour
 	sweepEvery  = 10 * time.Minute
@@ -215,6 +216,12 @@ func (e *Engine) notConfigured(name string) error {
 // Board returns what holds and what waits. Errors: KindUnavailable.
 func (e *Engine) Board(ctx context.Context) (*Board, error) { return e.cfg.Store.AlertBoard(ctx) }
 
+// Incidents returns what fired, the latest first: of a rule ("" all), at most
+// limit. Errors: KindUnavailable.
+func (e *Engine) Incidents(ctx context.Context, rule string, limit int) ([]Incident, error) {
+	return e.cfg.Store.Incidents(ctx, rule, limit)
+}
+
 // Deliveries returns the deliveries of a channel ("" all), the latest first.
 // Errors: KindUnavailable.
 func (e *Engine) Deliveries(ctx context.Context, channel string, limit int) ([]Delivery, error) {
@@ -271,6 +278,12 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 	change, transitions := advance(rules, board.States, m, newID)
 	t := telling{slices.Sorted(maps.Keys(settings.Channels)), settings.Quiet, settings.GroupWait, newID}
 	change.Deliveries = t.plan(transitions, board.Queue, now)
+	for i := range transitions {
+		if tr := &transitions[i]; tr.event != Reminder {
+			r := &tr.state.Rule
+			change.Incidents = append(change.Incidents, Incident{r.Name, r.Type, r.Severity, tr.state.alert(tr)})
+		}
+	}
 	if !change.empty() {
 		if err := e.cfg.Store.SaveAlerts(ctx, term, change); err != nil {
 			return err
@@ -384,7 +397,7 @@ func (e *Engine) sweep(ctx context.Context, term int64, now time.Time) error {
 	if err := e.cfg.Store.ForgetSamples(ctx, term, now.Add(-samplesKept)); err != nil {
 		return err
 	}
-	return e.cfg.Store.ForgetDeliveries(ctx, term, now.Add(-logKept))
+	return e.cfg.Store.ForgetAlerts(ctx, term, now.Add(-logKept))
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

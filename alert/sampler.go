@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -232,7 +233,7 @@ func ours(k model.Kind) bool {
 
 // sum finds the sum that a call counts in. Caller holds the lock.
 func (s *Sampler) sum(w *watch, subject string, ended time.Time) *Sum {
-	subject = s.subject(w.Name, subject)
+	subject = s.subject(w.Name, printable(subject))
 	at := ended.UTC().Truncate(w.bucket)
 	key := SampleKey{w.Name, w.version, subject, s.gateway + "." + strconv.Itoa(s.part), at.UnixMicro()}
 	g := s.sums[key]
@@ -323,6 +324,23 @@ func (s *Scope) attempt(a *Attempt, c *Call) bool {
 	there := *c
 	there.Model, there.Endpoint, there.Provider = a.Model, a.Endpoint, a.Provider
 	return s.call(&there)
+}
+
+// maxSubject is the most bytes of a subject, which a caller may have named.
+const maxSubject = 256
+
+// printable makes a subject that people can read and every database takes.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+	if len(s) > maxSubject {
+		s = strings.ToValidUTF8(s[:maxSubject-len("…")], "") + "…"
+	}
+	return s
 }
 
 func callSubject(by string, c *Call) string {

@@ -29,13 +29,17 @@ type Store interface {
 	AlertBoard(ctx context.Context) (*Board, error)
 	// SaveAlerts makes all of a change, or nothing.
 	SaveAlerts(ctx context.Context, term int64, c Change) error
+	// Incidents returns what fired, the latest first: of a rule ("" all), at most
+	// limit.
+	Incidents(ctx context.Context, rule string, limit int) ([]Incident, error)
 	// LogDelivery adds a delivery that has ended, of no term.
 	LogDelivery(ctx context.Context, d Delivery) error
 	// Deliveries returns the deliveries of a channel ("" all), the latest first, at
 	// most limit.
 	Deliveries(ctx context.Context, channel string, limit int) ([]Delivery, error)
-	// ForgetDeliveries removes those that ended before.
-	ForgetDeliveries(ctx context.Context, term int64, before time.Time) error
+	// ForgetAlerts removes deliveries that ended before, and incidents that were
+	// resolved before.
+	ForgetAlerts(ctx context.Context, term int64, before time.Time) error
 }
 
 // Board is what holds and what waits.
@@ -49,6 +53,15 @@ type Change struct {
 	States     []State    // that are new or different, by rule and subject
 	Gone       []StateKey // that hold no more
 	Deliveries []Delivery // that are new or different, by id
+	Incidents  []Incident // that began or ended, by Alert.Incident
+}
+
+// Incident is something that was wrong once, on record.
+type Incident struct {
+	Rule     string   `json:"rule"`
+	Type     Type     `json:"type"`
+	Severity Severity `json:"severity"`
+	Alert
 }
 
 // StateKey names a state.
@@ -57,4 +70,4 @@ type StateKey struct{ Rule, Subject string }
 // Key returns the name of the state.
 func (s *State) Key() StateKey { return StateKey{s.Rule.Name, s.Subject} }
 
-func (c *Change) empty() bool { return len(c.States)+len(c.Gone)+len(c.Deliveries) == 0 }
+func (c *Change) empty() bool { return len(c.States)+len(c.Gone)+len(c.Deliveries)+len(c.Incidents) == 0 }

@@ -60,6 +60,7 @@ type Store struct {
 	fleets      map[uint64][]byte // registry snapshots, by the fingerprint of their content
 	spend       map[spendKey]event.BudgetSpend
 	notices     []event.Notice // as they were added
+	alerts      alerts
 }
 
 // spendKey is a budget and the start of a period, in seconds since the epoch.

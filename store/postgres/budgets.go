@@ -24,8 +24,8 @@ func (s *Store) Openings(ctx context.Context) ([]budget.Opening, error) {
 }
 
 // documents reads rows of one JSON document each.
-func documents[T any](ctx context.Context, s *Store, op, query string) ([]T, error) {
-	return list(ctx, s, op, query, nil, func(row pgx.CollectableRow) (v T, err error) {
+func documents[T any](ctx context.Context, s *Store, op, query string, args ...any) ([]T, error) {
+	return list(ctx, s, op, query, args, func(row pgx.CollectableRow) (v T, err error) {
 		var doc string
 		if err := row.Scan(&doc); err != nil {
 			return v, err

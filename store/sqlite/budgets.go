@@ -21,8 +21,8 @@ func (s *Store) Openings(ctx context.Context) ([]budget.Opening, error) {
 }
 
 // documents reads rows of one JSON document each.
-func documents[T any](ctx context.Context, s *Store, op, query string) ([]T, error) {
-	rows, err := s.read.QueryContext(ctx, query)
+func documents[T any](ctx context.Context, s *Store, op, query string, args ...any) ([]T, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, failure(op, err)
 	}
@@ -55,21 +55,7 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 // DeleteBudget implements budget.Store.
 func (s *Store) DeleteBudget(ctx context.Context, name string) error {
 	const op = "sqlite.DeleteBudget"
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return unavailable(op, "the change was given up", err)
-	}
-	return failure(op, s.write.do(func(ctx context.Context) error {
-		done, err := s.write.conn.ExecContext(ctx, `DELETE FROM budgets WHERE name = ?`, name)
-		if err != nil {
-			return err
-		}
-		if n, err := done.RowsAffected(); err != nil || n > 0 {
-			return err
-		}
-		return model.Errorf(op, model.KindNotFound, "there is no budget %q", name)
-	}))
+	return s.deleteOne(ctx, op, model.Errorf(op, model.KindNotFound, "there is no budget %q", name), `DELETE FROM budgets WHERE name = ?`, name)
 }
 
 // SaveOpening implements budget.Store.
@@ -96,17 +82,4 @@ func (s *Store) SaveOverride(ctx context.Context, o budget.SavedOverride) error 
 	}
 	return s.exec(ctx, "sqlite.SaveOverride",
 		`INSERT INTO budget_overrides (budget, at, doc) VALUES (?, ?, ?)`, string(o.Budget), o.At.UnixMicro(), string(doc))
-}
-
-// exec runs one statement that writes, behind other writers.
-func (s *Store) exec(ctx context.Context, op, query string, args ...any) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return unavailable(op, "the change was given up", err)
-	}
-	return failure(op, s.write.do(func(ctx context.Context) error {
-		_, err := s.write.conn.ExecContext(ctx, query, args...)
-		return err
-	}))
 }

@@ -1,6 +1,6 @@
 // Package storetest is the conformance suite of stores: what any
 // implementation of registry.Store, key.Store, event.Sink, event.Reader,
-// event.SpendReader, event.NoticeStore, event.History, budget.Store,
+// event.SpendReader, event.NoticeStore, event.History, budget.Store, alert.Store,
 // cluster.ConfigStore and database.Export must do.
 // Whoever writes a store runs it from a test of theirs:
 //
@@ -15,6 +15,7 @@ package storetest
 import (
 	"testing"
 
+	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
@@ -34,6 +35,7 @@ type Store interface {
 	event.FeedStore
 	budget.Store
 	cluster.ConfigStore
+	alert.Store
 	event.History
 	database.Export
 }
@@ -77,6 +79,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"feed/readers", feedReaders},
 		{"configuration/versions", configVersions},
 		{"configuration/one writer wins", configRace},
+		{"alerts/rules", alertRules},
+		{"alerts/samples", alertSamples},
+		{"alerts/board", alertBoard},
+		{"alerts/log", alertLog},
 		{"leases/decide", leasesDecide},
 		{"leases/epochs", leasesEpochs},
 		{"leases/look", leasesLook},
