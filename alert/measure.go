@@ -16,10 +16,9 @@ type BudgetState struct {
 	Length   time.Duration // of its period; 0: it has no end
 }
 
-// Drift is what became of one measured quality of a model since some time.
+// Drift is what became of the measured quality of a model since some time.
 type Drift struct {
 	Model       string
-	Metric      string
 	Before, Now float64 // the higher the better
 }
 
@@ -50,7 +49,7 @@ func (m *measured) observe(r *Rule) []observation {
 	case BenchmarkDrift:
 		for _, d := range m.drifts[r.Name] {
 			if (r.Scope.Model == "" || d.Model == r.Scope.Model) && d.Before > 0 {
-				out = append(out, observation{d.Model + " " + d.Metric, max(0, (d.Before-d.Now)/d.Before)})
+				out = append(out, observation{d.Model, max(0, (d.Before-d.Now)/d.Before)})
 			}
 		}
 	case SpoolDepth:

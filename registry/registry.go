@@ -41,6 +41,7 @@ type Registry struct {
 	schemas sync.Once
 	valid   *schema.Validator
 	vectors vectorCache
+	drifts  driftCache
 
 	mu           sync.Mutex // of writers; guards what follows
 	cat          *catalogue.Catalogue
