@@ -11,6 +11,7 @@ import (
 	resource "go.opentelemetry.io/proto/otlp/resource/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/cartrita/cartrita/internal/send"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -35,7 +36,7 @@ func NewOTLP(c OTLPConfig) (*OTLP, error) {
 		c.Service = "cartrita"
 	}
 	if c.Client == nil {
-		c.Client = newHTTPClient()
+		c.Client = send.NewClient()
 	}
 	return &OTLP{c}, nil
 }
@@ -75,7 +76,7 @@ func (o *OTLP) Send(ctx context.Context, messages []Message) error {
 		h.Set(k, v)
 	}
 	h.Set("Content-Type", "application/x-protobuf")
-	return post(ctx, "sink.OTLP", o.cfg.Client, strings.TrimRight(o.cfg.Endpoint, "/")+"/v1/logs", h, body)
+	return send.Post(ctx, "sink.OTLP", o.cfg.Client, strings.TrimRight(o.cfg.Endpoint, "/")+"/v1/logs", h, body)
 }
 
 // Close implements Target.

@@ -136,7 +136,7 @@ func TestAWebhookIsSigned(t *testing.T) {
 	defer hook.Close()
 	for code, want := range map[int]model.Kind{
 		http.StatusBadRequest: model.KindInvalid, http.StatusRequestEntityTooLarge: model.KindInvalid,
-		http.StatusTooManyRequests: model.KindUnavailable, http.StatusBadGateway: model.KindUnavailable,
+		http.StatusTooManyRequests: model.KindRateLimited, http.StatusBadGateway: model.KindUnavailable,
 		http.StatusUnauthorized: model.KindUnavailable, http.StatusFound: model.KindUnavailable,
 	} {
 		status = code

@@ -36,6 +36,7 @@ type Rule struct {
 var Rules = []Rule{
 	{"internal", []string{"internal/..."}},
 	{"internal/prompt", []string{"internal/...", "model"}},
+	{"internal/send", []string{"internal/...", "model"}},
 	{"model", []string{"internal/..."}},
 
 	{"registry", []string{"registry/...", "hub/...", "model", "internal/..."}},
