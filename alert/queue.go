@@ -199,15 +199,15 @@ func (s *State) summary(e Event) string {
 	if r.Window > 0 {
 		what += " in " + r.Window.String()
 	}
-	value, threshold := r.write(s.Value), r.write(*r.Threshold)
+	value, threshold := r.Write(s.Value), r.Write(*r.Threshold)
 	if e == Resolved {
 		return fmt.Sprintf("%s is %s, no longer %s %s", what, value, r.Operator, threshold)
 	}
 	return fmt.Sprintf("%s is %s (%s %s)", what, value, r.Operator, threshold)
 }
 
-// write writes a value of the rule's for people.
-func (r *Rule) write(v float64) string {
+// Write writes a value of the rule's for people.
+func (r *Rule) Write(v float64) string {
 	short := func(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
 	switch {
 	case r.Type == BurnRate:

@@ -70,4 +70,6 @@ type StateKey struct{ Rule, Subject string }
 // Key returns the name of the state.
 func (s *State) Key() StateKey { return StateKey{s.Rule.Name, s.Subject} }
 
-func (c *Change) empty() bool { return len(c.States)+len(c.Gone)+len(c.Deliveries)+len(c.Incidents) == 0 }
+func (c *Change) empty() bool {
+	return len(c.States)+len(c.Gone)+len(c.Deliveries)+len(c.Incidents) == 0
+}

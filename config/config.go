@@ -49,6 +49,8 @@ type Config struct {
 	Events Events `json:"events"`
 	// Where events are sent to, besides the store.
 	Sinks []Sink `json:"sinks,omitempty"`
+	// Who is told of what.
+	Alerts Alerts `json:"alerts"`
 	// The model by which models are searched for likeness; without one, built-in features are used.
 	Embeddings Embeddings `json:"embeddings"`
 	// Endpoints that appear by themselves.

@@ -26,6 +26,7 @@ const (
 	DefaultSegment           = 32 * MiB
 	DefaultMaxSpool          = GiB
 	DefaultServiceName       = "cartrita"
+	DefaultAlertsEvery       = Duration(5 * time.Second)
 	DefaultEmbeddingsTimeout = Duration(10 * time.Second)
 	DefaultOllamaURL         = "http://127.0.0.1:11434"
 )
@@ -84,6 +85,7 @@ func Default() Config {
 		Log:        Log{Level: "info", Format: "auto"},
 		Telemetry:  Telemetry{ServiceName: DefaultServiceName, SampleRatio: 1},
 		Events:     Events{Fsync: FsyncOff, Segment: DefaultSegment, MaxSpool: DefaultMaxSpool},
+		Alerts:     Alerts{Every: DefaultAlertsEvery},
 		Embeddings: Embeddings{Timeout: DefaultEmbeddingsTimeout},
 		Discovery:  Discovery{Env: true, Ollama: true, OllamaURL: DefaultOllamaURL},
 	}

@@ -38,7 +38,7 @@ func orNone(s string) string {
 }
 
 // Sections that are read once, at the start.
-var startOnly = []string{"allowed_hosts", "data", "embeddings", "events", "keys", "limits", "listen", "log.format", "redis", "shared", "sinks", "store", "telemetry"}
+var startOnly = []string{"alerts.every", "allowed_hosts", "data", "embeddings", "events", "keys", "limits", "listen", "log.format", "redis", "shared", "sinks", "store", "telemetry"}
 
 // Diff returns the differences from old to new, by path. Literal header values
 // and passwords are masked.

@@ -71,6 +71,7 @@ func (v *validator) config() {
 	v.embeddings()
 	v.shared()
 	v.sinks()
+	v.alerts()
 	v.url("discovery.ollama_url", c.Discovery.OllamaURL)
 }
 

@@ -14,12 +14,14 @@ const (
 	BudgetOverridden Kind = "budget.override"          // somebody changed or suspended a budget for a time
 	PriceUnknown     Kind = "price.unknown"            // an endpoint without a known price was used; once a day
 	ConfigChanged    Kind = "config.changed"           // a version of the shared configuration was saved
+	AlertFired       Kind = "alert.fired"              // an alert rule began to fire
+	AlertResolved    Kind = "alert.resolved"           // and is over
 )
 
 // CallKinds are the kinds of the events of calls, NoticeKinds the others.
 var (
 	CallKinds   = []Kind{CallPlanned, CallStarted, CallCompleted, CallFailed, CostAccumulated}
-	NoticeKinds = []Kind{BudgetCrossed, BudgetOverridden, PriceUnknown, ConfigChanged}
+	NoticeKinds = []Kind{BudgetCrossed, BudgetOverridden, PriceUnknown, ConfigChanged, AlertFired, AlertResolved}
 )
 
 // Notice is something that happened and is not about one call.

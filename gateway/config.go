@@ -64,6 +64,10 @@ type Config struct {
 	// Cluster knows the gateways on one store, for the API; default: no such routes.
 	Cluster Cluster
 
+	// Alerts are what people are told of, for the paths under /api/v1/alerts.
+	// Default: none, and no such paths.
+	Alerts Alerts
+
 	// Replays look back over many calls, for /api/v1/replay and
 	// /api/v1/costs/suggest. Default: none, and no such paths.
 	Replays Replays

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/config"
@@ -41,6 +42,7 @@ type store interface {
 	event.SpendReader
 	budget.Store
 	cluster.ConfigStore
+	alert.Store
 	event.NoticeStore
 	event.FeedStore
 	event.History
@@ -62,6 +64,7 @@ type node struct {
 	budgets  *budget.Book
 	limiter  *limit.Limiter
 	sinks    []*sink.Runner
+	alerts   *alert.Engine
 	shared   *sharedConfig
 	service  *cartrita.Service
 
@@ -114,7 +117,8 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.redis, err = newRedis(&l.Config, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
-	n.bus, n.replica = newBus(n.store, n.redis, o.Log), newReplica(n)
+	n.bus, n.replica = newBus(n.store, n.redis, o.Log), newReplica(n, l.Alerts.Every.Std())
+	n.alerts = n.newAlerts()
 	if l, err = n.withShared(l, o.Alone); err != nil {
 		return nil, err
 	}
@@ -132,7 +136,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	}); err != nil {
 		return nil, err
 	}
-	if n.events, err = event.Open(eventConfig(&l.Config, n.store, o.Log)); err != nil {
+	if n.events, err = event.Open(n.eventConfig(&l.Config)); err != nil {
 		return nil, err
 	}
 	if n.estimator, n.learned, err = learner(a.ctx, &l.Config, o.Log); err != nil {
@@ -206,9 +210,9 @@ func dataError(dir string, err error) error {
 	return model.Errorf("", model.KindUnavailable, "the data directory %s cannot be used: %v", dir, err)
 }
 
-func eventConfig(c *config.Config, s store, log *slog.Logger) event.Config {
+func (n *node) eventConfig(c *config.Config) event.Config {
 	e := event.Config{
-		Sink: s, Notices: s, Logger: log,
+		Sink: watched{n.store, n.alerts.Sampler()}, Notices: n.store, Logger: n.log,
 		SegmentBytes: int64(c.Events.Segment), MaxBytes: int64(c.Events.MaxSpool),
 	}
 	if c.Store != config.StoreMemory {
@@ -231,7 +235,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	c.Limiter = n.limiter
 	c.Collectors = n.collectors()
 	c.Budgets, c.SharedConfig = publicBook{n.budgets, n.events}, n.shared
-	c.Cluster = n.replica
+	c.Cluster, c.Alerts = n.replica, n.alerts
 	c.Keys, c.RequireKeys, c.LocalToken = n.keys, l.Keys.Required == config.KeysAlways, o.LocalToken
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
 	c.Limits = gateway.Limits{
@@ -261,6 +265,10 @@ func (n *node) applyLocked(l *config.Loaded) error {
 	}
 	if err == nil {
 		err = checkRateLimits(l)
+	}
+	var alerts alert.Settings
+	if err == nil {
+		alerts, err = n.alertSettings(l)
 	}
 	if err != nil {
 		return err
@@ -302,6 +310,7 @@ func (n *node) applyLocked(l *config.Loaded) error {
 	if err := n.limiter.Configure(rateLimitsOf(&l.Config)); err != nil {
 		return err
 	}
+	n.alerts.Configure(alerts)
 	n.config, n.clients, n.settings, n.warnings = l, next, &now, l.Locate(toProblems(f.warnings))
 	return nil
 }

@@ -26,6 +26,7 @@ type cli struct {
 	Limits     limitsCmd     `cmd:"" group:"Look back" help:"Show the rate limits and what is left of them."`
 	Costs      costsCmd      `cmd:"" group:"Look back" help:"Add up costs."`
 	Replay     replayCmd     `cmd:"" group:"Look back" help:"Decide stored calls again, as they were or as they might have been."`
+	Alerts     alertsCmd     `cmd:"" group:"Look back" help:"Show what fires, change alert rules, try channels."`
 	Keys       keysCmd       `cmd:"" group:"Set up" help:"Create, list, change, rotate and revoke API keys."`
 	Config     configCmd     `cmd:"" group:"Set up" help:"Check or show the configuration."`
 	Cluster    clusterCmd    `cmd:"" group:"Look back" help:"Show the gateways on one database, and which of them leads."`

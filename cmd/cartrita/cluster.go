@@ -35,14 +35,14 @@ type fingerprint struct {
 }
 
 // newReplica makes a replica of the node. It does not join the others yet.
-func newReplica(n *node) *replica {
+func newReplica(n *node, alertsEvery time.Duration) *replica {
 	r := &replica{node: n, member: cluster.Member{
 		ID: rand.Text()[:12], Version: buildVersion().Version, Started: time.Now().UTC().Truncate(time.Microsecond),
 	}}
 	r.member.Name, _ = os.Hostname() // unknown is empty
-	c := cluster.ReplicaConfig{Store: &cluster.Local{}, Self: r.self, Logger: n.log}
+	c := cluster.ReplicaConfig{Store: &cluster.Local{}, Jobs: []cluster.Job{n.alertJob(alertsEvery)}, Self: r.self, Logger: n.log}
 	if db, shared := n.store.(*postgres.Store); shared {
-		c.Store, c.Jobs = db, databaseJobs(db)
+		c.Store, c.Jobs = db, append(c.Jobs, databaseJobs(db)...)
 	}
 	r.Replica = cluster.NewReplica(c)
 	return r
@@ -94,6 +94,7 @@ func (r *replica) fingerprint() string {
 func (n *node) join(address string) {
 	n.replica.address.Store(&address)
 	n.background.Go(func() { n.replica.Run(n.ctx) })
+	n.background.Go(func() { n.logged("measuring for alerts", n.alerts.Sample(n.ctx, n.current().Alerts.Every.Std())) })
 }
 
 // BusStats implements gateway.Cluster.

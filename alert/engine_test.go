@@ -1,0 +1,458 @@
+package alert_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/cartrita/cartrita/alert"
+	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/memory"
+)
+
+// channel is one that may be down.
+type channel struct {
+	mu    sync.Mutex
+	err   error
+	heard []alert.Notification
+}
+
+func (c *channel) Send(_ context.Context, n *alert.Notification) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.heard = append(c.heard, *n)
+	}
+	return c.err
+}
+
+func (c *channel) set(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+// said is what the channel heard: "firing rule subject", in its order.
+func (c *channel) said() (out []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.heard {
+		for _, a := range n.Alerts {
+			out = append(out, fmt.Sprintf("%s %s %s", n.Event, n.Rule, a.Subject))
+		}
+	}
+	return out
+}
+
+// world is a cluster of gateways on one store. Its time is that of synctest.
+type world struct {
+	t        fataler
+	store    *memory.Store
+	gateways []*alert.Engine
+	channels map[string]*channel
+	leader   int
+
+	mu      sync.Mutex
+	budgets []alert.BudgetState
+	drifts  []alert.Drift
+	spool   int64
+	told    []string
+}
+
+type fataler interface {
+	Fatal(args ...any)
+	Context() context.Context
+}
+
+func newWorld(t fataler, names ...string) *world {
+	s, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, store: s, channels: map[string]*channel{}}
+	for _, name := range names {
+		w.channels[name] = &channel{}
+	}
+	for i := range 3 {
+		w.gateways = append(w.gateways, alert.New(alert.Config{
+			Store: s, Gateway: fmt.Sprint("g", i),
+			Budgets: func() []alert.BudgetState { w.mu.Lock(); defer w.mu.Unlock(); return slices.Clone(w.budgets) },
+			Drifts: func(context.Context, time.Time) ([]alert.Drift, error) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return slices.Clone(w.drifts), nil
+			},
+			Self: func() (string, int64) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return fmt.Sprint("g", i), w.spool * int64(i)
+			},
+			Tell: func(e alert.Event, r alert.Rule, a alert.Alert) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.told = append(w.told, fmt.Sprintf("%s %s %s", e, r.Name, a.Subject))
+			},
+		}))
+	}
+	return w
+}
+
+func (w *world) configure(s alert.Settings, rules ...alert.Rule) {
+	var err error
+	s.Channels = map[string]alert.Channel{}
+	var names []string
+	for name, c := range w.channels {
+		s.Channels[name] = c
+		names = append(names, name)
+	}
+	if s.Rules, err = alert.CheckRules(rules, names); err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range s.Quiet {
+		if s.Quiet[i], err = s.Quiet[i].Complete(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for _, g := range w.gateways {
+		g.Configure(s)
+	}
+}
+
+// tick is five seconds in which all gateways store what they measured and the
+// leader evaluates.
+func (w *world) tick() {
+	time.Sleep(5 * time.Second)
+	for _, g := range w.gateways {
+		ctx, cancel := context.WithCancel(w.t.Context())
+		cancel() // once
+		_ = g.Sample(ctx, time.Hour)
+	}
+	if err := w.gateways[w.leader].Evaluate(w.t.Context(), 1); err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (w *world) ticks(d time.Duration) {
+	for range d / (5 * time.Second) {
+		w.tick()
+	}
+}
+
+func number(v float64) *float64 { return &v }
+
+func equal(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+// TestEachTypeFiresOnce: each type of alert fires once and is resolved once over
+// three gateways, whoever leads meanwhile.
+func TestEachTypeFiresOnce(t *testing.T) {
+	fails := alert.Call{Failed: true, Fault: model.KindUpstream, Attempts: []alert.Attempt{{Endpoint: "a/m", Failed: true, Fault: model.KindUpstream}}}
+	for _, c := range []struct {
+		of        alert.Type
+		threshold float64
+		subject   string
+		call      alert.Call     // that makes it fire, at every gateway
+		set       func(w *world) // likewise
+		reset     func(w *world)
+	}{
+		{of: alert.CostThreshold, threshold: 5, call: alert.Call{Cost: model.USD}},
+		{of: alert.LatencySpike, threshold: 900, call: alert.Call{LatencyMS: 1000}},
+		{of: alert.ErrorRate, threshold: 0.5, call: fails},
+		{of: alert.Availability, threshold: 0.5, subject: "a/m", call: fails},
+		{of: alert.SafetyViolation, threshold: 3, call: alert.Call{Failed: true, Fault: model.KindContentPolicy}},
+		{of: alert.BurnRate, threshold: 2, subject: "b", call: alert.Call{Charges: []model.Charge{{Budget: "b", Cost: model.USD}}}},
+		{
+			of: alert.BudgetThreshold, threshold: 0.8, subject: "b",
+			set: func(w *world) { w.budgets[0].Used = 0.8 }, reset: func(w *world) { w.budgets[0].Used = 0 },
+		},
+		{
+			of: alert.BenchmarkDrift, threshold: 0.1, subject: "m",
+			set: func(w *world) { w.drifts = []alert.Drift{{Model: "m", Before: 0.8, Now: 0.7}} }, reset: func(w *world) { w.drifts = nil },
+		},
+		{
+			of: alert.SpoolDepth, threshold: 1 << 20, subject: "g2",
+			set: func(w *world) { w.spool = 600 << 10 }, reset: func(w *world) { w.spool = 0 },
+		},
+	} {
+		t.Run(string(c.of), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, "ops")
+				w.budgets = []alert.BudgetState{{ID: "b", Name: "b", LimitUSD: 24, Length: 24 * time.Hour}}
+				w.configure(alert.Settings{}, alert.Rule{Name: "r", Type: c.of, Threshold: &c.threshold, For: model.Duration(10 * time.Second)})
+				w.ticks(time.Minute)
+				equal(t, "nothing is wrong, and somebody heard", w.channels["ops"].said())
+				if c.set != nil {
+					w.mu.Lock()
+					c.set(w)
+					w.mu.Unlock()
+				} else {
+					for _, g := range w.gateways {
+						calls := slices.Repeat([]alert.Call{c.call}, 4)
+						for i := range calls {
+							calls[i].Ended = time.Now()
+						}
+						g.Sampler().Add(calls)
+					}
+				}
+				w.tick()
+				equal(t, "it has not held for long", w.channels["ops"].said())
+				for range 20 {
+					w.leader = (w.leader + 1) % 3
+					w.tick()
+				}
+				equal(t, "it fires", w.channels["ops"].said(), "firing r "+c.subject)
+				if c.reset != nil {
+					w.mu.Lock()
+					c.reset(w)
+					w.mu.Unlock()
+				}
+				for range 120 {
+					w.leader = (w.leader + 1) % 3
+					w.tick()
+				}
+				equal(t, "it is over", w.channels["ops"].said(), "firing r "+c.subject, "resolved r "+c.subject)
+				equal(t, "events", w.told, "firing r "+c.subject, "resolved r "+c.subject)
+				in, err := w.gateways[0].Incidents(t.Context(), "", 10)
+				if err != nil || len(in) != 1 || !in[0].Until.After(in[0].Since) || in[0].Summary == "" {
+					t.Errorf("on record: %+v, %v", in, err)
+				}
+			})
+		})
+	}
+}
+
+// budgetRule fires while the budget of its name is spent.
+func budgetRule(edit ...func(r *alert.Rule)) alert.Rule {
+	r := alert.Rule{Name: "r", Type: alert.BudgetThreshold, Threshold: number(1)}
+	for _, e := range edit {
+		e(&r)
+	}
+	return r
+}
+
+func (w *world) spent(ids ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.budgets = nil
+	for _, id := range ids {
+		w.budgets = append(w.budgets, alert.BudgetState{ID: id, Name: id, Used: 1})
+	}
+}
+
+// TestAChannelIsDown: what a channel did not take comes once it is back, in order,
+// and other channels do not wait for it.
+func TestAChannelIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "down", "up")
+		w.configure(alert.Settings{}, budgetRule())
+		w.channels["down"].set(errors.New("connection refused"))
+		w.spent("a")
+		w.ticks(30 * time.Second)
+		w.spent()
+		w.ticks(30 * time.Second)
+		equal(t, "the one that is up", w.channels["up"].said(), "firing r a", "resolved r a")
+		w.leader = 1
+		w.channels["down"].set(nil)
+		w.ticks(40 * time.Second) // the longest pause is 30 s
+		equal(t, "the other, when it is back", w.channels["down"].said(), "firing r a", "resolved r a")
+		log, err := w.gateways[2].Deliveries(t.Context(), "down", 10)
+		if err != nil || len(log) != 2 || log[0].State != alert.Delivered || log[1].State != alert.Delivered || log[1].Attempts < 4 {
+			t.Errorf("the log says %+v, %v", log, err)
+		}
+
+		w.channels["down"].set(&model.Error{Kind: model.KindInvalid, Message: "no such recipient"})
+		w.spent("b")
+		w.ticks(20 * time.Second)
+		if log, err = w.gateways[0].Deliveries(t.Context(), "down", 1); err != nil || log[0].State != alert.Failed || log[0].Attempts != 1 || log[0].Error != "no such recipient" {
+			t.Errorf("what can never be delivered: %+v, %v", log, err)
+		}
+		w.channels["down"].set(errors.New("away"))
+		w.spent("b", "c")
+		w.ticks(alert.GiveUp + time.Hour)
+		if log, err = w.gateways[0].Deliveries(t.Context(), "down", 1); err != nil || log[0].State != alert.Failed || log[0].Attempts < 1000 {
+			t.Errorf("what cannot be delivered for a day: %+v, %v", log, err)
+		}
+	})
+}
+
+// TestAMessageIsGrouped: what fires together is one message, also in the time for
+// which the first waits.
+func TestAMessageIsGrouped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "ops")
+		w.configure(alert.Settings{GroupWait: 20 * time.Second}, budgetRule())
+		w.spent("a", "b", "gone soon")
+		w.tick()
+		w.spent("a", "b", "c")
+		w.tick()
+		equal(t, "it waits", w.channels["ops"].said())
+		w.ticks(30 * time.Second)
+		equal(t, "what fired", w.channels["ops"].said(), "firing r a", "firing r b", "firing r c")
+		if n := len(w.channels["ops"].heard); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+		w.spent()
+		w.ticks(30 * time.Second)
+		if n := len(w.channels["ops"].heard); n != 2 {
+			t.Errorf("%d messages when all is over", n)
+		}
+	})
+}
+
+// TestPeopleAreLeftAlone in quiet hours: synctest's clock begins at midnight.
+func TestPeopleAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "ops")
+		w.configure(alert.Settings{Quiet: []alert.Quiet{{From: "22:00", To: "06:00"}, {From: "06:00", To: "07:00"}}},
+			budgetRule(), budgetRule(func(r *alert.Rule) { r.Name, r.Severity, r.Scope.Budget = "bad", alert.Critical, "a" }))
+		w.spent("a", "b")
+		w.ticks(time.Minute)
+		w.spent("a")
+		w.ticks(time.Minute)
+		equal(t, "at night", w.channels["ops"].said(), "firing bad a")
+		w.ticks(6*time.Hour + 57*time.Minute)
+		equal(t, "before seven", w.channels["ops"].said(), "firing bad a")
+		w.ticks(2 * time.Minute)
+		equal(t, "in the morning", w.channels["ops"].said(), "firing bad a", "firing r a")
+		log, err := w.gateways[0].Incidents(t.Context(), "r", 10)
+		if err != nil || len(log) != 2 {
+			t.Errorf("both are on record: %+v, %v", log, err)
+		}
+	})
+}
+
+func TestPeopleAreReminded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "ops")
+		w.configure(alert.Settings{}, budgetRule(func(r *alert.Rule) { r.Repeat = model.Duration(time.Hour) }))
+		w.spent("a")
+		w.ticks(2*time.Hour + time.Minute)
+		equal(t, "in two hours", w.channels["ops"].said(), "firing r a", "reminder r a", "reminder r a")
+		w.channels["ops"].set(errors.New("down"))
+		w.ticks(3 * time.Hour)
+		w.channels["ops"].set(nil)
+		w.ticks(time.Minute)
+		equal(t, "one reminder waited, not three", w.channels["ops"].said(), "firing r a", "reminder r a", "reminder r a", "reminder r a")
+	})
+}
+
+// TestRulesChangeWhileTheyFire: a rule that goes, or is disabled, resolves what it
+// fired; one that comes over the API is in force everywhere.
+func TestRulesChangeWhileTheyFire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "ops", "other")
+		ctx := t.Context()
+		if _, err := w.gateways[0].SaveRule(ctx, budgetRule(func(r *alert.Rule) { r.Channels = []string{"none"} })); model.AsError(err).Param != "channels" {
+			t.Errorf("a channel that is not there: %v", err)
+		}
+		w.configure(alert.Settings{}, budgetRule(func(r *alert.Rule) { r.Name = "fixed"; r.Scope.Budget = "z" }))
+		if _, err := w.gateways[0].SaveRule(ctx, budgetRule(func(r *alert.Rule) { r.Name = "fixed" })); model.KindOf(err) != model.KindConflict {
+			t.Errorf("a rule of the configuration was replaced: %v", err)
+		}
+		if err := w.gateways[0].DeleteRule(ctx, "fixed"); model.KindOf(err) != model.KindConflict {
+			t.Errorf("a rule of the configuration was deleted: %v", err)
+		}
+		if _, err := w.gateways[2].SaveRule(ctx, budgetRule(func(r *alert.Rule) { r.Channels = []string{"ops"} })); err != nil {
+			t.Fatal(err)
+		}
+		w.spent("a")
+		w.ticks(20 * time.Second)
+		equal(t, "the rule is in force at the leader", w.channels["ops"].said(), "firing r a")
+		equal(t, "and tells its channel alone", w.channels["other"].said())
+		if err := w.gateways[1].DeleteRule(ctx, "r"); err != nil {
+			t.Fatal(err)
+		}
+		w.ticks(20 * time.Second)
+		equal(t, "the rule is gone", w.channels["ops"].said(), "firing r a", "resolved r a")
+		if err := w.gateways[1].DeleteRule(ctx, "r"); model.KindOf(err) != model.KindNotFound {
+			t.Errorf("deleted twice: %v", err)
+		}
+	})
+}
+
+func TestAChannelIsTried(t *testing.T) {
+	w := newWorld(t, "ops")
+	w.configure(alert.Settings{})
+	d, err := w.gateways[0].TestChannel(t.Context(), "ops")
+	if err != nil || d.State != alert.Delivered || len(w.channels["ops"].heard) != 1 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	w.channels["ops"].set(errors.New("away"))
+	if d, err = w.gateways[0].TestChannel(t.Context(), "ops"); err != nil || d.State != alert.Failed || d.Attempts != 1 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if _, err = w.gateways[0].TestChannel(t.Context(), "opps"); model.KindOf(err) != model.KindNotFound {
+		t.Errorf("%v", err)
+	}
+	if log, err := w.gateways[0].Deliveries(t.Context(), "ops", 10); err != nil || len(log) != 2 {
+		t.Errorf("the log has %+v, %v", log, err)
+	}
+}
+
+// TestNobodyHearsTwice: whatever happens, each channel hears of each incident in
+// order, its firing at most once and its end at most once, and at last of all.
+func TestNobodyHearsTwice(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		seed := rapid.SliceOfN(rapid.IntRange(0, 99), 10, 60).Draw(rt, "steps")
+		wait := time.Duration(rapid.IntRange(0, 30).Draw(rt, "group wait")) * time.Second
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, "one", "two")
+			w.configure(alert.Settings{GroupWait: wait}, budgetRule(func(r *alert.Rule) {
+				r.For, r.Clear, r.Repeat = model.Duration(seed[0])*model.Duration(time.Second), model.Duration(seed[1])*model.Duration(time.Second), model.Duration(time.Minute)
+			}))
+			for _, n := range seed[2:] {
+				switch {
+				case n < 40:
+					w.spent([][]string{nil, {"a"}, {"b"}, {"a", "b"}}[n%4]...)
+				case n < 60:
+					w.channels[[]string{"one", "two"}[n%2]].set([]error{nil, errors.New("down")}[n/2%2])
+				case n < 70:
+					w.leader = n % 3
+				}
+				w.ticks(time.Duration(1+n%5) * 5 * time.Second)
+			}
+			w.spent()
+			for _, c := range w.channels {
+				c.set(nil)
+			}
+			w.ticks(5 * time.Minute)
+			incidents, err := w.gateways[0].Incidents(t.Context(), "", 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, c := range w.channels {
+				heard := map[string][]alert.Event{}
+				for _, n := range c.heard {
+					for _, a := range n.Alerts {
+						heard[a.Incident] = append(heard[a.Incident], n.Event)
+					}
+				}
+				for _, in := range incidents {
+					events := slices.DeleteFunc(heard[in.Incident], func(e alert.Event) bool { return e == alert.Reminder })
+					whole := slices.Equal(events, []alert.Event{alert.Firing, alert.Resolved})
+					if in.Until.IsZero() || !whole && (len(events) > 0 || wait == 0) {
+						t.Errorf("%s heard %v of %+v", name, events, in)
+					}
+				}
+			}
+			if board, err := w.gateways[0].Board(t.Context()); err != nil || len(board.States)+len(board.Queue) > 0 {
+				t.Errorf("%v: %+v", err, board)
+			}
+		})
+		if t.Failed() {
+			rt.Fatal("see above")
+		}
+	})
+}
