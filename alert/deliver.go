@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -43,7 +44,11 @@ func (e *Engine) send(ctx context.Context, term int64, d *Delivery, c Channel) {
 	d.attempted(err, e.now())
 	e.stats.attempted(d)
 	if err != nil {
-		e.cfg.Logger.Warn("alerts: a message was not delivered", "channel", d.Channel, "rule", d.Rule, "error", d.Error, "attempt", d.Attempts, "gives_up", d.State == Failed)
+		level := slog.LevelDebug // said already
+		if d.Attempts == 1 || d.State == Failed {
+			level = slog.LevelWarn
+		}
+		e.cfg.Logger.Log(ctx, level, "alerts: a message was not delivered", "channel", d.Channel, "rule", d.Rule, "error", d.Error, "attempt", d.Attempts, "gives_up", d.State == Failed)
 	}
 	// What cannot be noted is sent again, under the same id.
 	if err := e.cfg.Store.SaveAlerts(ctx, term, Change{Deliveries: []Delivery{*d}}); err != nil && ctx.Err() == nil {

@@ -221,7 +221,17 @@ func (r *Rule) Write(v float64) string {
 	case r.Type == LatencySpike:
 		return short(v, 0) + " ms"
 	case r.Type == SpoolDepth:
-		return short(v/(1<<20), 1) + " MiB"
+		return writeBytes(v)
 	}
 	return short(v, 0)
+}
+
+func writeBytes(v float64) string {
+	for _, u := range [...]string{"B", "KiB", "MiB"} {
+		if v < 1024 {
+			return strconv.FormatFloat(v, 'g', 4, 64) + " " + u
+		}
+		v /= 1024
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64) + " GiB"
 }
