@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -194,6 +195,9 @@ func checkMail(t *testing.T, e *email, n *alert.Notification) {
 			t.Errorf("the header %s: %q", name, values)
 		}
 	}
+	if ids := strings.Fields(mail.Header.Get("References")); len(ids) > 20 {
+		t.Errorf("it refers to %d mails", len(ids))
+	}
 	heading, err := (&mime.WordDecoder{}).DecodeHeader(mail.Header.Get("Subject"))
 	if err != nil || heading != title(n) {
 		t.Errorf("%v: the subject is %q, want %q", err, heading, title(n))
@@ -205,7 +209,7 @@ func checkMail(t *testing.T, e *email, n *alert.Notification) {
 	var types []string
 	for parts := multipart.NewReader(mail.Body, params["boundary"]); ; {
 		part, err := parts.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
