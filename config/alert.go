@@ -10,6 +10,8 @@ type Alerts struct {
 	Every Duration `json:"every"`
 	// How long a message waits for more of the same rule. [0s]
 	GroupWait Duration `json:"group_wait,omitzero"`
+	// How people are told.
+	Channels []AlertChannel `json:"channels,omitempty"`
 	// What people are told of. Rules made over the API stand beside these.
 	Rules []AlertRule `json:"rules,omitempty"`
 	// When people are left alone.
@@ -89,6 +91,7 @@ type QuietHours struct {
 }
 
 func (v *validator) alerts() {
+	v.alertChannels("alerts.channels", v.c.Alerts.Channels)
 	if e := v.c.Alerts.Every; e < Duration(time.Second) || e > Duration(time.Minute) {
 		v.problem("alerts.every", "%s: want 1s to 1m", e)
 	}

@@ -106,6 +106,9 @@ func mask(path, value string) string {
 	if strings.HasPrefix(path, "sinks[") && strings.HasSuffix(path, ".url") || path == "store" || path == "redis" {
 		return maskURL(value)
 	}
+	if strings.HasPrefix(path, "alerts.channels[") && strings.HasSuffix(path, ".url") {
+		return maskPath(value)
+	}
 	secret := strings.Contains(path, ".headers.") || strings.HasPrefix(path, "telemetry.otlp_headers.")
 	if secret && value != "" && !isRef(value) {
 		return masked
@@ -136,6 +139,21 @@ func maskURL(s string) string {
 	return u.String()
 }
 
+// maskPath hides what follows the host of a URL, which lets in who knows it.
+func maskPath(s string) string {
+	if s == "" || isRef(s) {
+		return s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return masked
+	}
+	if u.Path == "" && u.RawQuery == "" && u.User == nil {
+		return s
+	}
+	return u.Scheme + "://" + u.Host + "/" + maskedPassword
+}
+
 const maskedPassword = "xxxxx"
 
 // Masked returns a copy of c in which what may be a secret is hidden.
@@ -146,6 +164,11 @@ func Masked(c *Config) *Config {
 	for i := range out.Sinks {
 		s := &out.Sinks[i]
 		s.URL, s.Headers = maskURL(s.URL), maskHeaders(s.Headers)
+	}
+	out.Alerts.Channels = slices.Clone(c.Alerts.Channels)
+	for i := range out.Alerts.Channels {
+		ch := &out.Alerts.Channels[i]
+		ch.URL, ch.Headers = maskPath(ch.URL), maskHeaders(ch.Headers)
 	}
 	out.Providers = slices.Clone(c.Providers)
 	for i := range out.Providers {

@@ -10,8 +10,12 @@ import (
 // EnvPrefix begins the name of every variable that is read.
 const EnvPrefix = "CARTRITA_"
 
-// Variables that the command line reads and that name no setting.
-var reservedEnv = []string{"CARTRITA_CONFIG", "CARTRITA_SERVER", "CARTRITA_API_KEY", "CARTRITA_COLOR"}
+// Variables that name no setting: those that the command line reads, and those
+// that the command of an alert channel is given, which may be cartrita itself.
+var reservedEnv = []string{
+	"CARTRITA_CONFIG", "CARTRITA_SERVER", "CARTRITA_API_KEY", "CARTRITA_COLOR",
+	"CARTRITA_ALERT_RULE", "CARTRITA_ALERT_SEVERITY", "CARTRITA_ALERT_EVENT", "CARTRITA_ALERT_ID",
+}
 
 // setting is one field that a flag or a variable can set.
 type setting struct {

@@ -98,6 +98,7 @@ func build(o Options, data []byte) (*Loaded, error) {
 	if shared.root != nil {
 		problems = append(problems, refuseOwn(shared.source, shared.root, "")...)
 		problems = append(problems, refuseSecrets(shared.source, shared.root, "", l.Shared.Secrets)...)
+		problems = append(problems, refuseCommands(shared.source, shared.root, "")...)
 	}
 	v := validator{c: &l.Config}
 	for _, p := range problems {
@@ -188,6 +189,15 @@ func (l *Loaded) secretEnv() (names []string) {
 		add(string(s.Secret))
 		add(string(s.Password))
 		for _, v := range s.Headers {
+			add(v)
+		}
+	}
+	for i := range l.Alerts.Channels {
+		c := &l.Alerts.Channels[i]
+		for _, ref := range []string{c.URL, string(c.Secret), string(c.RoutingKey), string(c.Password)} {
+			add(ref)
+		}
+		for _, v := range c.Headers {
 			add(v)
 		}
 	}

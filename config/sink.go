@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -113,15 +112,7 @@ func (v *validator) sinkKind(s *Sink, at string) {
 		v.problem(at+".kind", "%q: want %s", s.Kind, strings.Join(sinkKinds, ", "))
 		return
 	}
-	given := s.given()
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		switch needed := slices.Contains(fields[0], name); {
-		case needed && !given[name]:
-			v.problem(at+"."+name, "is missing: a sink of kind %s needs it", s.Kind)
-		case given[name] && !needed && !slices.Contains(fields[1], name):
-			v.problem(at+"."+name, "is not for a sink of kind %s", s.Kind)
-		}
-	}
+	v.fields(at, "a sink of kind "+s.Kind, fields, s.given())
 	if !slices.Contains([]string{"", "plain", "scram-sha-256", "scram-sha-512"}, s.SASL) {
 		v.problem(at+".sasl", "%q: want plain, scram-sha-256 or scram-sha-512", s.SASL)
 	}
