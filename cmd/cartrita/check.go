@@ -52,6 +52,9 @@ func (a *app) checkWith(l *config.Loaded, s registry.Store) error {
 		return err
 	}
 	secrets := a.secrets()
+	if _, err := alertSettings(l, secrets); err != nil {
+		return err
+	}
 	reg := registry.New(registry.Config{Store: s})
 	if err := reg.Load(a.ctx); err != nil {
 		return err

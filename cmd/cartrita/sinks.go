@@ -56,21 +56,11 @@ func checkSinks(l *config.Loaded) error {
 }
 
 func (n *node) newTarget(s *config.Sink) (sink.Target, error) {
-	var problem error
-	literal := func(field, value string) string {
-		v, err := n.secrets.Literal(value)
-		if err != nil && problem == nil {
-			problem = model.Invalidf("", field, "%s", model.AsError(err).Message)
-		}
-		return v
-	}
-	address, secret, password := literal("url", s.URL), literal("secret", string(s.Secret)), literal("password", string(s.Password))
-	headers, err := resolveHeaders(s.Headers, n.secrets)
-	if err != nil && problem == nil {
-		problem = model.Invalidf("", "headers", "%s", model.AsError(err).Message)
-	}
-	if problem != nil {
-		return nil, problem
+	r := resolver{secrets: n.secrets}
+	address, secret, password := r.literal("url", s.URL), r.literal("secret", string(s.Secret)), r.literal("password", string(s.Password))
+	headers := r.headers("headers", s.Headers)
+	if r.problem != nil {
+		return nil, r.problem
 	}
 	switch s.Kind {
 	case config.SinkFile:
