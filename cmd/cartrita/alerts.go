@@ -50,14 +50,17 @@ func alertRulesOf(c *config.Alerts) []alert.Rule {
 
 // alertSettings makes what a configuration says of alerts. Its rules may name
 // channels that it has.
-func alertSettings(l *config.Loaded, channels map[string]alert.Channel) (alert.Settings, error) {
-	s := alert.Settings{Channels: channels, GroupWait: l.Alerts.GroupWait.Std()}
+func alertSettings(l *config.Loaded, secrets *config.Secrets) (alert.Settings, error) {
+	s := alert.Settings{GroupWait: l.Alerts.GroupWait.Std()}
 	refuse := func(path string, err error) error {
 		e := model.AsError(err)
 		return l.Refuse([]config.Problem{{Path: path + e.Param, Message: e.Message}})
 	}
 	var err error
-	if s.Rules, err = alert.CheckRules(alertRulesOf(&l.Alerts), slices.Sorted(maps.Keys(channels))); err != nil {
+	if s.Channels, err = newChannels(l, secrets); err != nil {
+		return s, err
+	}
+	if s.Rules, err = alert.CheckRules(alertRulesOf(&l.Alerts), slices.Sorted(maps.Keys(s.Channels))); err != nil {
 		return s, refuse("alerts.rules", err)
 	}
 	for i, q := range l.Alerts.QuietHours {
@@ -210,14 +213,3 @@ func (m alertMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(alertsRuns, prometheus.CounterValue, float64(s.Evaluations))
 }
-
-// alertSettings is alertSettings with the channels, ready to send.
-func (n *node) alertSettings(l *config.Loaded) (alert.Settings, error) {
-	channels, err := n.newChannels(l)
-	if err != nil {
-		return alert.Settings{}, err
-	}
-	return alertSettings(l, channels)
-}
-
-func (n *node) newChannels(l *config.Loaded) (map[string]alert.Channel, error) { return nil, nil }
