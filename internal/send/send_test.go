@@ -145,3 +145,21 @@ func TestWhatPeopleGaveIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a server answers, it is waited for a day at most, and nothing but one
+// word of it is repeated.
+func FuzzAnswer(f *testing.F) {
+	f.Add("30", "invalid_payload")
+	f.Add("", `{"retry_after":1.5}`)
+	f.Add("Mon, 02 Jan 2126 15:04:05 GMT", "")
+	f.Add("-1e999", `{"retry_after":-1e308}`)
+	f.Fuzz(func(t *testing.T, header, body string) {
+		h := http.Header{"Retry-After": {header}}
+		if d := retryAfter(h, []byte(body), time.Unix(1_790_000_000, 0)); d < 0 || d > longestWait {
+			t.Errorf("%q, %q: wait %s", header, body, d)
+		}
+		if s := reason([]byte(body)); len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(" ()_abcdefghijklmnopqrstuvwxyz", r) }) {
+			t.Errorf("%q is repeated as %q", body, s)
+		}
+	})
+}
