@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cartrita/cartrita/internal/send"
-	"github.com/cartrita/cartrita/model"
 )
 
 // OTLPConfig of a collector.
@@ -29,8 +28,8 @@ type OTLP struct{ cfg OTLPConfig }
 
 // NewOTLP makes one. Errors: KindInvalid.
 func NewOTLP(c OTLPConfig) (*OTLP, error) {
-	if c.Endpoint == "" {
-		return nil, model.Invalidf("sink.NewOTLP", "url", "is missing")
+	if err := send.CheckURL("sink.NewOTLP", c.Endpoint); err != nil {
+		return nil, err
 	}
 	if c.Service == "" {
 		c.Service = "cartrita"

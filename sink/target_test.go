@@ -159,6 +159,17 @@ func TestAWebhookIsSigned(t *testing.T) {
 	}
 }
 
+func TestAnAddressIsChecked(t *testing.T) {
+	for _, address := range []string{"", "collector:4318", "ftp://collector"} {
+		if _, err := sink.NewWebhook(sink.WebhookConfig{URL: address}); model.AsError(err).Param != "url" {
+			t.Errorf("a webhook at %q: %v", address, err)
+		}
+		if _, err := sink.NewOTLP(sink.OTLPConfig{Endpoint: address}); model.AsError(err).Param != "url" {
+			t.Errorf("a collector at %q: %v", address, err)
+		}
+	}
+}
+
 func TestACollectorGetsLogRecords(t *testing.T) {
 	var got collector.ExportLogsServiceRequest
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

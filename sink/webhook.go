@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/cartrita/cartrita/internal/send"
-	"github.com/cartrita/cartrita/model"
 )
 
 // WebhookConfig of a webhook.
@@ -31,8 +30,8 @@ type Webhook struct {
 
 // NewWebhook makes one. Errors: KindInvalid.
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
-	if c.URL == "" {
-		return nil, model.Invalidf("sink.NewWebhook", "url", "is missing")
+	if err := send.CheckURL("sink.NewWebhook", c.URL); err != nil {
+		return nil, err
 	}
 	if c.Client == nil {
 		c.Client = send.NewClient()
