@@ -213,7 +213,7 @@ func (r *Rule) Write(v float64) string {
 	case r.Type == BurnRate:
 		return short(v, 1) + "×"
 	case kinds[r.Type].unit == "":
-		return strconv.FormatFloat(v*100, 'g', 3, 64) + " %"
+		return strconv.FormatFloat(v*100, 'g', 4, 64) + " %"
 	case r.Type == CostThreshold && v < 0.01 && v > 0:
 		return "$" + strconv.FormatFloat(v, 'g', 2, 64)
 	case r.Type == CostThreshold:
