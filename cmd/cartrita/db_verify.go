@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -87,8 +88,9 @@ type verification struct {
 // difference is one column of one row. Money is in nano-USD, as it is stored.
 type difference struct {
 	Table     string       `json:"table"`
+	Unit      string       `json:"unit,omitempty"`      // of cost_sums
 	Dimension string       `json:"dimension,omitempty"` // "": over all calls
-	At        time.Time    `json:"at"`                  // the hour, or the start of the budget's period
+	At        time.Time    `json:"at"`                  // the start of the hour, the unit or the budget's period
 	Value     string       `json:"value"`               // in the dimension, or the budget
 	Endpoint  string       `json:"endpoint,omitempty"`
 	Task      string       `json:"task,omitempty"`
@@ -110,7 +112,7 @@ func differences(a *database.Audit) []difference {
 		d := &a.Rollups[i]
 		r := &d.Row
 		add(difference{
-			Table: "cost_rollup", Dimension: string(r.Dimension), At: r.Hour, Value: r.Value,
+			Table: r.Table(), Unit: string(r.Unit), Dimension: string(r.Dimension), At: r.Start, Value: r.Value,
 			Endpoint: string(r.Target.Endpoint), Task: r.Task, Strategy: r.Strategy,
 		}, d.Columns())
 	}
@@ -143,7 +145,7 @@ func (p *printer) verified(a *database.Audit, rebuilt bool) error {
 	t := p.table("table", "dimension", "at", "~value", "~endpoint", "task", "strategy", "column", ">stored", ">computed")
 	for i := range v.Differences[:min(len(v.Differences), shownDifferences)] {
 		d := &v.Differences[i]
-		t.row(d.Table, orDefault(d.Dimension, "(all)"), d.At.Format(time.RFC3339), d.Value, d.Endpoint, d.Task, d.Strategy, d.Column, orMissing(d.Stored), orMissing(d.Computed))
+		t.row(strings.TrimSpace(d.Table+" "+d.Unit), orDefault(d.Dimension, "(all)"), d.At.Format(time.RFC3339), d.Value, d.Endpoint, d.Task, d.Strategy, d.Column, orMissing(d.Stored), orMissing(d.Computed))
 	}
 	if len(v.Differences) > 0 {
 		t.flush()

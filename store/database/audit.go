@@ -17,7 +17,7 @@ import (
 type Audit struct {
 	Rows   int64 // of calls
 	Calls  int64 // whose documents are stored: as many as Rows
-	Sums   int64 // rows of cost_rollup that were looked at
+	Sums   int64 // rows of cost_rollup and cost_sums that were looked at
 	Spends int64 // rows of budget_spend, likewise
 
 	Rollups  []RollupDifference // sorted by row
@@ -29,26 +29,45 @@ func (a *Audit) Agrees() bool {
 	return a.Rows == a.Calls && len(a.Rollups) == 0 && len(a.Spending) == 0
 }
 
-// RollupRow says which row of cost_rollup.
+// RollupRow says which row of cost_rollup or, with a unit, of cost_sums.
 type RollupRow struct {
+	Unit      batch.Unit
 	Dimension event.Dimension // "" for all calls
-	Hour      time.Time       // its beginning, UTC
+	Start     time.Time       // of the hour or piece of time, UTC
 	Value     string
-	Target    event.Target
+	Target    event.Target // of a row that tells targets apart, as task and strategy
 	Task      string
 	Strategy  string
 }
 
-// Key returns the row's key in a store that has numbered the target; false for
-// a row that no call can have.
-func (r *RollupRow) Key(target int64) (batch.RollupKey, bool) {
-	task, err := model.ParseTask(r.Task)
-	hour := batch.HourOf(r.Hour)
-	k := batch.RollupKey{Dimension: r.Dimension, Hour: hour, Value: r.Value, Target: target, Task: task, Strategy: r.Strategy}
-	return k, err == nil && batch.HourTime(hour).Equal(r.Hour)
+// Apart reports whether rows of this kind tell targets, tasks and strategies apart.
+func (r *RollupRow) Apart() bool { return r.Unit == "" || r.Unit == batch.Day && r.Dimension == "" }
+
+// Table is the table that the row is of.
+func (r *RollupRow) Table() string {
+	if r.Unit == "" {
+		return "cost_rollup"
+	}
+	return "cost_sums"
 }
 
-// RollupDifference is a row of cost_rollup that is not what its calls add up to.
+// RollupKey returns the key of a row of cost_rollup in a store that has numbered
+// the target; false for a row that no call can have.
+func (r *RollupRow) RollupKey(target int64) (batch.RollupKey, bool) {
+	task, err := model.ParseTask(r.Task)
+	hour := batch.HourOf(r.Start)
+	k := batch.RollupKey{Dimension: r.Dimension, Hour: hour, Value: r.Value, Target: target, Task: task, Strategy: r.Strategy}
+	return k, err == nil && batch.HourTime(hour).Equal(r.Start)
+}
+
+// SumKey returns the key of a row of cost_sums, likewise.
+func (r *RollupRow) SumKey(target int64) (batch.SumKey, bool) {
+	start := batch.HourOf(r.Start)
+	k := batch.SumKey{Unit: r.Unit, Dimension: r.Dimension, Start: start, Value: r.Value, Target: target, Task: r.Task, Strategy: r.Strategy}
+	return k, batch.HourTime(start).Equal(r.Start)
+}
+
+// RollupDifference is a row of sums that is not what its calls add up to.
 type RollupDifference struct {
 	Row              RollupRow
 	Stored, Computed *event.Tally // nil: no such row
@@ -67,7 +86,8 @@ type Column struct{ Name, Stored, Computed string }
 // Comparison makes an Audit: first it is given every call, then every row.
 type Comparison struct {
 	audit   Audit
-	rollups batch.Rollups // of the calls; the targets are numbered here
+	rollups batch.Rollups // of the calls; the targets are numbered here, from 1
+	coarse  batch.Sums    // of the rollups; nil before the first row
 	spend   batch.Spending
 	targets []event.Target // by their numbers
 	numbers map[event.Target]int64
@@ -103,8 +123,9 @@ func (c *Comparison) Call(call *event.Call) error {
 func (c *Comparison) number(t event.Target) int64 {
 	n, ok := c.numbers[t]
 	if !ok {
+		c.targets = append(c.targets, t)
 		n = int64(len(c.targets))
-		c.numbers[t], c.targets = n, append(c.targets, t)
+		c.numbers[t] = n
 	}
 	return n
 }
@@ -112,14 +133,31 @@ func (c *Comparison) number(t event.Target) int64 {
 // Rollup compares a stored row, behind all calls. Every row is given once.
 func (c *Comparison) Rollup(row RollupRow, stored event.Tally) {
 	c.audit.Sums++
+	c.fold()
+	var target int64
+	if row.Apart() {
+		target = c.number(row.Target)
+	}
 	var computed *event.Tally
-	if k, ok := row.Key(c.number(row.Target)); ok {
+	if row.Unit != "" {
+		if k, ok := row.SumKey(target); ok {
+			computed = c.coarse[k]
+			delete(c.coarse, k)
+		}
+	} else if k, ok := row.RollupKey(target); ok {
 		computed = c.rollups[k]
 		delete(c.rollups, k)
 	}
 	d := RollupDifference{row, &stored, computed}
 	if computed == nil || len(d.Columns()) > 0 {
 		c.audit.Rollups = append(c.audit.Rollups, d)
+	}
+}
+
+// fold works the coarser sums out, once, before anything is compared.
+func (c *Comparison) fold() {
+	if c.coarse == nil {
+		c.coarse = c.rollups.Coarse()
 	}
 }
 
@@ -139,8 +177,16 @@ func (c *Comparison) Spend(stored event.BudgetSpend) {
 func (c *Comparison) End(rows int64) *Audit {
 	a := &c.audit
 	a.Rows = rows
+	c.fold()
 	for k, t := range c.rollups {
-		row := RollupRow{k.Dimension, batch.HourTime(k.Hour), k.Value, c.targets[k.Target], k.Task.String(), k.Strategy}
+		row := RollupRow{"", k.Dimension, batch.HourTime(k.Hour), k.Value, c.targets[k.Target-1], k.Task.String(), k.Strategy}
+		a.Rollups = append(a.Rollups, RollupDifference{Row: row, Computed: t})
+	}
+	for k, t := range c.coarse {
+		row := RollupRow{k.Unit, k.Dimension, batch.HourTime(k.Start), k.Value, event.Target{}, k.Task, k.Strategy}
+		if k.Target != 0 {
+			row.Target = c.targets[k.Target-1]
+		}
 		a.Rollups = append(a.Rollups, RollupDifference{Row: row, Computed: t})
 	}
 	for k, s := range c.spend {
@@ -154,7 +200,7 @@ func (c *Comparison) End(rows int64) *Audit {
 }
 
 func (r *RollupRow) compare(o *RollupRow) int {
-	return cmp.Or(cmp.Compare(r.Dimension, o.Dimension), r.Hour.Compare(o.Hour), cmp.Compare(r.Value, o.Value),
+	return cmp.Or(cmp.Compare(r.Unit, o.Unit), cmp.Compare(r.Dimension, o.Dimension), r.Start.Compare(o.Start), cmp.Compare(r.Value, o.Value),
 		cmp.Compare(r.Target.Endpoint, o.Target.Endpoint), cmp.Compare(r.Target.Model, o.Target.Model), cmp.Compare(r.Target.Provider, o.Target.Provider),
 		cmp.Compare(r.Task, o.Task), cmp.Compare(r.Strategy, o.Strategy))
 }

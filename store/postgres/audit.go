@@ -94,21 +94,24 @@ func (s *Store) audit(ctx context.Context, tx pgx.Tx, progress func(int)) (*data
 }
 
 func auditRollups(ctx context.Context, tx pgx.Tx, c *database.Comparison) error {
-	rows, err := tx.Query(ctx, `SELECT r.dimension, r.hour, r.value, t.endpoint, t.model, t.provider, r.task, r.strategy,
-		calls, failed, unpriced, cost, estimated, input, cached_read, cache_write, output, reasoning,
-		latency_ms, latency_calls, ttft_ms, ttft_calls
-		FROM cost_rollup r JOIN targets t ON t.id = r.target`)
+	sums := `calls, failed, unpriced, cost, estimated, input, cached_read, cache_write, output, reasoning,
+		latency_ms, latency_calls, ttft_ms, ttft_calls`
+	rows, err := tx.Query(ctx, `SELECT '', r.dimension, r.hour, r.value, t.endpoint, t.model, t.provider, r.task, r.strategy, `+sums+`
+		FROM cost_rollup r JOIN targets t ON t.id = r.target
+		UNION ALL
+		SELECT r.unit, r.dimension, r.start, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, `+sums+`
+		FROM cost_sums r LEFT JOIN targets t ON t.id = r.target`)
 	if err != nil {
 		return err
 	}
 	var row database.RollupRow
 	var t event.Tally
 	_, err = pgx.ForEachRow(rows, []any{
-		(*string)(&row.Dimension), &row.Hour, &row.Value, (*string)(&row.Target.Endpoint), (*string)(&row.Target.Model), &row.Target.Provider, &row.Task, &row.Strategy,
+		(*string)(&row.Unit), (*string)(&row.Dimension), &row.Start, &row.Value, (*string)(&row.Target.Endpoint), (*string)(&row.Target.Model), &row.Target.Provider, &row.Task, &row.Strategy,
 		&t.Calls, &t.Failed, &t.Unpriced, (*int64)(&t.Cost), (*int64)(&t.Estimated), &t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning,
 		&t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls,
 	}, func() error {
-		row.Hour = row.Hour.UTC()
+		row.Start = row.Start.UTC()
 		c.Rollup(row, t)
 		return nil
 	})
@@ -131,11 +134,13 @@ func auditSpending(ctx context.Context, tx pgx.Tx, c *database.Comparison) error
 // the records: the sums are then of none, and gateways that run count their own
 // twice, to be safe, until they start anew.
 func repairSums(ctx context.Context, tx pgx.Tx, a *database.Audit) error {
-	sums, spend := batch.Rollups{}, batch.Spending{}
+	sums, coarse, spend := batch.Rollups{}, batch.Sums{}, batch.Spending{}
 	q := &pgx.Batch{}
 	targets := map[event.Target]bool{}
 	for i := range a.Rollups {
-		targets[a.Rollups[i].Row.Target] = true
+		if row := &a.Rollups[i].Row; row.Apart() {
+			targets[row.Target] = true
+		}
 	}
 	ids, err := addTargets(ctx, tx, slices.Collect(maps.Keys(targets)))
 	if err != nil {
@@ -143,12 +148,25 @@ func repairSums(ctx context.Context, tx pgx.Tx, a *database.Audit) error {
 	}
 	for i := range a.Rollups {
 		d := &a.Rollups[i]
-		id := ids[d.Row.Target]
+		var id int64
+		if d.Row.Apart() {
+			id = ids[d.Row.Target]
+		}
+		if d.Row.Unit != "" {
+			if d.Stored != nil {
+				q.Queue(`DELETE FROM cost_sums WHERE unit = $1 AND dimension = $2 AND start = $3 AND value = $4 AND target = $5 AND task = $6 AND strategy = $7`,
+					string(d.Row.Unit), string(d.Row.Dimension), d.Row.Start, d.Row.Value, id, d.Row.Task, d.Row.Strategy)
+			}
+			if k, ok := d.Row.SumKey(id); ok && d.Computed != nil {
+				coarse[k] = d.Computed
+			}
+			continue
+		}
 		if d.Stored != nil {
 			q.Queue(`DELETE FROM cost_rollup WHERE dimension = $1 AND hour = $2 AND value = $3 AND target = $4 AND task = $5 AND strategy = $6`,
-				string(d.Row.Dimension), d.Row.Hour, d.Row.Value, id, d.Row.Task, d.Row.Strategy)
+				string(d.Row.Dimension), d.Row.Start, d.Row.Value, id, d.Row.Task, d.Row.Strategy)
 		}
-		if k, ok := d.Row.Key(id); ok && d.Computed != nil {
+		if k, ok := d.Row.RollupKey(id); ok && d.Computed != nil {
 			sums[k] = d.Computed
 		}
 	}
@@ -162,6 +180,7 @@ func repairSums(ctx context.Context, tx pgx.Tx, a *database.Audit) error {
 		}
 	}
 	queueRollups(q, sums)
+	queueSums(q, coarse)
 	queueSpending(q, spend, "", 0)
 	return tx.SendBatch(ctx, q).Close()
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,9 +15,9 @@ import (
 // groupColumns says what a dimension groups by. Times are hours since the epoch.
 var groupColumns = map[event.Dimension]string{
 	event.ByModel: `t.model`, event.ByEndpoint: `t.endpoint`, event.ByProvider: `t.provider`,
-	event.ByTask: `r.task`, event.ByStrategy: `r.strategy`,
-	event.ByDay:  `(extract(epoch FROM r.hour)::bigint / 86400 * 24)::text`,
-	event.ByHour: `(extract(epoch FROM r.hour)::bigint / 3600)::text`,
+	event.ByTask: `r.task`, event.ByStrategy: `r.strategy`, "": `''`,
+	event.ByDay:  `(extract(epoch FROM r.start)::bigint / 86400 * 24)::text`,
+	event.ByHour: `(extract(epoch FROM r.start)::bigint / 3600)::text`,
 }
 
 const rollupSums = `sum(calls)::bigint, sum(failed)::bigint, sum(unpriced)::bigint, sum(cost)::bigint, sum(estimated)::bigint,
@@ -34,17 +35,16 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (report event.Cost
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) error {
 		dimension, _ := q.Restriction()
-		all, err := sumGroups(ctx, tx, q, dimension, `''`)
+		all, err := sumGroups(ctx, tx, q, dimension, "")
 		if err != nil {
 			return err
 		}
 		var groups map[string]event.Tally
 		if q.By != "" {
-			column := groupColumns[q.By]
 			if q.By.OfContext() {
-				dimension, column = q.By, `r.value`
+				dimension = q.By
 			}
-			if groups, err = sumGroups(ctx, tx, q, dimension, column); err != nil {
+			if groups, err = sumGroups(ctx, tx, q, dimension, q.By); err != nil {
 				return err
 			}
 		}
@@ -54,25 +54,15 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (report event.Cost
 	return report, failure("postgres.Costs", err)
 }
 
-// sumGroups adds up the rollup rows of one dimension by a column.
-func sumGroups(ctx context.Context, tx pgx.Tx, q event.CostQuery, dimension event.Dimension, column string) (map[string]event.Tally, error) {
-	ask := &query{text: `SELECT ` + column + `, ` + rollupSums + ` FROM cost_rollup r JOIN targets t ON t.id = r.target`}
-	ask.add(` WHERE r.dimension = ?`, string(dimension))
-	if !q.Since.IsZero() {
-		ask.add(` AND r.hour >= ?`, hour(q.Since))
+// sumGroups adds up the sums of one dimension by another.
+func sumGroups(ctx context.Context, tx pgx.Tx, q event.CostQuery, dimension, group event.Dimension) (map[string]event.Tally, error) {
+	column := groupColumns[group]
+	if group.OfContext() {
+		column = `r.value`
 	}
-	if !q.Until.IsZero() {
-		ask.add(` AND r.hour < ?`, hour(q.Until))
-	}
-	if _, value := q.Restriction(); value != "" {
-		ask.add(` AND r.value = ?`, text(value))
-	}
-	if q.Task != nil {
-		ask.add(` AND r.task = ?`, q.Task.String())
-	}
-	if q.Strategy != "" {
-		ask.add(` AND r.strategy = ?`, text(q.Strategy))
-	}
+	ask := &query{text: `SELECT ` + column + `, ` + rollupSums + ` FROM (`}
+	askSums(ask, &q, dimension, batch.Pieces(&q, dimension, group))
+	ask.text += `) r LEFT JOIN targets t ON t.id = r.target WHERE true`
 	targetConditions(ask, q.Model, q.Endpoint, q.Provider)
 	rows, err := tx.Query(ctx, ask.text+` GROUP BY 1`, ask.args...)
 	if err != nil {
@@ -86,13 +76,56 @@ func sumGroups(ctx context.Context, tx pgx.Tx, q event.CostQuery, dimension even
 		&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls,
 	}, func() error {
 		name := key
-		if hours, err := strconv.ParseInt(key, 10, 64); err == nil && (q.By == event.ByDay || q.By == event.ByHour) { // the total has key ''
-			name = event.TimeKey(q.By, batch.HourTime(hours))
+		if group == event.ByDay || group == event.ByHour {
+			hours, err := strconv.ParseInt(key, 10, 64)
+			if err != nil {
+				return err
+			}
+			name = event.TimeKey(group, batch.HourTime(hours))
 		}
 		out[name] = t
 		return nil
 	})
 	return out, err
+}
+
+// askSums asks for the rows of the pieces that a query is about, as far as it is
+// not about targets.
+func askSums(ask *query, q *event.CostQuery, dimension event.Dimension, pieces []batch.Piece) {
+	for i, p := range pieces {
+		if i > 0 {
+			ask.text += ` UNION ALL `
+		}
+		at := `start`
+		if p.Unit == "" {
+			at = `hour`
+		}
+		ask.text += `SELECT ` + at + ` AS start, value, target, task, strategy, ` + strings.Join(tallyColumns, ", ")
+		if p.Unit == "" {
+			ask.add(` FROM cost_rollup WHERE dimension = ?`, string(dimension))
+		} else {
+			ask.add(` FROM cost_sums WHERE unit = ?`, string(p.Unit))
+			ask.add(` AND dimension = ?`, string(dimension))
+		}
+		if !p.Since.IsZero() {
+			ask.add(` AND `+at+` >= ?`, hour(p.Since))
+		}
+		if !p.Until.IsZero() {
+			ask.add(` AND `+at+` < ?`, hour(p.Until))
+		}
+		if _, value := q.Restriction(); value != "" {
+			ask.add(` AND value = ?`, text(value))
+			if p.Unit != "" {
+				ask.text += ` AND dimension <> ''` // so that the index of values will do
+			}
+		}
+		if q.Task != nil {
+			ask.add(` AND task = ?`, q.Task.String())
+		}
+		if q.Strategy != "" {
+			ask.add(` AND strategy = ?`, text(q.Strategy))
+		}
+	}
 }
 
 // hour returns the beginning of the hour of a time.

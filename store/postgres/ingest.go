@@ -143,6 +143,7 @@ func (s *Store) writeSums(ctx context.Context, tx pgx.Tx, b event.Batch, rows []
 	defer s.packers.Put(p)
 	queueBlocks(q, p, rows)
 	queueRollups(q, sums)
+	queueSums(q, sums.Coarse())
 	queueSpending(q, spend, b.Spool, rows[len(rows)-1].Seq)
 	queuePosition(q, b)
 	return tx.SendBatch(ctx, q).Close()

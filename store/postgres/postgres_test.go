@@ -403,7 +403,7 @@ func TestARestoredDatabaseIsNotTakenForBadCalls(t *testing.T) {
 	if err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 20)}); err != nil {
 		t.Fatal(err)
 	}
-	sql(t, url, `TRUNCATE calls, call_blocks, cost_rollup, targets`)
+	sql(t, url, `TRUNCATE calls, call_blocks, cost_rollup, cost_sums, targets`)
 	if err := s.Ingest(t.Context(), event.Batch{Calls: samples(10, 30)}); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,35 +33,68 @@ var tallyColumns = []string{
 	"latency_ms", "ttft_ms",
 }
 
-var rollupUpsert = upsert("cost_rollup", []string{"dimension", "hour", "value", "target", "task", "strategy"}, tallyColumns, []string{
-	"text", "timestamptz", "text", "bigint", "text", "text",
-	"bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint", "bigint",
-	"double precision", "double precision",
-})
+var (
+	tallyTypes = append(slices.Repeat([]string{"bigint"}, len(tallyColumns)-2), "double precision", "double precision")
 
+	rollupUpsert = upsert("cost_rollup", []string{"dimension", "hour", "value", "target", "task", "strategy"}, tallyColumns,
+		append([]string{"text", "timestamptz", "text", "bigint", "text", "text"}, tallyTypes...))
+	sumsUpsert = upsert("cost_sums", []string{"unit", "dimension", "start", "value", "target", "task", "strategy"}, tallyColumns,
+		append([]string{"text", "text", "timestamptz", "text", "bigint", "text", "text"}, tallyTypes...))
+)
+
+// tallies are the columns of sums, an array each.
+type tallies struct {
+	whole         [12][]int64
+	latency, ttft []float64
+}
+
+func (c *tallies) add(t *event.Tally) {
+	for i, v := range [len(c.whole)]int64{
+		t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
+		t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.LatencyCalls, t.TTFTCalls,
+	} {
+		c.whole[i] = append(c.whole[i], v)
+	}
+	c.latency, c.ttft = append(c.latency, t.Latency), append(c.ttft, t.TTFT)
+}
+
+// args are the arguments of a statement that adds them under their keys.
+func (c *tallies) args(keys ...any) []any {
+	for _, column := range c.whole {
+		keys = append(keys, column)
+	}
+	return append(keys, c.latency, c.ttft)
+}
+
+// queueRollups adds rows to cost_rollup.
 func queueRollups(q *pgx.Batch, sums batch.Rollups) {
-	n := len(sums)
 	var dimensions, values, tasks, strategies []string
-	hours, targets := make([]time.Time, 0, n), make([]int64, 0, n)
-	var numbers [12][]int64
-	var latency, ttft []float64
+	var hours []time.Time
+	var targets []int64
+	var c tallies
 	for k, t := range sums {
 		dimensions, hours, values = append(dimensions, string(k.Dimension)), append(hours, batch.HourTime(k.Hour)), append(values, k.Value)
 		targets, tasks, strategies = append(targets, k.Target), append(tasks, k.Task.String()), append(strategies, k.Strategy)
-		for i, v := range [len(numbers)]int64{
-			t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
-			t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.LatencyCalls, t.TTFTCalls,
-		} {
-			numbers[i] = append(numbers[i], v)
-		}
-		latency, ttft = append(latency, t.Latency), append(ttft, t.TTFT)
+		c.add(t)
 	}
-	args := []any{dimensions, hours, values, targets, tasks, strategies}
-	for _, column := range numbers {
-		args = append(args, column)
+	if len(hours) > 0 {
+		q.Queue(rollupUpsert, c.args(dimensions, hours, values, targets, tasks, strategies)...)
 	}
-	if n > 0 {
-		q.Queue(rollupUpsert, append(args, latency, ttft)...)
+}
+
+// queueSums adds rows to cost_sums.
+func queueSums(q *pgx.Batch, sums batch.Sums) {
+	var units, dimensions, values, tasks, strategies []string
+	var starts []time.Time
+	var targets []int64
+	var c tallies
+	for k, t := range sums {
+		units, dimensions, starts = append(units, string(k.Unit)), append(dimensions, string(k.Dimension)), append(starts, batch.HourTime(k.Start))
+		values, targets, tasks, strategies = append(values, k.Value), append(targets, k.Target), append(tasks, k.Task), append(strategies, k.Strategy)
+		c.add(t)
+	}
+	if len(starts) > 0 {
+		q.Queue(sumsUpsert, c.args(units, dimensions, starts, values, targets, tasks, strategies)...)
 	}
 }
 

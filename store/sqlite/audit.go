@@ -81,19 +81,22 @@ func audit(stop, ctx context.Context, from asker, progress func(int)) (*database
 }
 
 func auditRollups(ctx context.Context, from asker, c *database.Comparison) error {
-	return each(ctx, from, `SELECT r.dimension, r.hour, r.value, t.endpoint, t.model, t.provider, r.task, r.strategy,
-		calls, failed, unpriced, cost, estimated, input, cached_read, cache_write, output, reasoning,
-		latency_ms, latency_calls, ttft_ms, ttft_calls
-		FROM cost_rollup r JOIN targets t ON t.id = r.target`, func(rows *sql.Rows) error {
+	sums := `calls, failed, unpriced, cost, estimated, input, cached_read, cache_write, output, reasoning,
+		latency_ms, latency_calls, ttft_ms, ttft_calls`
+	return each(ctx, from, `SELECT '', r.dimension, r.hour, r.value, t.endpoint, t.model, t.provider, r.task, r.strategy, `+sums+`
+		FROM cost_rollup r JOIN targets t ON t.id = r.target
+		UNION ALL
+		SELECT r.unit, r.dimension, r.start, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, `+sums+`
+		FROM cost_sums r LEFT JOIN targets t ON t.id = r.target`, func(rows *sql.Rows) error {
 		var row database.RollupRow
 		var hour int64
 		var t event.Tally
-		if err := rows.Scan(&row.Dimension, &hour, &row.Value, &row.Target.Endpoint, &row.Target.Model, &row.Target.Provider, &row.Task, &row.Strategy,
+		if err := rows.Scan(&row.Unit, &row.Dimension, &hour, &row.Value, &row.Target.Endpoint, &row.Target.Model, &row.Target.Provider, &row.Task, &row.Strategy,
 			&t.Calls, &t.Failed, &t.Unpriced, &t.Cost, &t.Estimated, &t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning,
 			&t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls); err != nil {
 			return err
 		}
-		row.Hour = batch.HourTime(hour)
+		row.Start = batch.HourTime(hour)
 		c.Rollup(row, t)
 		return nil
 	})
@@ -125,23 +128,39 @@ func each(ctx context.Context, from asker, query string, f func(*sql.Rows) error
 
 // repair replaces the rows that differ.
 func (s *Store) repair(ctx context.Context, a *database.Audit) error {
-	sums, spend := batch.Rollups{}, batch.Spending{}
+	sums, coarse, spend := batch.Rollups{}, batch.Sums{}, batch.Spending{}
 	added := map[event.Target]int64{}
 	clear(s.targets) // ask the file, whatever this process believes
 	for i := range a.Rollups {
 		d := &a.Rollups[i]
-		id, err := s.targetID(ctx, d.Row.Target, added)
-		if err != nil {
-			return err
+		var id int64
+		var err error
+		if d.Row.Apart() {
+			if id, err = s.targetID(ctx, d.Row.Target, added); err != nil {
+				return err
+			}
+		}
+		if d.Row.Unit != "" {
+			if d.Stored != nil {
+				if _, err := s.write.conn.ExecContext(ctx, `DELETE FROM cost_sums
+					WHERE unit = ? AND dimension = ? AND start = ? AND value = ? AND target = ? AND task = ? AND strategy = ?`,
+					string(d.Row.Unit), string(d.Row.Dimension), batch.HourOf(d.Row.Start), d.Row.Value, id, d.Row.Task, d.Row.Strategy); err != nil {
+					return err
+				}
+			}
+			if k, ok := d.Row.SumKey(id); ok && d.Computed != nil {
+				coarse[k] = d.Computed
+			}
+			continue
 		}
 		if d.Stored != nil {
 			if _, err := s.write.conn.ExecContext(ctx, `DELETE FROM cost_rollup
 				WHERE dimension = ? AND hour = ? AND value = ? AND target = ? AND task = ? AND strategy = ?`,
-				string(d.Row.Dimension), batch.HourOf(d.Row.Hour), d.Row.Value, id, d.Row.Task, d.Row.Strategy); err != nil {
+				string(d.Row.Dimension), batch.HourOf(d.Row.Start), d.Row.Value, id, d.Row.Task, d.Row.Strategy); err != nil {
 				return err
 			}
 		}
-		if k, ok := d.Row.Key(id); ok && d.Computed != nil {
+		if k, ok := d.Row.RollupKey(id); ok && d.Computed != nil {
 			sums[k] = d.Computed
 		}
 	}
@@ -157,8 +176,11 @@ func (s *Store) repair(ctx context.Context, a *database.Audit) error {
 			spend[k] = d.Computed
 		}
 	}
-	s.write.rollups.args = s.write.rollups.args[:0]
+	s.write.rollups.args, s.write.sums.args = s.write.rollups.args[:0], s.write.sums.args[:0]
 	if err := writeRollups(ctx, sums, &s.write.rollups); err != nil {
+		return err
+	}
+	if err := writeSums(ctx, coarse, &s.write.sums); err != nil {
 		return err
 	}
 	return writeSpending(ctx, spend, s.write.spend)

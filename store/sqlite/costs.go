@@ -11,9 +11,9 @@ import (
 
 // groupColumns says what a dimension groups by.
 var groupColumns = map[event.Dimension]string{
-	event.ByModel: `t.model`, event.ByEndpoint: `t.endpoint`, event.ByProvider: `t.provider`,
+	"": `''`, event.ByModel: `t.model`, event.ByEndpoint: `t.endpoint`, event.ByProvider: `t.provider`,
 	event.ByTask: `r.task`, event.ByStrategy: `r.strategy`,
-	event.ByDay: `r.hour / 24 * 24`, event.ByHour: `r.hour`,
+	event.ByDay: `r.start / 24 * 24`, event.ByHour: `r.start`,
 }
 
 const rollupSums = `sum(calls), sum(failed), sum(unpriced), sum(cost), sum(estimated),
@@ -33,46 +33,30 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (event.CostReport,
 	}
 	defer tx.Rollback()
 	dimension, _ := q.Restriction()
-	all, err := sumGroups(ctx, tx, q, dimension, `''`)
+	all, err := sumGroups(ctx, tx, q, dimension, "")
 	if err != nil {
 		return event.CostReport{}, failure(op, err)
 	}
 	var groups map[string]event.Tally
 	if q.By != "" {
-		column := groupColumns[q.By]
 		if q.By.OfContext() {
-			dimension, column = q.By, `r.value`
+			dimension = q.By
 		}
-		if groups, err = sumGroups(ctx, tx, q, dimension, column); err != nil {
+		if groups, err = sumGroups(ctx, tx, q, dimension, q.By); err != nil {
 			return event.CostReport{}, failure(op, err)
 		}
 	}
 	return event.NewCostReport(q, all[""], groups), nil
 }
 
-// sumGroups adds up the rollup rows of one dimension by a column.
-func sumGroups(ctx context.Context, tx *sql.Tx, q event.CostQuery, dimension event.Dimension, column string) (map[string]event.Tally, error) {
-	text := `SELECT ` + column + `, ` + rollupSums + ` FROM cost_rollup r JOIN targets t ON t.id = r.target WHERE r.dimension = ?`
-	args := []any{string(dimension)}
-	add := func(cond string, arg any) {
-		text += ` AND ` + cond
-		args = append(args, arg)
+// sumGroups adds up the sums of one dimension by another.
+func sumGroups(ctx context.Context, tx *sql.Tx, q event.CostQuery, dimension, group event.Dimension) (map[string]event.Tally, error) {
+	column := groupColumns[group]
+	if group.OfContext() {
+		column = `r.value`
 	}
-	if !q.Since.IsZero() {
-		add(`r.hour >= ?`, batch.HourOf(q.Since))
-	}
-	if !q.Until.IsZero() {
-		add(`r.hour < ?`, batch.HourOf(q.Until))
-	}
-	if _, value := q.Restriction(); value != "" {
-		add(`r.value = ?`, value)
-	}
-	if q.Task != nil {
-		add(`r.task = ?`, q.Task.String())
-	}
-	if q.Strategy != "" {
-		add(`r.strategy = ?`, q.Strategy)
-	}
+	from, args := sumsOf(&q, dimension, batch.Pieces(&q, dimension, group))
+	text := `SELECT ` + column + `, ` + rollupSums + ` FROM (` + from + `) r LEFT JOIN targets t ON t.id = r.target WHERE 1`
 	where, more := targetConditions(q.Model, q.Endpoint, q.Provider)
 	rows, err := tx.QueryContext(ctx, text+where+` GROUP BY 1`, append(args, more...)...)
 	if err != nil {
@@ -87,12 +71,58 @@ func sumGroups(ctx context.Context, tx *sql.Tx, q event.CostQuery, dimension eve
 			&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls); err != nil {
 			return nil, err
 		}
-		if q.By == event.ByDay || q.By == event.ByHour {
-			if hour, err := strconv.ParseInt(key, 10, 64); err == nil { // the total has key ''
-				key = event.TimeKey(q.By, batch.HourTime(hour))
+		if group == event.ByDay || group == event.ByHour {
+			hour, err := strconv.ParseInt(key, 10, 64)
+			if err != nil {
+				return nil, err
 			}
+			key = event.TimeKey(group, batch.HourTime(hour))
 		}
 		out[key] = t
 	}
 	return out, rows.Err()
+}
+
+// sumsOf asks for the rows of the pieces that a query is about, as far as it is
+// not about targets.
+func sumsOf(q *event.CostQuery, dimension event.Dimension, pieces []batch.Piece) (text string, args []any) {
+	add := func(cond string, arg any) {
+		text += cond
+		args = append(args, arg)
+	}
+	for i, p := range pieces {
+		if i > 0 {
+			text += ` UNION ALL `
+		}
+		at := `start`
+		if p.Unit == "" {
+			at = `hour`
+		}
+		text += `SELECT ` + at + ` AS start, value, target, task, strategy, ` + tallyColumns
+		if p.Unit == "" {
+			add(` FROM cost_rollup WHERE dimension = ?`, string(dimension))
+		} else {
+			add(` FROM cost_sums WHERE unit = ?`, string(p.Unit))
+			add(` AND dimension = ?`, string(dimension))
+		}
+		if !p.Since.IsZero() {
+			add(` AND `+at+` >= ?`, batch.HourOf(p.Since))
+		}
+		if !p.Until.IsZero() {
+			add(` AND `+at+` < ?`, batch.HourOf(p.Until))
+		}
+		if _, value := q.Restriction(); value != "" {
+			add(` AND value = ?`, value)
+			if p.Unit != "" {
+				text += ` AND dimension <> ''` // so that the index of values will do
+			}
+		}
+		if q.Task != nil {
+			add(` AND task = ?`, q.Task.String())
+		}
+		if q.Strategy != "" {
+			add(` AND strategy = ?`, q.Strategy)
+		}
+	}
+	return text, args
 }

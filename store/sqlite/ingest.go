@@ -46,7 +46,7 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 		sums, spend := batch.Rollups{}, batch.Spending{}
 		number := func(t event.Target) (int64, error) { return s.targetID(ctx, t, added) }
 		w := s.write
-		w.calls.args, w.rollups.args = w.calls.args[:0], w.rollups.args[:0]
+		w.calls.args, w.rollups.args, w.sums.args = w.calls.args[:0], w.rollups.args[:0], w.sums.args[:0]
 		for i, c := range calls {
 			last = max(last+1, c.Ended.UnixMicro())
 			rows[i] = batch.Row{Seq: last, Call: c}
@@ -69,6 +69,9 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 			return err
 		}
 		if err := writeRollups(ctx, sums, &w.rollups); err != nil {
+			return err
+		}
+		if err := writeSums(ctx, sums.Coarse(), &w.sums); err != nil {
 			return err
 		}
 		if err := writeSpending(ctx, spend, w.spend); err != nil {

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"errors"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/batch"
+	"github.com/cartrita/cartrita/store/storetest"
 )
 
 // A database of the first version, with calls and rollups in it, is brought
@@ -61,5 +63,32 @@ func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
 	var n int
 	if err := s.read.QueryRowContext(t.Context(), `SELECT count(*) FROM calls`).Scan(&n); err != nil || n != 1 {
 		t.Errorf("%d calls, %v", n, err)
+	}
+}
+
+// What the migration to coarser sums works out is what calls are counted as.
+func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cartrita.db")
+	s, err := Open(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.OverMonths(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err == nil {
+		_, err = db.ExecContext(t.Context(), `DROP VIEW model_daily_costs; DROP TABLE cost_sums; CREATE VIEW model_daily_costs AS SELECT 1; PRAGMA user_version = 11`)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(t.Context(), Config{Path: path}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if a, err := s.Audit(t.Context(), false, func(int) {}); err != nil || !a.Agrees() || a.Sums < 1000 {
+		t.Errorf("%v: %+v", err, a)
 	}
 }

@@ -19,6 +19,7 @@ type writer struct {
 	conn      *sql.Conn
 	calls     bulk
 	rollups   bulk
+	sums      bulk
 	block     *sql.Stmt
 	position  *sql.Stmt
 	spend     *sql.Stmt
@@ -32,7 +33,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, calls: bulk{columns: 16}, rollups: bulk{columns: 20}}
+	w := &writer{conn: conn, calls: bulk{columns: 16}, rollups: bulk{columns: 20}, sums: bulk{columns: 21}}
 	const insert = `INSERT INTO calls (seq, id, started, target, state, task, strategy, user_id, workflow_id, stage, session_id, key_id, team, project, supervisor, tags) VALUES `
 	for _, p := range []struct {
 		stmt **sql.Stmt
@@ -40,8 +41,10 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	}{
 		{&w.calls.many, insert + w.calls.values(bulkRows)},
 		{&w.calls.one, insert + w.calls.values(1)},
-		{&w.rollups.many, rollupInsert + w.rollups.values(bulkRows) + rollupAdd},
-		{&w.rollups.one, rollupInsert + w.rollups.values(1) + rollupAdd},
+		{&w.rollups.many, rollupInsert + w.rollups.values(bulkRows) + tallyAdd},
+		{&w.rollups.one, rollupInsert + w.rollups.values(1) + tallyAdd},
+		{&w.sums.many, sumsInsert + w.sums.values(bulkRows) + tallyAdd},
+		{&w.sums.one, sumsInsert + w.sums.values(1) + tallyAdd},
 		{&w.block, `INSERT INTO call_blocks (seq, records, plans) VALUES (?, ?, ?)`},
 		{&w.position, `INSERT INTO spool_position VALUES (?, ?, ?)
 			ON CONFLICT (spool) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset"`},
@@ -61,7 +64,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 
 func (w *writer) close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{w.calls.many, w.calls.one, w.rollups.many, w.rollups.one, w.block, w.position, w.spend, w.addTarget, w.known} {
+	for _, s := range []*sql.Stmt{w.calls.many, w.calls.one, w.rollups.many, w.rollups.one, w.sums.many, w.sums.one, w.block, w.position, w.spend, w.addTarget, w.known} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -196,5 +197,66 @@ func costsRefused(t *testing.T, s Store) {
 		if _, err := s.Costs(t.Context(), q); model.KindOf(err) != model.KindInvalid {
 			t.Errorf("%s gives %v, want invalid", name, err)
 		}
+	}
+}
+
+// begin is when the calls of OverMonths begin.
+var begin = time.Date(2026, 1, 29, 22, 30, 0, 0, time.UTC)
+
+// OverMonths stores calls of five months.
+func OverMonths(t *testing.T, s event.Sink) []event.Call {
+	t.Helper()
+	calls := samples(900)
+	for i := range calls {
+		calls[i].Ended = begin.Add(time.Duration(i) * 4 * time.Hour).Add(time.Duration(i*i%240) * time.Minute)
+	}
+	ingest(t, s, 130, calls...)
+	return calls
+}
+
+// costsOverMonths asks all kinds of questions about calls of five months, and
+// wants the sums over the calls themselves.
+func costsOverMonths(t *testing.T, s Store) {
+	calls := OverMonths(t, s)
+	rng := rand.New(rand.NewPCG(7, 7))
+	moment := func() time.Time {
+		switch rng.IntN(4) {
+		case 0:
+			return time.Time{}
+		case 1:
+			return time.Date(2026, time.Month(1+rng.IntN(7)), 1, 0, 0, 0, 0, time.UTC)
+		case 2:
+			return time.Date(2026, 1, rng.IntN(200), 0, 0, 0, 0, time.UTC)
+		}
+		return begin.Add(time.Duration(rng.IntN(3700)) * time.Hour)
+	}
+	task := model.Task(1)
+	restrict := []func(*event.CostQuery){
+		func(*event.CostQuery) {},
+		func(q *event.CostQuery) { q.User = calls[3].User },
+		func(q *event.CostQuery) { q.Team = calls[3].Team },
+		func(q *event.CostQuery) { q.Tag = "batch" },
+		func(q *event.CostQuery) { q.Model = calls[5].Model },
+		func(q *event.CostQuery) { q.Provider = calls[5].Provider },
+		func(q *event.CostQuery) { q.Task = &task },
+		func(q *event.CostQuery) { q.Strategy = calls[7].Strategy },
+		func(q *event.CostQuery) { q.User, q.Model = calls[3].User, calls[3].Model },
+	}
+	asked := 0
+	for range 600 {
+		q := event.CostQuery{Since: moment(), Until: moment(), By: append(event.Dimensions(), "")[rng.IntN(len(event.Dimensions())+1)]}
+		restrict[rng.IntN(len(restrict))](&q)
+		want, err := expected(q, calls)
+		if err != nil {
+			continue // not a question that sums can answer
+		}
+		asked++
+		got, err := s.Costs(t.Context(), q)
+		if diff := cmp.Diff(want, got, near); err != nil || diff != "" {
+			t.Fatalf("%+v: %v; want -, got +:\n%s", q, err, diff)
+		}
+	}
+	if asked < 200 {
+		t.Errorf("%d questions were asked", asked)
 	}
 }

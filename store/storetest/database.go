@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/store/batch"
 	"github.com/cartrita/cartrita/store/database"
 )
 
@@ -73,6 +74,9 @@ func auditRepairs(t *testing.T, s Database, exec func(string)) {
 	exec(`UPDATE cost_rollup SET cost = cost + 1, latency_ms = latency_ms + 0.5 WHERE dimension = '' AND task = 'embeddings' AND strategy = 'speed-first'`)
 	exec(`DELETE FROM cost_rollup WHERE dimension = 'stage'`)
 	exec(`UPDATE cost_rollup SET value = 'nobody' WHERE dimension = 'tag' AND value = 'batch'`)
+	exec(`UPDATE cost_sums SET calls = calls + 1 WHERE unit = 'hour' AND dimension = ''`)
+	exec(`DELETE FROM cost_sums WHERE unit = 'month' AND dimension = 'user'`)
+	exec(`UPDATE cost_sums SET strategy = 'never' WHERE unit = 'day' AND dimension = '' AND strategy = 'balanced'`)
 	exec(`UPDATE budget_spend SET tokens = tokens + 1 WHERE budget = 'all'`)
 	exec(`UPDATE budget_spend SET budget = 'teams/team-9' WHERE budget = 'teams/team-1'`)
 
@@ -81,6 +85,14 @@ func auditRepairs(t *testing.T, s Database, exec func(string)) {
 	for i := range found.Rollups {
 		d := &found.Rollups[i]
 		kind := string(d.Row.Dimension) + " " + d.Row.Value
+		if d.Row.Unit != "" {
+			kind = string(d.Row.Unit) + " " + kind
+			if d.Row.Unit == batch.Day {
+				kind += d.Row.Strategy
+			} else if d.Row.Dimension == event.ByUser {
+				kind = string(d.Row.Unit) + " user"
+			}
+		}
 		switch {
 		case d.Stored == nil:
 			kind += " is missing"
@@ -93,7 +105,8 @@ func auditRepairs(t *testing.T, s Database, exec func(string)) {
 		}
 		kinds[kind]++
 	}
-	for _, want := range []string{"  cost latency_ms", "stage draft is missing", "tag batch is missing", "tag nobody is too many"} {
+	for _, want := range []string{"  cost latency_ms", "stage draft is missing", "tag batch is missing", "tag nobody is too many",
+		"hour   calls", "month user is missing", "day  balanced is missing", "day  never is too many"} {
 		if kinds[want] == 0 {
 			t.Errorf("%q is not found", want)
 		}

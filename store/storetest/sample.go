@@ -106,7 +106,7 @@ func unpaid(n int) event.Call {
 }
 
 // ingest stores calls in batches of the given size.
-func ingest(t *testing.T, s Store, batch int, calls ...event.Call) {
+func ingest(t *testing.T, s event.Sink, batch int, calls ...event.Call) {
 	t.Helper()
 	for len(calls) > 0 {
 		n := min(batch, len(calls))

@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"history/fleets", historyFleets},
 		{"costs/add up", costsAddUp},
 		{"costs/by biller", costsByBiller},
+		{"costs/over months", costsOverMonths},
 		{"costs/of nothing", costsOfNothing},
 		{"costs/budgets", budgetSpend},
 		{"notices", notices},

@@ -1,0 +1,147 @@
+package batch
+
+import (
+	"time"
+
+	"github.com/cartrita/cartrita/event"
+)
+
+// Unit is the length of the pieces of time that a sum is kept for.
+type Unit string
+
+// The units.
+const (
+	Hour  Unit = "hour"
+	Day   Unit = "day"
+	Month Unit = "month"
+)
+
+// start is the beginning of the piece that an hour lies in, in hours since the
+// epoch, UTC.
+func (u Unit) start(hour int64) int64 {
+	if u == Hour {
+		return hour
+	}
+	return HourOf(u.floor(HourTime(hour)))
+}
+
+func (u Unit) floor(t time.Time) time.Time {
+	y, m, d := t.UTC().Date()
+	if u == Month {
+		d = 1
+	}
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+}
+
+// ceil is the beginning of the first piece that does not begin before t.
+func (u Unit) ceil(t time.Time) time.Time {
+	f := u.floor(t)
+	switch {
+	case f.Equal(t):
+		return f
+	case u == Month:
+		return f.AddDate(0, 1, 0)
+	}
+	return f.AddDate(0, 0, 1)
+}
+
+// SumKey is the primary key of a row of cost_sums: sums that are coarser than
+// those of cost_rollup, because an hour rarely sees the same twice.
+//
+//	dimension  kept by     told apart
+//	none       hour        nothing else
+//	none       day         target, task, strategy
+//	any other  day, month  its values, nothing else
+type SumKey struct {
+	Unit      Unit
+	Dimension event.Dimension // "" for all calls
+	Start     int64           // hours since the epoch, UTC
+	Value     string
+	Target    int64  // 0: all together
+	Task      string // "": all together, as the strategy
+	Strategy  string
+}
+
+// Sums adds up rollups for cost_sums.
+type Sums map[SumKey]*event.Tally
+
+// Coarse returns the coarser sums of the rollups.
+func (r Rollups) Coarse() Sums {
+	s := Sums{}
+	for k, t := range r {
+		if k.Dimension == "" {
+			s.add(SumKey{Unit: Hour, Start: k.Hour}, t)
+			s.add(SumKey{Unit: Day, Start: Day.start(k.Hour), Target: k.Target, Task: k.Task.String(), Strategy: k.Strategy}, t)
+			continue
+		}
+		s.add(SumKey{Unit: Day, Dimension: k.Dimension, Start: Day.start(k.Hour), Value: k.Value}, t)
+		s.add(SumKey{Unit: Month, Dimension: k.Dimension, Start: Month.start(k.Hour), Value: k.Value}, t)
+	}
+	return s
+}
+
+func (s Sums) add(k SumKey, t *event.Tally) {
+	sum := s[k]
+	if sum == nil {
+		sum = new(event.Tally)
+		s[k] = sum
+	}
+	sum.Merge(*t, 1)
+}
+
+// Piece is a stretch of time, and which sums answer for it: the rows of cost_sums
+// of a unit, or those of cost_rollup where it is "". A zero time is no bound.
+type Piece struct {
+	Unit         Unit
+	Since, Until time.Time
+}
+
+// Pieces returns where the sums of one dimension lie that a query, which was
+// checked, adds up by group: the coarsest there are for each stretch of time.
+func Pieces(q *event.CostQuery, dimension, group event.Dimension) []Piece {
+	apart := q.Model != "" || q.Endpoint != "" || q.Provider != "" || q.Task != nil || q.Strategy != ""
+	switch group {
+	case event.ByModel, event.ByEndpoint, event.ByProvider, event.ByTask, event.ByStrategy:
+		apart = true
+	}
+	var units []Unit
+	switch {
+	case dimension == "" && !apart:
+		return []Piece{{Hour, q.Since, q.Until}}
+	case group == event.ByHour, dimension != "" && apart:
+	case dimension == "" || group == event.ByDay:
+		units = []Unit{Day}
+	default:
+		units = []Unit{Month, Day}
+	}
+	return pieces(nil, q.Since, q.Until, units)
+}
+
+// pieces takes from a stretch of time what whole pieces of the first unit cover;
+// the units after it answer for what is left at both ends.
+func pieces(out []Piece, since, until time.Time, units []Unit) []Piece {
+	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
+		return out
+	}
+	if len(units) == 0 {
+		return append(out, Piece{"", since, until})
+	}
+	u, from, to := units[0], since, until
+	if !since.IsZero() {
+		from = u.ceil(since)
+	}
+	if !until.IsZero() {
+		to = u.floor(until)
+	}
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return pieces(out, since, until, units[1:])
+	}
+	if !since.IsZero() {
+		out = pieces(out, since, from, units[1:])
+	}
+	out = append(out, Piece{u, from, to})
+	if !until.IsZero() {
+		out = pieces(out, to, until, units[1:])
+	}
+	return out
+}
