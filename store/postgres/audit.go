@@ -96,8 +96,8 @@ func (s *Store) audit(ctx context.Context, tx pgx.Tx, progress func(int)) (*data
 func auditRollups(ctx context.Context, tx pgx.Tx, c *database.Comparison) error {
 	sums := `calls, failed, unpriced, cost, estimated, input, cached_read, cache_write, output, reasoning,
 		latency_ms, latency_calls, ttft_ms, ttft_calls`
-	rows, err := tx.Query(ctx, `SELECT '', r.dimension, r.hour, r.value, t.endpoint, t.model, t.provider, r.task, r.strategy, `+sums+`
-		FROM cost_rollup r JOIN targets t ON t.id = r.target
+	rows, err := tx.Query(ctx, `SELECT '', r.dimension, r.hour, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, `+sums+`
+		FROM cost_rollup r LEFT JOIN targets t ON t.id = r.target
 		UNION ALL
 		SELECT r.unit, r.dimension, r.start, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, `+sums+`
 		FROM cost_sums r LEFT JOIN targets t ON t.id = r.target`)

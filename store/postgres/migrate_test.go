@@ -18,7 +18,7 @@ func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
 	storetest.OverMonths(t, s)
 	script, err := migrations.ReadFile("migrations/0008_cost_sums.sql")
 	if err == nil {
-		_, err = s.pool.Exec(t.Context(), `DROP TABLE cost_sums CASCADE; `+string(script))
+		_, err = s.pool.Exec(t.Context(), `DROP TABLE cost_sums CASCADE; ALTER TABLE cost_rollup ADD CONSTRAINT cost_rollup_target_fkey FOREIGN KEY (target) REFERENCES targets (id); `+string(script))
 	}
 	if err != nil {
 		t.Fatal(err)
