@@ -49,6 +49,8 @@ servers: ## Install the PostgreSQL and the Redis that tests start for themselves
 	else \
 	  echo "WARNING: no PostgreSQL is installed: everything about it stays untested. Install it, or set CARTRITA_TEST_POSTGRES to the URL of one." >&2; \
 	fi
+	@[ -n "$$CARTRITA_TEST_POSTGRES" ] || ! command -v apt-get >/dev/null || internal/testserver/pgvector.sh || \
+	  echo "WARNING: there is no pgvector: its index stays untested." >&2
 	@[ -n "$$CARTRITA_TEST_REDIS" ] || command -v redis-server >/dev/null || \
 	if command -v apt-get >/dev/null; then \
 	  echo "Redis is missing; installing it with apt-get"; \

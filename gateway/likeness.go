@@ -15,6 +15,9 @@ import (
 // to any other.
 type likeness struct{ x *exchange }
 
+// Name implements registry.Embedder.
+func (l likeness) Name() string { return l.x.g.cfg.Embeddings.Model }
+
 // Embed implements registry.Embedder.
 func (l likeness) Embed(ctx context.Context, texts []string) ([][]float32, error) {
 	x, cfg := l.x, &l.x.g.cfg.Embeddings

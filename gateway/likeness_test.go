@@ -43,8 +43,8 @@ func TestSearchByLikenessIsCallsOfTheSearcher(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if served[0].ID == served[1].ID || served[0].Texts != 3 {
-		t.Errorf("the records: %+v, the wish: %+v", served[0], served[1])
+	if served[0].ID == served[1].ID || served[1].Texts != 3 {
+		t.Errorf("the wish: %+v, the records: %+v", served[0], served[1])
 	}
 	if got, _ = search(key.RoleViewer, key.Fields{}); !strings.Contains(got, `"method":"features"`) || !strings.Contains(got, "role viewer") || len(served) != 0 {
 		t.Errorf("a viewer: %d calls: %s", len(served), got)

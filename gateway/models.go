@@ -13,7 +13,7 @@ import (
 // Registry is the part of *registry.Registry that the gateway speaks to.
 type Registry interface {
 	Snapshot() *registry.Snapshot
-	// Search: KindInvalid.
+	// Search: KindInvalid, KindNotFound, KindConflict.
 	Search(ctx context.Context, q registry.Query) (registry.Result, error)
 	// History: KindNotFound.
 	History(ctx context.Context, id model.ModelID) ([]registry.Version, error)
@@ -30,7 +30,8 @@ const maxHits = 100_000
 func (g *Gateway) searchModels(x *exchange) {
 	q := x.query()
 	search := registry.Query{
-		Text: q.text("q"), Similar: q.text("similar"), Filters: q.list("filter"), Limit: q.number("limit", 1, maxHits),
+		Text: q.text("q"), Similar: q.text("similar"), SimilarTo: q.text("similar_to"),
+		Filters: q.list("filter"), Limit: q.number("limit", 1, maxHits),
 	}
 	if g.cfg.Embeddings.Model != "" {
 		search.Embedder = likeness{x}

@@ -40,7 +40,7 @@ type Registry struct {
 	snap    atomic.Pointer[Snapshot]
 	schemas sync.Once
 	valid   *schema.Validator
-	vectors vectorCache
+	vectors EmbeddingStore
 	drifts  driftCache
 
 	mu           sync.Mutex // of writers; guards what follows
@@ -66,6 +66,10 @@ func New(c Config) *Registry {
 	}
 	if r.store == nil {
 		r.store = newMemory()
+	}
+	var keeps bool
+	if r.vectors, keeps = r.store.(EmbeddingStore); !keeps {
+		r.vectors = new(Embeddings)
 	}
 	if r.clock == nil {
 		r.clock = time.Now

@@ -17,6 +17,9 @@ type Query struct {
 	Similar string   // a wish in words: "a small cheap model for French summaries"; leaves out retired models
 	Limit   int      // of the hits returned; 0 is DefaultLimit, negative is all
 
+	// SimilarTo names a record in place of the wish: what is most like it. It is no hit itself.
+	SimilarTo string
+
 	// Embedder ranks by Similar at the expense of who searches; nil: built-in features do.
 	Embedder Embedder
 }
@@ -50,8 +53,10 @@ type Hit struct {
 	Served bool         `json:"served"` // an endpoint is configured for it
 }
 
-// Search finds records. Errors are KindInvalid for a filter that cannot be
-// read, with its Param; a failing embedder is not an error but a Note.
+// Search finds records. Errors, with the Param: KindInvalid for a filter that
+// cannot be read or for two wishes, KindNotFound and KindConflict for a record
+// to be compared with that is not there or is several. A failing embedder is not
+// an error but a Note.
 func (r *Registry) Search(ctx context.Context, q Query) (Result, error) {
 	s := r.Snapshot()
 	filters := make([]Filter, len(q.Filters))
@@ -64,28 +69,51 @@ func (r *Registry) Search(ctx context.Context, q Query) (Result, error) {
 		}
 		filters[i] = f
 	}
+	var like *model.Model
+	if q.SimilarTo != "" {
+		var err error
+		if like, err = s.likened(&q); err != nil {
+			return Result{}, err
+		}
+	}
 	hits := s.candidates(filters)
 	res := Result{Method: MethodFilter}
 	if words := tokens(q.Text); len(words) > 0 {
 		hits, res.Method = matching(hits, words), MethodText
 	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = DefaultLimit
+	}
 	if strings.TrimSpace(q.Similar) != "" {
-		hits = slices.DeleteFunc(hits, func(h Hit) bool { return h.Model.Status == model.StatusRetired })
-		res.Method, res.Note = r.rankByLikeness(ctx, s, hits, &q)
+		hits = slices.DeleteFunc(hits, func(h Hit) bool { return h.Model.Status == model.StatusRetired || h.Model == like })
+		res.Method, res.Note = r.rankByLikeness(ctx, s, hits, &q, limit)
 	}
 	slices.SortStableFunc(hits, func(a, b Hit) int {
 		return cmp.Or(-cmp.Compare(a.Score, b.Score), compareServed(a, b), cmp.Compare(a.Model.ID, b.Model.ID))
 	})
 	res.Total = len(hits)
-	limit := q.Limit
-	if limit == 0 {
-		limit = DefaultLimit
-	}
 	if limit > 0 {
 		hits = hits[:min(limit, len(hits))]
 	}
 	res.Hits = hits
 	return res, nil
+}
+
+// likened puts the text of the record that others are to be like in place of the wish.
+func (s *Snapshot) likened(q *Query) (*model.Model, error) {
+	const op = "registry.Search"
+	if q.Similar != "" {
+		return nil, model.Invalidf(op, "similar_to", "stands beside similar; want one of the two")
+	}
+	m, err := s.record(op, q.SimilarTo)
+	if err != nil {
+		e := model.AsError(err)
+		e.Param = "similar_to"
+		return nil, e
+	}
+	q.Similar = document(m)
+	return m, nil
 }
 
 // compareServed puts records that can be called first.

@@ -137,6 +137,8 @@ type bagOfLetters struct {
 	fail  error
 }
 
+func (b *bagOfLetters) Name() string { return "letters" }
+
 func (b *bagOfLetters) Embed(_ context.Context, texts []string) ([][]float32, error) {
 	b.calls++
 	if b.fail != nil {

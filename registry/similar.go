@@ -2,10 +2,11 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
-	"sync"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -14,24 +15,20 @@ import (
 // length. Errors are logged and noted in the result, and the built-in features
 // are used instead.
 type Embedder interface {
+	// Name tells embedders apart: the vectors of one are kept under it.
+	Name() string
 	Embed(ctx context.Context, texts []string) ([][]float32, error)
 }
 
 // embedBatch is the number of texts given to the embedder at once.
 const embedBatch = 128
 
-// vectorCache keeps the vectors of records by their texts, across snapshots.
-// They are made at the first search that needs them, never at start-up.
-type vectorCache struct {
-	mu       sync.Mutex
-	embedded map[string][]float32
-}
-
-// rankByLikeness scores the hits by how well they fit a wish in words.
-func (r *Registry) rankByLikeness(ctx context.Context, s *Snapshot, hits []Hit, q *Query) (Method, string) {
+// rankByLikeness scores the hits by how well they fit a wish in words, those
+// that a search with the limit (negative: none) returns at least.
+func (r *Registry) rankByLikeness(ctx context.Context, s *Snapshot, hits []Hit, q *Query, limit int) (Method, string) {
 	note := ""
 	if q.Embedder != nil {
-		err := r.rankByEmbeddings(ctx, hits, q)
+		err := r.rankByEmbeddings(ctx, hits, q, limit)
 		if err == nil {
 			return MethodEmbeddings, ""
 		}
@@ -52,84 +49,106 @@ func reason(err error) string {
 }
 
 // rankByEmbeddings scores by the cosine of the vectors.
-func (r *Registry) rankByEmbeddings(ctx context.Context, hits []Hit, q *Query) error {
-	docs := make([]string, len(hits))
-	for i := range hits {
-		docs[i] = document(hits[i].Model)
+func (r *Registry) rankByEmbeddings(ctx context.Context, hits []Hit, q *Query, limit int) error {
+	wish, err := embed(ctx, q.Embedder, []string{q.Similar})
+	if err != nil {
+		return err
 	}
-	known, missing := r.vectors.of(docs, 2*len(r.Snapshot().Models)+1000)
-	// Nobody waits for another's model: two searches may ask for the same.
-	for batch := range slices.Chunk(missing, embedBatch) {
-		vs, err := embed(ctx, q.Embedder, batch)
-		if err != nil {
-			return err
-		}
-		r.vectors.keep(batch, vs)
-		for i, v := range vs {
-			known[batch[i]] = v
-		}
+	if err := r.embedMissing(ctx, hits, q.Embedder, len(wish[0])); err != nil {
+		return err
 	}
-	want, err := embed(ctx, q.Embedder, []string{q.Similar})
+	scores, err := r.nearest(ctx, hits, q.Embedder.Name(), wish[0], limit)
 	if err != nil {
 		return err
 	}
 	for i := range hits {
-		hits[i].Score = cosine(want[0], known[docs[i]])
+		hits[i].Score = scores[hits[i].Model.ID]
 	}
 	return nil
 }
 
-// of returns the vectors of the texts, and the texts that have none. With more
-// than most of them it begins anew, which drops those of records that changed.
-func (c *vectorCache) of(texts []string, most int) (known map[string][]float32, missing []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.embedded == nil || len(c.embedded) > most {
-		c.embedded = map[string][]float32{}
+// embedMissing stores the vectors of the records that have none, or one of
+// another text than they have now. Nobody waits for another's model: two
+// searches may ask for the same.
+func (r *Registry) embedMissing(ctx context.Context, hits []Hit, e Embedder, length int) error {
+	have, err := r.vectors.EmbeddedTexts(ctx, e.Name(), length)
+	if err != nil {
+		return err
 	}
-	known = make(map[string][]float32, len(texts))
-	for _, t := range texts {
-		if v, ok := c.embedded[t]; ok {
-			known[t] = v
-		} else {
-			missing = append(missing, t)
+	missing := map[string][]Embedding{} // by text: records of the same weights share one
+	for i := range hits {
+		id, text := hits[i].Model.ID, document(hits[i].Model)
+		digest := TextDigest(sha256.Sum256([]byte(text)))
+		if have[id] != digest {
+			missing[text] = append(missing[text], Embedding{ID: id, Text: digest})
 		}
 	}
-	slices.Sort(missing)
-	return known, slices.Compact(missing)
+	for texts := range slices.Chunk(slices.Sorted(maps.Keys(missing)), embedBatch) {
+		vs, err := embed(ctx, e, texts)
+		if err != nil {
+			return err
+		}
+		var es []Embedding
+		for i, text := range texts {
+			for _, e := range missing[text] {
+				e.Vector = vs[i]
+				es = append(es, e)
+			}
+		}
+		if err := r.vectors.SaveEmbeddings(ctx, e.Name(), es); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (c *vectorCache) keep(texts []string, vectors [][]float32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, t := range texts {
-		c.embedded[t] = vectors[i]
+// nearest returns the scores of the hits that are nearest: of more than the
+// limit, so that none is left out that is as near as the last. The store may
+// hold records that are no hits, so it is asked for more until there are enough.
+func (r *Registry) nearest(ctx context.Context, hits []Hit, embedder string, v []float32, limit int) (map[model.ModelID]float64, error) {
+	isHit := make(map[model.ModelID]bool, len(hits))
+	for i := range hits {
+		isHit[hits[i].Model.ID] = true
+	}
+	k := 2 * limit
+	if limit < 0 || k >= len(hits) {
+		k = math.MaxInt32 // all there are
+	}
+	for {
+		found, err := r.vectors.NearestModels(ctx, embedder, v, k)
+		if err != nil {
+			return nil, err
+		}
+		scores := make(map[model.ModelID]float64, limit)
+		n, enough := 0, len(found) < k
+		for _, f := range found {
+			if !isHit[f.ID] {
+				continue
+			}
+			scores[f.ID] = f.Score
+			if n++; n == limit && f.Score > found[len(found)-1].Score {
+				enough = true
+			}
+		}
+		if enough {
+			return scores, nil
+		}
+		k *= 8
 	}
 }
 
 func embed(ctx context.Context, e Embedder, texts []string) ([][]float32, error) {
 	vs, err := e.Embed(ctx, texts)
-	if err == nil && len(vs) != len(texts) {
-		err = fmt.Errorf("the embedder returned %d vectors for %d texts", len(vs), len(texts))
+	if err != nil {
+		return nil, err
 	}
-	return vs, err
-}
-
-// cosine is in [0,1]; opposite vectors are as unlike as unrelated ones.
-func cosine(a, b []float32) float64 {
-	if len(a) != len(b) {
-		return 0
+	if len(vs) != len(texts) {
+		return nil, fmt.Errorf("the embedder returned %d vectors for %d texts", len(vs), len(texts))
 	}
-	var dot, aa, bb float64
-	for i := range a {
-		dot += float64(a[i]) * float64(b[i])
-		aa += float64(a[i]) * float64(a[i])
-		bb += float64(b[i]) * float64(b[i])
+	for i := range vs {
+		vs[i] = unit(vs[i])
 	}
-	if aa == 0 || bb == 0 {
-		return 0
-	}
-	return clamp(dot / math.Sqrt(aa*bb))
+	return vs, nil
 }
 
 // rankByFeatures scores by the properties that the wish names and, for the

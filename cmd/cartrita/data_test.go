@@ -45,6 +45,14 @@ func TestModelsSearch(t *testing.T) {
 	if len(found.Hits) != 5 || found.Method != registry.MethodFeatures {
 		t.Errorf("by likeness: %d hits by %s", len(found.Hits), found.Method)
 	}
+	like := found.Hits[0].Model.ID
+	b.json(&found, "models", "similar", string(like))
+	if len(found.Hits) != 10 || found.Hits[0].Model.ID == like {
+		t.Errorf("like %s: %d hits, first %s", like, len(found.Hits), found.Hits[0].Model.ID)
+	}
+	if r := b.run("models", "similar", "nobody/nothing"); r.code == exitOK || !strings.Contains(r.err, "nobody/nothing") {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
 }
 
 // Words that no record holds are taken for a description.

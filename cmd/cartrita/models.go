@@ -20,6 +20,7 @@ type modelsCmd struct {
 	Search  modelsSearchCmd  `cmd:"" help:"Find models by text or by similarity."`
 	Add     modelsAddCmd     `cmd:"" help:"Add or replace records from a YAML, JSON or JSONL file of our own format; all or none."`
 	Import  modelsImportCmd  `cmd:"" help:"Import a catalogue: LiteLLM, OpenRouter, Hugging Face Hub or our own format."`
+	Similar modelsSimilarCmd `cmd:"" help:"Find models that are like one."`
 	History modelsHistoryCmd `cmd:"" help:"Show who changed a record, when and how."`
 	Retire  modelsRetireCmd  `cmd:"" help:"Retire a model: it is never routed to again."`
 }
@@ -115,8 +116,17 @@ func (cmd *modelsSearchCmd) Run(a *app, g *globals, p *printer) error {
 		similar.Similar = true
 		return similar.Run(a, g, p)
 	}
+	return p.found(raw)
+}
+
+// found shows the answer to a search.
+func (p *printer) found(raw []byte) error {
 	if p.json {
 		return p.raw(raw)
+	}
+	found, err := decode[foundModels](raw)
+	if err != nil {
+		return err
 	}
 	if err := p.models(&found); err != nil {
 		return err
@@ -125,6 +135,23 @@ func (cmd *modelsSearchCmd) Run(a *app, g *globals, p *printer) error {
 		p.notef("%s", found.Note)
 	}
 	return nil
+}
+
+type modelsSimilarCmd struct {
+	modelFilter
+	ID    string `arg:"" help:"Model id."`
+	Limit int    `short:"n" default:"10" help:"Most models to show." placeholder:"N"`
+}
+
+// Run shows the models that are most like one.
+func (cmd *modelsSimilarCmd) Run(a *app, g *globals, p *printer) error {
+	q := cmd.query()
+	q.Set("similar_to", cmd.ID)
+	raw, err := a.findModels(g, q, cmd.Limit)
+	if err != nil {
+		return err
+	}
+	return p.found(raw)
 }
 
 func (a *app) findModels(g *globals, q url.Values, limit int) ([]byte, error) {

@@ -65,6 +65,23 @@ func NewPostgres(t testing.TB) *Postgres {
 	return s
 }
 
+// NeedVector skips a test whose server has no pgvector to create in its databases.
+func NeedVector(t testing.TB, url string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there bool
+	err = conn.QueryRow(t.Context(), `SELECT count(*) > 0 FROM pg_available_extensions WHERE name = 'vector'`).Scan(&there)
+	if err := errors.Join(err, conn.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if !there {
+		t.Skip("NOT TESTED: the PostgreSQL has no extension pgvector. On Debian and Ubuntu `make servers` installs it.")
+	}
+}
+
 // skip ends a test that has no server; one that is there but does not start is
 // a failure.
 func skip(t testing.TB, err error, what, variable string) {

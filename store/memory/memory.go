@@ -43,6 +43,8 @@ type Config struct {
 
 // Store is a store in memory.
 type Store struct {
+	registry.Embeddings
+
 	keep int
 
 	mu          sync.RWMutex

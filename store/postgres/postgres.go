@@ -76,9 +76,12 @@ type Store struct {
 
 	packers sync.Pool // of *batch.Packer: their buffers are large
 
+	vectorSchema string // of the extension pgvector, quoted; "" where it is not there
+
 	mu      sync.Mutex // guards what follows
 	targets map[event.Target]int64
 	months  map[month]time.Time // has a partition (zero), or when to try again
+	indexed map[int]bool        // lengths of vectors whose index is made
 }
 
 // Open connects to the database and brings its schema up to date; of several
@@ -98,7 +101,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		pool: pool, log: c.Logger, now: time.Now, answer: answerTimeout,
-		targets: map[event.Target]int64{}, months: map[month]time.Time{},
+		targets: map[event.Target]int64{}, months: map[month]time.Time{}, indexed: map[int]bool{},
 		packers: sync.Pool{New: func() any { return new(batch.Packer) }},
 	}
 	if s.log == nil {
@@ -109,6 +112,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, notOpened(op, config.ConnConfig, err)
 	}
 	s.partition(ctx, nil)
+	s.findVector(ctx)
 	return s, nil
 }
 

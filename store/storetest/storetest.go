@@ -1,5 +1,5 @@
 // Package storetest is the conformance suite of stores: what any
-// implementation of registry.Store, key.Store, event.Sink, event.Reader,
+// implementation of registry.Store, registry.EmbeddingStore, key.Store, event.Sink, event.Reader,
 // event.SpendReader, event.NoticeStore, event.History, budget.Store, alert.Store,
 // cluster.ConfigStore and database.Export must do.
 // Whoever writes a store runs it from a test of theirs:
@@ -27,6 +27,7 @@ import (
 // Store is everything that a store does.
 type Store interface {
 	registry.Store
+	registry.EmbeddingStore
 	key.Store
 	event.Sink
 	event.Reader
@@ -51,6 +52,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"models/all or nothing", modelsAllOrNothing},
 		{"models/version changes", modelsVersion},
 		{"models/one writer wins", modelsRace},
+		{"embeddings/come back", embeddingsReturn},
+		{"embeddings/nearest", embeddingsNearest},
+		{"embeddings/ties", embeddingsTies},
+		{"embeddings/while others write", embeddingsConcurrent},
 		{"keys/come back whole", keysWhole},
 		{"keys/one writer wins", keysRace},
 		{"keys/last used", keysLastUsed},
