@@ -36,6 +36,7 @@ import (
 // store is what keeps everything: SQLite in the data directory, PostgreSQL, or memory.
 type store interface {
 	registry.Store
+	registry.EmbeddingStore
 	key.Store
 	event.Sink
 	event.Reader

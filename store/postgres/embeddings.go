@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,6 +46,7 @@ func (s *Store) SaveEmbeddings(ctx context.Context, embedder string, es []regist
 	const op = "postgres.SaveEmbeddings"
 	q := &pgx.Batch{}
 	lengths := map[int]bool{}
+	es = slices.SortedFunc(slices.Values(es), func(a, b registry.Embedding) int { return cmp.Compare(a.ID, b.ID) }) // else two writers wait for each other's rows
 	for i := range es {
 		e := &es[i]
 		if err := e.Check(op); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t testing.TB, url string) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	s, err := postgres.Open(t.Context(), postgres.Config{URL: url, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +52,32 @@ func sql(t testing.TB, url, statements string) {
 	}
 }
 
+// query runs one statement past the store and returns its rows as texts, "" for NULL.
+func query(t testing.TB, url, statement string) (out [][]string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	rows, err := conn.Query(t.Context(), statement, pgx.QueryExecModeSimpleProtocol) // answers in texts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row []string
+		for _, text := range rows.RawValues() {
+			row = append(row, string(text))
+		}
+		out = append(out, row)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+	return out
+}
+
 func samples(from, to int) []event.Call {
 	var out []event.Call
 	for n := from; n < to; n++ {
@@ -66,9 +93,9 @@ func TestStore(t *testing.T) {
 
 func TestDatabase(t *testing.T) {
 	t.Parallel()
-	storetest.RunDatabase(t, func(t *testing.T) (storetest.Database, func(string)) {
+	storetest.RunDatabase(t, func(t *testing.T) (storetest.Database, func(string) [][]string) {
 		url := testserver.Database(t)
-		return open(t, url), func(statement string) { sql(t, url, statement) }
+		return open(t, url), func(statement string) [][]string { return query(t, url, statement) }
 	})
 }
 

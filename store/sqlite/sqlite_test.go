@@ -40,21 +40,51 @@ func TestStore(t *testing.T) {
 }
 
 func TestDatabase(t *testing.T) {
-	storetest.RunDatabase(t, func(t *testing.T) (storetest.Database, func(string)) {
+	storetest.RunDatabase(t, func(t *testing.T) (storetest.Database, func(string) [][]string) {
 		path := filepath.Join(t.TempDir(), "cartrita.db")
 		s := open(t, path)
 		t.Cleanup(func() { _ = s.Close() })
-		return s, func(statement string) {
+		return s, func(statement string) [][]string {
 			db, err := sql.Open("sqlite", path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			rows, err := db.QueryContext(t.Context(), statement)
+			if err != nil {
 				t.Fatalf("%s: %v", statement, err)
 			}
+			return texts(t, rows)
 		}
 	})
+}
+
+// texts reads rows as texts, "" for NULL.
+func texts(t *testing.T, rows *sql.Rows) (out [][]string) {
+	t.Helper()
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		row, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range row {
+			into[i] = &row[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		var text []string
+		for i := range row {
+			text = append(text, row[i].String)
+		}
+		out = append(out, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func TestOpenAgainKeepsEverything(t *testing.T) {

@@ -20,15 +20,17 @@ type Database interface {
 }
 
 // RunDatabase runs the part of the suite that is for databases. open also
-// returns what runs a statement past the store, to do damage.
-func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(statement string))) {
+// returns what runs a statement past the store, to look and to do damage; the
+// rows that it gives are texts, "" for NULL.
+func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(statement string) [][]string)) {
 	for _, c := range []struct {
 		name string
-		test func(*testing.T, Database, func(string))
+		test func(*testing.T, Database, func(string) [][]string)
 	}{
 		{"audit/agrees", auditAgrees},
 		{"audit/finds and repairs", auditRepairs},
 		{"audit/while others write", auditConcurrent},
+		{"views", views},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +54,7 @@ func audit(t *testing.T, s Database, repair bool, calls int) *database.Audit {
 	return a
 }
 
-func auditAgrees(t *testing.T, s Database, _ func(string)) {
+func auditAgrees(t *testing.T, s Database, _ func(string) [][]string) {
 	if a := audit(t, s, false, 0); !a.Agrees() || a.Sums != 0 {
 		t.Errorf("an empty store: %+v", a)
 	}
@@ -65,7 +67,7 @@ func auditAgrees(t *testing.T, s Database, _ func(string)) {
 	}
 }
 
-func auditRepairs(t *testing.T, s Database, exec func(string)) {
+func auditRepairs(t *testing.T, s Database, exec func(string) [][]string) {
 	ingest(t, s, 130, samples(600)...)
 	before, err := s.Costs(t.Context(), event.CostQuery{By: event.ByTag})
 	if err != nil {
@@ -147,7 +149,7 @@ func auditRepairs(t *testing.T, s Database, exec func(string)) {
 
 // auditConcurrent sees whole batches only, and takes nothing from calls that are
 // stored while it repairs.
-func auditConcurrent(t *testing.T, s Database, _ func(string)) {
+func auditConcurrent(t *testing.T, s Database, _ func(string) [][]string) {
 	const calls = 900
 	var writing sync.WaitGroup
 	done := make(chan struct{})

@@ -1,0 +1,71 @@
+-- What is stored under names that say what it is, for people's own questions.
+-- Money is in US dollars, times are texts in UTC, as ISO 8601 writes them.
+-- docs/OPERATIONS.md lists them.
+
+CREATE VIEW events AS
+  WITH ids AS (
+    SELECT lower(substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-' || substr(h, 13, 4) || '-' || substr(h, 17, 4) || '-' || substr(h, 21)) AS call_id,
+           strftime('%Y-%m-%dT%H:%M:%S', c.started / 1000000, 'unixepoch') || printf('.%06dZ', c.started % 1000000) AS begun,
+           strftime('%Y-%m-%dT%H:%M:%S', c.seq / 1000000, 'unixepoch') || printf('.%06dZ', c.seq % 1000000) AS ended,
+           c.*, t.endpoint, t.model, t.provider
+      FROM (SELECT hex(id) AS h, * FROM calls) c JOIN targets t ON t.id = c.target)
+  SELECT call_id || '.1' AS event_id, 'model_call.planned' AS type, coalesce(begun, ended) AS at, call_id,
+         endpoint, model AS model_id, provider, task AS task_type, strategy, user_id, workflow_id AS workflow_run_id,
+         stage, session_id, supervisor, key_id, team, project, tags, NULL AS data
+    FROM ids WHERE started IS NOT NULL OR strategy IS NOT NULL
+  UNION ALL
+  SELECT call_id || '.2', 'model_call.started', begun, call_id, endpoint, model, provider, task, strategy, user_id, workflow_id,
+         stage, session_id, supervisor, key_id, team, project, tags, NULL
+    FROM ids WHERE started IS NOT NULL
+  UNION ALL
+  SELECT call_id || '.3', 'model_call.' || state, ended, call_id, endpoint, model, provider, task, strategy, user_id, workflow_id,
+         stage, session_id, supervisor, key_id, team, project, tags, NULL
+    FROM ids WHERE state <> 'planned'
+  UNION ALL
+  SELECT id, kind, strftime('%Y-%m-%dT%H:%M:%S', at / 1000000, 'unixepoch') || printf('.%06dZ', at % 1000000),
+         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, data
+    FROM notices;
+
+CREATE VIEW cost_events AS
+  SELECT strftime('%Y-%m-%dT%H:%M:%SZ', r.hour * 3600, 'unixepoch') AS hour, t.endpoint, t.model AS model_id, t.provider, r.task AS task_type, r.strategy,
+         r.calls, r.failed, r.unpriced, r.cost / 1e9 AS cost_usd, r.estimated / 1e9 AS estimated_usd,
+         r.input AS input_tokens, r.cached_read AS cached_read_tokens, r.cache_write AS cache_write_tokens,
+         r.output AS output_tokens, r.reasoning AS reasoning_tokens
+    FROM cost_rollup r JOIN targets t ON t.id = r.target
+   WHERE r.dimension = '';
+
+CREATE VIEW budget_tracking AS
+  SELECT s.budget, strftime('%Y-%m-%dT%H:%M:%SZ', s.period / 1000000, 'unixepoch') AS period, s.calls, s.cost / 1e9 AS spent_usd, s.assumed / 1e9 AS assumed_usd,
+         s.tokens, s.requests,
+         b.doc ->> 'limit_usd' AS limit_usd, b.doc ->> 'limit_tokens' AS limit_tokens, b.doc ->> 'limit_requests' AS limit_requests
+    FROM budget_spend s LEFT JOIN budgets b ON b.name = substr(s.budget, 1, instr(s.budget || '/', '/') - 1);
+
+CREATE VIEW usage_analytics AS
+  SELECT strftime('%Y-%m-%dT%H:%M:%SZ', r.hour * 3600, 'unixepoch') AS hour, r.dimension, r.value,
+         t.endpoint, t.model AS model_id, t.provider, r.task AS task_type, r.strategy,
+         r.calls, r.failed, r.cost / 1e9 AS cost_usd,
+         r.input AS input_tokens, r.cached_read AS cached_read_tokens, r.cache_write AS cache_write_tokens,
+         r.output AS output_tokens, r.reasoning AS reasoning_tokens,
+         r.latency_ms / nullif(r.latency_calls, 0) AS mean_latency_ms, r.ttft_ms / nullif(r.ttft_calls, 0) AS mean_ttft_ms
+    FROM cost_rollup r JOIN targets t ON t.id = r.target
+   WHERE r.dimension <> '';
+
+CREATE VIEW model_metrics AS
+  SELECT strftime('%Y-%m-%dT%H:%M:%SZ', r.hour * 3600, 'unixepoch') AS hour, t.model AS model_id, t.endpoint, t.provider,
+         sum(r.calls) AS calls, sum(r.failed) AS failed, sum(r.failed) * 1.0 / nullif(sum(r.calls), 0) AS failure_rate,
+         sum(r.latency_ms) / nullif(sum(r.latency_calls), 0) AS mean_latency_ms, sum(r.latency_calls) AS latency_calls,
+         sum(r.ttft_ms) / nullif(sum(r.ttft_calls), 0) AS mean_ttft_ms, sum(r.ttft_calls) AS ttft_calls,
+         sum(r.input) AS input_tokens, sum(r.output) AS output_tokens, sum(r.cost) / 1e9 AS cost_usd
+    FROM cost_rollup r JOIN targets t ON t.id = r.target
+   WHERE r.dimension = ''
+   GROUP BY r.hour, t.model, t.endpoint, t.provider;
+
+CREATE VIEW model_records AS
+  SELECT v.model_id, v.number AS version, strftime('%Y-%m-%dT%H:%M:%S', v.at / 1000000, 'unixepoch') || printf('.%06dZ', v.at % 1000000) AS changed,
+         v.actor, v.action, v.record ->> 'provider' AS provider, v.record ->> 'name' AS name, v.record ->> 'canonical_id' AS canonical_id,
+         v.record ->> 'family' AS family, v.record ->> 'status' AS status, v.record ->> 'license' AS license,
+         v.record ->> 'parameters_billion' AS parameters_billion, v.record ->> 'context_length' AS context_length,
+         v.record ->> '$.cost_profile.input_usd_per_million' AS input_usd_per_million,
+         v.record ->> '$.cost_profile.output_usd_per_million' AS output_usd_per_million,
+         v.record
+    FROM models m JOIN model_versions v ON v.model_id = m.model_id AND v.number = m.number;
