@@ -24,13 +24,13 @@ func TestDBCopyBringsSQLiteToPostgres(t *testing.T) {
 	}
 	for range 2 {
 		b.json(&got, "db", "copy", "--to", "env:DATABASE_URL")
-		want := map[string]int64{"model versions": 2, "keys": 1, "budgets": 1, "calls": 300}
+		want := map[string]int64{"model versions": 2, "keys": 1, "budgets": 1, "audit entries": 4, "calls": 300}
 		for _, c := range got.Contents {
 			if c.Source.Count != want[c.What] || c.Target != c.Source || !c.Same || len(c.Source.Checksum) != 16 {
 				t.Errorf("%+v", c)
 			}
 		}
-		if !got.Same || len(got.Contents) != 9 {
+		if !got.Same || len(got.Contents) != 10 {
 			t.Errorf("%+v", got)
 		}
 	}

@@ -50,6 +50,7 @@ var Rules = []Rule{
 	{"notify", []string{"notify/...", "alert", "model", "internal/..."}},
 	{"budget", []string{"model", "internal/..."}},
 	{"key", []string{"model", "internal/..."}},
+	{"audit", []string{"model", "internal/..."}},
 	{"limit", []string{"model", "internal/..."}},
 	{"hub", []string{"registry/...", "model", "internal/..."}},
 	{"provider", []string{"provider/...", "model", "internal/..."}},
@@ -57,8 +58,8 @@ var Rules = []Rule{
 	{"mock", []string{"model", "internal/..."}}, // records and prices for a registry; never a provider
 
 	{".", []string{"registry/...", "route/...", "cost/...", "health/...", "event", "budget", "key", "limit", "cluster", "alert", "provider", "model", "internal/..."}},
-	{"store", []string{"store/...", "registry/...", "event", "key", "limit", "budget", "cluster", "alert", "health", "model", "internal/..."}},
-	{"gateway", []string{".", "registry/...", "event", "key", "limit", "budget", "alert", "cluster", "model", "internal/..."}},
+	{"store", []string{"store/...", "registry/...", "event", "audit", "key", "limit", "budget", "cluster", "alert", "health", "model", "internal/..."}},
+	{"gateway", []string{".", "registry/...", "event", "audit", "key", "limit", "budget", "alert", "cluster", "model", "internal/..."}},
 
 	{"cmd", []string{"*"}},
 	{"test", []string{"*"}},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/event"
 )
 
@@ -42,7 +43,7 @@ func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, e
 	budgets, overrides := Contents{Name: "budgets"}, Contents{Name: "overrides"}
 	openings, fleets := Contents{Name: "openings"}, Contents{Name: "snapshots"}
 	notices, calls := Contents{Name: "notices"}, Contents{Name: "calls"}
-	configs := Contents{Name: "configurations"}
+	configs, trail := Contents{Name: "configurations"}, Contents{Name: "audit entries"}
 	for _, take := range []func() error{
 		func() error { return takeModels(ctx, s, &models) },
 		func() error { list, err := s.LoadKeys(ctx); return takeAll(list, err, &keys) },
@@ -52,13 +53,16 @@ func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, e
 		func() error { return takeFleets(ctx, s, &fleets) },
 		func() error { list, err := allNotices(ctx, s); return takeAll(list, err, &notices) },
 		func() error { list, err := allConfigs(ctx, s); return takeAll(list, err, &configs) },
+		func() error {
+			return s.WalkTrail(ctx, func(list []audit.Entry) error { return takeAll(list, nil, &trail) })
+		},
 		func() error { return takeCalls(ctx, s, &calls, progress) },
 	} {
 		if err := take(); err != nil {
 			return nil, err
 		}
 	}
-	return []Contents{models, keys, budgets, overrides, openings, fleets, notices, configs, calls}, nil
+	return []Contents{models, keys, budgets, overrides, openings, fleets, notices, configs, trail, calls}, nil
 }
 
 func takeAll[T any](list []T, err error, into *Contents) error {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/key"
@@ -23,8 +24,9 @@ const (
 )
 
 // Copy brings everything that one store holds into another: model versions,
-// keys, budgets with their overrides and openings, snapshots, notices, versions of the shared configuration, and calls
-// with the sums that they add up to. What is there already is left out, calls by
+// keys, budgets with their overrides and openings, snapshots, notices, versions of
+// the shared configuration, the audit trail, and calls with the sums that they
+// add up to. The trail stays as it is: a copy makes no entries. What is there already is left out, calls by
 // their ids, so that a copy that ended early is finished by another. How far
 // event spools were read is not copied: a gateway that finds its own spool unread
 // hands over calls that are stored, and they are skipped.
@@ -33,10 +35,12 @@ const (
 // KindConflict when to holds something else under the same name; those of the
 // stores. What was copied before the error stays.
 func Copy(ctx context.Context, from, to Store, progress func(calls int)) error {
+	ctx = audit.Copying(ctx)
 	for _, step := range []struct {
 		what string
 		copy func() error
 	}{
+		{"the audit trail", func() error { return copyTrail(ctx, from, to) }},
 		{"model versions", func() error { return copyModels(ctx, from, to) }},
 		{"keys", func() error { return copyKeys(ctx, from, to) }},
 		{"budgets", func() error { return copyBudgets(ctx, from, to) }},
@@ -222,6 +226,31 @@ func copyConfigs(ctx context.Context, from, to Store) error {
 
 func allNotices(ctx context.Context, s Store) ([]event.Notice, error) {
 	return s.Notices(ctx, nil, time.Time{}, time.Time{}, math.MaxInt32)
+}
+
+// copyTrail appends the entries that to lacks.
+func copyTrail(ctx context.Context, from, to Store) error {
+	var last audit.Entry
+	if latest, err := to.Trail(ctx, audit.Filter{Limit: 1}); err != nil {
+		return err
+	} else if len(latest) > 0 {
+		last = latest[0]
+	}
+	seen := last.Seq == 0
+	err := from.WalkTrail(ctx, func(entries []audit.Entry) error {
+		for len(entries) > 0 && entries[0].Seq <= last.Seq {
+			seen = seen || entries[0].Hash == last.Hash
+			entries = entries[1:]
+		}
+		if !seen && len(entries) > 0 {
+			return conflict("the target has another audit trail")
+		}
+		return to.CopyTrail(ctx, entries)
+	})
+	if err == nil && !seen {
+		err = conflict("the target has another audit trail")
+	}
+	return err
 }
 
 func copyNotices(ctx context.Context, from, to Store) error {

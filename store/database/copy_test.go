@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
@@ -116,6 +117,9 @@ func same(t *testing.T, from, to target) {
 	}
 	if a, err := to.Audit(t.Context(), false, func(int) {}); err != nil || !a.Agrees() || a.Calls != calls {
 		t.Errorf("the copy's sums: %+v, %v", a, err)
+	}
+	if r, err := audit.Verify(t.Context(), to, nil); err != nil || r.Broken != nil || r.Entries < 12 {
+		t.Errorf("the copy's audit trail: %+v, %v", r, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
@@ -29,6 +30,7 @@ type Store interface {
 	key.Store
 	budget.Store
 	cluster.ConfigStore
+	audit.Store
 	event.Sink
 	event.NoticeStore
 	event.History

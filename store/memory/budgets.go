@@ -3,11 +3,13 @@ package memory
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ budget.Store = (*Store)(nil)
@@ -27,26 +29,39 @@ func (s *Store) Budgets(context.Context) ([]budget.Budget, error) {
 }
 
 // SaveBudget implements budget.Store.
-func (s *Store) SaveBudget(_ context.Context, b budget.Budget) error {
+func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
+	after, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	var before []byte
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, known := slices.BinarySearchFunc(s.budgets.created, b, func(x, y budget.Budget) int { return cmp.Compare(x.Name, y.Name) })
 	if !known {
 		s.budgets.created = slices.Insert(s.budgets.created, i, b)
+	} else if before, err = json.Marshal(s.budgets.created[i]); err != nil {
+		return err
 	}
 	s.budgets.created[i] = b
+	s.record(ctx, "", database.BudgetChange(b.Name, before, after))
 	return nil
 }
 
 // DeleteBudget implements budget.Store.
-func (s *Store) DeleteBudget(_ context.Context, name string) error {
+func (s *Store) DeleteBudget(ctx context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.budgets.created, func(b budget.Budget) bool { return b.Name == name })
 	if i < 0 {
 		return model.Errorf("memory.DeleteBudget", model.KindNotFound, "there is no budget %q", name)
 	}
+	before, err := json.Marshal(s.budgets.created[i])
+	if err != nil {
+		return err
+	}
 	s.budgets.created = slices.Delete(s.budgets.created, i, i+1)
+	s.record(ctx, "", database.BudgetChange(name, before, nil))
 	return nil
 }
 
@@ -65,10 +80,11 @@ func (s *Store) Overrides(context.Context) ([]budget.SavedOverride, error) {
 }
 
 // SaveOverride implements budget.Store.
-func (s *Store) SaveOverride(_ context.Context, o budget.SavedOverride) error {
+func (s *Store) SaveOverride(ctx context.Context, o budget.SavedOverride) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.budgets.overrides = append(s.budgets.overrides, o)
+	s.record(ctx, o.Actor, database.OverrideChange(&o))
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ cluster.ConfigStore = (*Store)(nil)
@@ -39,12 +40,13 @@ func (s *Store) ListConfigs(context.Context) (out []cluster.Configuration, _ err
 }
 
 // SaveConfig implements cluster.ConfigStore.
-func (s *Store) SaveConfig(_ context.Context, c cluster.Configuration) error {
+func (s *Store) SaveConfig(ctx context.Context, c cluster.Configuration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.Version != int64(len(s.configs))+1 {
 		return model.Errorf("memory.SaveConfig", model.KindConflict, "version %d of the shared configuration cannot follow the latest", c.Version)
 	}
 	s.configs = append(s.configs, c)
+	s.record(ctx, c.By, database.ConfigChange(&c))
 	return nil
 }

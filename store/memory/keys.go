@@ -8,6 +8,7 @@ import (
 
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ key.Store = (*Store)(nil)
@@ -25,7 +26,7 @@ func (s *Store) LoadKeys(context.Context) ([]key.Stored, error) {
 }
 
 // SaveKey implements key.Store.
-func (s *Store) SaveKey(_ context.Context, k key.Stored) error {
+func (s *Store) SaveKey(ctx context.Context, k key.Stored) error {
 	const op = "memory.SaveKey"
 	if k.ID == "" || !json.Valid(k.Doc) {
 		return model.Invalidf(op, "id", "must be set, and the key must be JSON")
@@ -42,6 +43,7 @@ func (s *Store) SaveKey(_ context.Context, k key.Stored) error {
 	}
 	s.keys[k.ID] = k
 	s.keySaves++
+	s.record(ctx, "", database.KeyChange(&k, old.Doc))
 	return nil
 }
 

@@ -20,11 +20,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var (
@@ -62,6 +64,7 @@ type Store struct {
 	fleets      map[uint64][]byte // registry snapshots, by the fingerprint of their content
 	spend       map[spendKey]event.BudgetSpend
 	notices     []event.Notice // as they were added
+	trail       []audit.Entry  // likewise
 	alerts      alerts
 }
 
@@ -112,7 +115,7 @@ func (s *Store) LoadModels(context.Context) ([]registry.Stored, error) {
 }
 
 // SaveModels implements registry.Store.
-func (s *Store) SaveModels(_ context.Context, versions []registry.Version) error {
+func (s *Store) SaveModels(ctx context.Context, versions []registry.Version) error {
 	const op = "memory.SaveModels"
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,6 +132,9 @@ func (s *Store) SaveModels(_ context.Context, versions []registry.Version) error
 		v.Doc, v.Diff = bytes.Clone(v.Doc), slices.Clone(v.Diff)
 		s.versions[v.ID] = append(s.versions[v.ID], v)
 		s.saved++
+	}
+	if len(versions) > 0 {
+		s.record(ctx, versions[0].Actor, database.ModelChanges(versions)...)
 	}
 	return nil
 }

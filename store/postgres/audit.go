@@ -38,7 +38,10 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 		if err := a.Unaccounted(op); err != nil {
 			return err
 		}
-		return repairSums(ctx, tx, a)
+		if err := repairSums(ctx, tx, a); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, "", database.RebuildChange(a))
 	})
 	if err != nil {
 		return nil, failure(op, err)

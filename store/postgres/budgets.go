@@ -9,6 +9,7 @@ import (
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ budget.Store = (*Store)(nil)
@@ -43,19 +44,33 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "postgres.SaveBudget",
-		`INSERT INTO budgets (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc))
+	return failure("postgres.SaveBudget", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		var before []byte
+		err := tx.QueryRow(ctx, `SELECT doc::text FROM budgets WHERE name = $1 FOR UPDATE`, b.Name).Scan(&before)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO budgets (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc)); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, "", database.BudgetChange(b.Name, before, doc))
+	}))
 }
 
 // DeleteBudget implements budget.Store.
 func (s *Store) DeleteBudget(ctx context.Context, name string) error {
 	const op = "postgres.DeleteBudget"
-	var one int
-	err := s.row(ctx, `DELETE FROM budgets WHERE name = $1 RETURNING 1`, []any{name}, &one)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return model.Errorf(op, model.KindNotFound, "there is no budget %q", name)
-	}
-	return failure(op, err)
+	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		var before []byte
+		err := tx.QueryRow(ctx, `DELETE FROM budgets WHERE name = $1 RETURNING doc::text`, name).Scan(&before)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return model.Errorf(op, model.KindNotFound, "there is no budget %q", name)
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, "", database.BudgetChange(name, before, nil))
+	}))
 }
 
 // SaveOpening implements budget.Store.
@@ -80,6 +95,10 @@ func (s *Store) SaveOverride(ctx context.Context, o budget.SavedOverride) error 
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "postgres.SaveOverride",
-		`INSERT INTO budget_overrides (budget, at, doc) VALUES ($1, $2, $3)`, string(o.Budget), o.At, string(doc))
+	return failure("postgres.SaveOverride", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO budget_overrides (budget, at, doc) VALUES ($1, $2, $3)`, string(o.Budget), o.At, string(doc)); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, o.Actor, database.OverrideChange(&o))
+	}))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ cluster.ConfigStore = (*Store)(nil)
@@ -53,6 +54,9 @@ func (s *Store) SaveConfig(ctx context.Context, c cluster.Configuration) error {
 		if err == nil && done.RowsAffected() == 0 {
 			err = model.Errorf(op, model.KindConflict, "version %d of the shared configuration cannot follow the latest", c.Version)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, c.By, database.ConfigChange(&c))
 	}))
 }

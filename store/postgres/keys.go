@@ -9,6 +9,7 @@ import (
 
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ key.Store = (*Store)(nil)
@@ -35,7 +36,8 @@ func (s *Store) SaveKey(ctx context.Context, k key.Stored) error {
 			return err
 		}
 		var have int
-		err := tx.QueryRow(ctx, `SELECT number FROM api_keys WHERE key_id = $1`, string(k.ID)).Scan(&have)
+		var before []byte
+		err := tx.QueryRow(ctx, `SELECT number, key::text FROM api_keys WHERE key_id = $1`, string(k.ID)).Scan(&have, &before)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -46,7 +48,10 @@ func (s *Store) SaveKey(ctx context.Context, k key.Stored) error {
 			VALUES ($1, $2, (SELECT coalesce(max(change), 0) + 1 FROM api_keys), $3)
 			ON CONFLICT (key_id) DO UPDATE SET number = excluded.number, change = excluded.change, key = excluded.key`,
 			string(k.ID), k.Number, string(k.Doc))
-		return err
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, "", database.KeyChange(&k, before))
 	}))
 }
 

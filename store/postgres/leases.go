@@ -11,8 +11,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ budget.ShareStore = (*Store)(nil)
@@ -249,16 +251,34 @@ func (s *Store) Leases(ctx context.Context) ([]budget.Replica, error) {
 // Release implements budget.ShareStore.
 func (s *Store) Release(ctx context.Context, spool string) error {
 	const op = "postgres.Release"
-	var gone string
-	err := s.row(ctx, `DELETE FROM budget_replicas WHERE spool = $1 RETURNING spool`, []any{spool}, &gone)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return model.Errorf(op, model.KindNotFound, "no gateway has the spool %.80q; see cartrita budget leases", spool)
-	}
-	return failure(op, err)
+	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `DELETE FROM budget_replicas WHERE spool = $1`, spool)
+		if err == nil && done.RowsAffected() == 0 {
+			err = model.Errorf(op, model.KindNotFound, "no gateway has the spool %.80q; see cartrita budget leases", spool)
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, "", database.ReleaseChange(spool))
+	}))
 }
 
 // ReleaseUnseen implements budget.ShareStore.
 func (s *Store) ReleaseUnseen(ctx context.Context, age time.Duration) ([]string, error) {
-	return list(ctx, s, "postgres.ReleaseUnseen", `DELETE FROM budget_replicas WHERE seen < clock_timestamp() - $1::interval RETURNING spool`,
-		[]any{age}, pgx.RowTo[string])
+	var gone []string
+	err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `DELETE FROM budget_replicas WHERE seen < clock_timestamp() - $1::interval RETURNING spool`, age)
+		if err != nil {
+			return err
+		}
+		if gone, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return err
+		}
+		changes := make([]audit.Change, len(gone))
+		for i, spool := range gone {
+			changes[i] = database.ReleaseChange(spool)
+		}
+		return s.record(ctx, tx, "", changes...)
+	})
+	return gone, failure("postgres.ReleaseUnseen", err)
 }

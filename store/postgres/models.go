@@ -8,6 +8,7 @@ import (
 
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 // LoadModels implements registry.Store.
@@ -35,7 +36,7 @@ func (s *Store) SaveModels(ctx context.Context, versions []registry.Version) err
 				return err
 			}
 		}
-		return nil
+		return s.record(ctx, tx, versions[0].Actor, database.ModelChanges(versions)...)
 	}))
 }
 

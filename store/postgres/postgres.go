@@ -202,6 +202,7 @@ const (
 	lockKeys
 	lockConfig
 	lockNotices
+	lockAudit // always the last of a transaction
 )
 
 // lock waits for a lock that processes share. It is the schema's own: another

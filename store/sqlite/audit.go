@@ -25,20 +25,23 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 			return nil, failure(op, err)
 		}
 		defer tx.Rollback()
-		a, err := audit(ctx, ctx, tx, progress)
+		a, err := compare(ctx, ctx, tx, progress)
 		return a, failure(op, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var a *database.Audit
 	err := s.write.do(func(writing context.Context) (err error) {
-		if a, err = audit(ctx, writing, s.write.conn, progress); err != nil {
+		if a, err = compare(ctx, writing, s.write.conn, progress); err != nil {
 			return err
 		}
 		if err := a.Unaccounted(op); err != nil {
 			return err
 		}
-		return s.repair(writing, a)
+		if err := s.repair(writing, a); err != nil {
+			return err
+		}
+		return s.record(writing, ctx, "", database.RebuildChange(a))
 	})
 	if err != nil {
 		return nil, failure(op, err)
@@ -46,8 +49,8 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 	return a, failure(op, s.restart(ctx)) // targets may be new
 }
 
-// audit stops when stop does; its statements run with ctx.
-func audit(stop, ctx context.Context, from asker, progress func(int)) (*database.Audit, error) {
+// compare stops when stop does; its statements run with ctx.
+func compare(stop, ctx context.Context, from asker, progress func(int)) (*database.Audit, error) {
 	c := database.NewComparison()
 	err := eachBlock(ctx, from, 0, func(b *block) (bool, error) {
 		entries, err := batch.Unpack(b.seq, b.records, b.plans)

@@ -2,10 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ budget.Store = (*Store)(nil)
@@ -48,14 +51,33 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "sqlite.SaveBudget",
-		`INSERT INTO budgets (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc))
+	return s.transact(ctx, "sqlite.SaveBudget", func(writing context.Context) error {
+		var before []byte
+		err := s.write.conn.QueryRowContext(writing, `SELECT doc FROM budgets WHERE name = ?`, b.Name).Scan(&before)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if _, err := s.write.conn.ExecContext(writing, `INSERT INTO budgets (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc)); err != nil {
+			return err
+		}
+		return s.record(writing, ctx, "", database.BudgetChange(b.Name, before, doc))
+	})
 }
 
 // DeleteBudget implements budget.Store.
 func (s *Store) DeleteBudget(ctx context.Context, name string) error {
 	const op = "sqlite.DeleteBudget"
-	return s.deleteOne(ctx, op, model.Errorf(op, model.KindNotFound, "there is no budget %q", name), `DELETE FROM budgets WHERE name = ?`, name)
+	return s.transact(ctx, op, func(writing context.Context) error {
+		var before []byte
+		err := s.write.conn.QueryRowContext(writing, `DELETE FROM budgets WHERE name = ? RETURNING doc`, name).Scan(&before)
+		if errors.Is(err, sql.ErrNoRows) {
+			return model.Errorf(op, model.KindNotFound, "there is no budget %q", name)
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(writing, ctx, "", database.BudgetChange(name, before, nil))
+	})
 }
 
 // SaveOpening implements budget.Store.
@@ -80,6 +102,10 @@ func (s *Store) SaveOverride(ctx context.Context, o budget.SavedOverride) error 
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "sqlite.SaveOverride",
-		`INSERT INTO budget_overrides (budget, at, doc) VALUES (?, ?, ?)`, string(o.Budget), o.At.UnixMicro(), string(doc))
+	return s.transact(ctx, "sqlite.SaveOverride", func(writing context.Context) error {
+		if _, err := s.write.conn.ExecContext(writing, `INSERT INTO budget_overrides (budget, at, doc) VALUES (?, ?, ?)`, string(o.Budget), o.At.UnixMicro(), string(doc)); err != nil {
+			return err
+		}
+		return s.record(writing, ctx, o.Actor, database.OverrideChange(&o))
+	})
 }

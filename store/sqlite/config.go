@@ -8,6 +8,7 @@ import (
 
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ cluster.ConfigStore = (*Store)(nil)
@@ -54,21 +55,20 @@ func (s *Store) ListConfigs(ctx context.Context) (out []cluster.Configuration, e
 // SaveConfig implements cluster.ConfigStore.
 func (s *Store) SaveConfig(ctx context.Context, c cluster.Configuration) error {
 	const op = "sqlite.SaveConfig"
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return unavailable(op, "the change was given up", err)
-	}
-	return failure(op, s.write.do(func(ctx context.Context) error {
-		done, err := s.write.conn.ExecContext(ctx, `INSERT INTO shared_config (version, at, actor, document)
+	return s.transact(ctx, op, func(writing context.Context) error {
+		done, err := s.write.conn.ExecContext(writing, `INSERT INTO shared_config (version, at, actor, document)
 			SELECT ?1, ?2, ?3, ?4 WHERE ?1 = (SELECT coalesce(max(version), 0) + 1 FROM shared_config)`,
 			c.Version, c.At.UnixMicro(), c.By, c.Document)
 		if err != nil {
 			return err
 		}
-		if n, err := done.RowsAffected(); err != nil || n > 0 {
+		n, err := done.RowsAffected()
+		if err == nil && n == 0 {
+			err = model.Errorf(op, model.KindConflict, "version %d of the shared configuration cannot follow the latest", c.Version)
+		}
+		if err != nil {
 			return err
 		}
-		return model.Errorf(op, model.KindConflict, "version %d of the shared configuration cannot follow the latest", c.Version)
-	}))
+		return s.record(writing, ctx, c.By, database.ConfigChange(&c))
+	})
 }

@@ -35,21 +35,16 @@ func (s *Store) SaveEmbeddings(ctx context.Context, embedder string, es []regist
 			return err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return unavailable(op, "the change was given up", err)
-	}
-	return failure(op, s.write.do(func(ctx context.Context) error {
+	return s.transact(ctx, op, func(writing context.Context) error {
 		for i := range es {
 			e := &es[i]
-			if _, err := s.write.conn.ExecContext(ctx, `INSERT OR REPLACE INTO model_embeddings (embedder, model_id, text, dimensions, embedding) VALUES (?, ?, ?, ?, ?)`,
+			if _, err := s.write.conn.ExecContext(writing, `INSERT OR REPLACE INTO model_embeddings (embedder, model_id, text, dimensions, embedding) VALUES (?, ?, ?, ?, ?)`,
 				embedder, string(e.ID), e.Text[:], len(e.Vector), packVector(e.Vector)); err != nil {
 				return err
 			}
 		}
 		return nil
-	}))
+	})
 }
 
 // NearestModels implements registry.EmbeddingStore. It compares with every

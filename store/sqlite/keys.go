@@ -8,6 +8,7 @@ import (
 
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ key.Store = (*Store)(nil)
@@ -38,27 +39,26 @@ func (s *Store) LoadKeys(ctx context.Context) ([]key.Stored, error) {
 // SaveKey implements key.Store.
 func (s *Store) SaveKey(ctx context.Context, k key.Stored) error {
 	const op = "sqlite.SaveKey"
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return unavailable(op, "the change was given up", err)
-	}
-	return failure(op, s.write.do(func(ctx context.Context) error {
+	return s.transact(ctx, op, func(writing context.Context) error {
 		conn := s.write.conn
 		var have int
-		err := conn.QueryRowContext(ctx, `SELECT number FROM api_keys WHERE key_id = ?`, string(k.ID)).Scan(&have)
+		var before []byte
+		err := conn.QueryRowContext(writing, `SELECT number, key FROM api_keys WHERE key_id = ?`, string(k.ID)).Scan(&have, &before)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		if k.Number != have+1 {
 			return model.Errorf(op, model.KindConflict, "the key %s is at version %d: version %d cannot follow", k.ID, have, k.Number)
 		}
-		_, err = conn.ExecContext(ctx, `INSERT INTO api_keys (key_id, number, change, key)
+		_, err = conn.ExecContext(writing, `INSERT INTO api_keys (key_id, number, change, key)
 			VALUES (?, ?, (SELECT coalesce(max(change), 0) + 1 FROM api_keys), ?)
 			ON CONFLICT (key_id) DO UPDATE SET number = excluded.number, change = excluded.change, key = excluded.key`,
 			string(k.ID), k.Number, string(k.Doc))
-		return err
-	}))
+		if err != nil {
+			return err
+		}
+		return s.record(writing, ctx, "", database.KeyChange(&k, before))
+	})
 }
 
 // TouchKeys implements key.Store.

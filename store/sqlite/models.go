@@ -7,6 +7,7 @@ import (
 
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 // LoadModels implements registry.Store.
@@ -34,19 +35,14 @@ func (s *Store) SaveModels(ctx context.Context, versions []registry.Version) err
 	if len(versions) == 0 {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return unavailable(op, "the change was given up", err)
-	}
-	return failure(op, s.write.do(func(ctx context.Context) error {
+	return s.transact(ctx, op, func(writing context.Context) error {
 		for _, v := range versions {
-			if err := s.saveModel(ctx, v); err != nil {
+			if err := s.saveModel(writing, v); err != nil {
 				return err
 			}
 		}
-		return nil
-	}))
+		return s.record(writing, ctx, versions[0].Actor, database.ModelChanges(versions)...)
+	})
 }
 
 func (s *Store) saveModel(ctx context.Context, v registry.Version) error {

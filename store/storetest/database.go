@@ -31,6 +31,8 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 		{"audit/finds and repairs", auditRepairs},
 		{"audit/while others write", auditConcurrent},
 		{"views", views},
+		{"trail/tampering", trailTampered},
+		{"trail/rebuilt sums", trailOfRebuild},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -40,8 +42,8 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 	}
 }
 
-// audit returns what an audit finds, which is of so many calls.
-func audit(t *testing.T, s Database, repair bool, calls int) *database.Audit {
+// audited returns what an audit finds, which is of so many calls.
+func audited(t *testing.T, s Database, repair bool, calls int) *database.Audit {
 	t.Helper()
 	read := 0
 	a, err := s.Audit(t.Context(), repair, func(n int) { read += n })
@@ -55,12 +57,12 @@ func audit(t *testing.T, s Database, repair bool, calls int) *database.Audit {
 }
 
 func auditAgrees(t *testing.T, s Database, _ func(string) [][]string) {
-	if a := audit(t, s, false, 0); !a.Agrees() || a.Sums != 0 {
+	if a := audited(t, s, false, 0); !a.Agrees() || a.Sums != 0 {
 		t.Errorf("an empty store: %+v", a)
 	}
 	ingest(t, s, 130, append(samples(1500), decision(1500), refused(1501), unpaid(1502))...)
 	for _, repair := range []bool{false, true} {
-		a := audit(t, s, repair, 1503)
+		a := audited(t, s, repair, 1503)
 		if !a.Agrees() || a.Sums < 100 || a.Spends < 3 {
 			t.Errorf("repair %v: %d and %d rows, %+v, %+v", repair, a.Sums, a.Spends, a.Rollups, a.Spending)
 		}
@@ -82,7 +84,7 @@ func auditRepairs(t *testing.T, s Database, exec func(string) [][]string) {
 	exec(`UPDATE budget_spend SET tokens = tokens + 1 WHERE budget = 'all'`)
 	exec(`UPDATE budget_spend SET budget = 'teams/team-9' WHERE budget = 'teams/team-1'`)
 
-	found := audit(t, s, false, 600)
+	found := audited(t, s, false, 600)
 	kinds := map[string]int{}
 	for i := range found.Rollups {
 		d := &found.Rollups[i]
@@ -131,10 +133,10 @@ func auditRepairs(t *testing.T, s Database, exec func(string) [][]string) {
 		t.Errorf("spent: %q, want %q", spent, want)
 	}
 
-	if diff := cmp.Diff(found, audit(t, s, true, 600)); diff != "" {
+	if diff := cmp.Diff(found, audited(t, s, true, 600)); diff != "" {
 		t.Errorf("the repair found something else:\n%s", diff)
 	}
-	if a := audit(t, s, false, 600); !a.Agrees() {
+	if a := audited(t, s, false, 600); !a.Agrees() {
 		t.Errorf("after the repair: %+v, %+v", a.Rollups, a.Spending)
 	}
 	after, err := s.Costs(t.Context(), event.CostQuery{By: event.ByTag})
@@ -142,7 +144,7 @@ func auditRepairs(t *testing.T, s Database, exec func(string) [][]string) {
 		t.Errorf("%v; before -, after +:\n%s", err, diff)
 	}
 	ingest(t, s, 100, samples(700)...) // goes on as before
-	if a := audit(t, s, false, 700); !a.Agrees() {
+	if a := audited(t, s, false, 700); !a.Agrees() {
 		t.Errorf("after more calls: %+v, %+v", a.Rollups, a.Spending)
 	}
 }
@@ -174,7 +176,7 @@ func auditConcurrent(t *testing.T, s Database, _ func(string) [][]string) {
 		}
 	}
 	writing.Wait()
-	if a := audit(t, s, false, calls); !a.Agrees() {
+	if a := audited(t, s, false, calls); !a.Agrees() {
 		t.Errorf("in the end: %+v, %+v", a.Rollups, a.Spending)
 	}
 }

@@ -1,7 +1,7 @@
 // Package storetest is the conformance suite of stores: what any
 // implementation of registry.Store, registry.EmbeddingStore, key.Store, event.Sink, event.Reader,
 // event.SpendReader, event.NoticeStore, event.History, budget.Store, alert.Store,
-// cluster.ConfigStore and database.Export must do.
+// cluster.ConfigStore, audit.Store and database.Export must do.
 // Whoever writes a store runs it from a test of theirs:
 //
 //	func TestStore(t *testing.T) {
@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/cartrita/cartrita/alert"
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/event"
@@ -34,6 +35,7 @@ type Store interface {
 	event.SpendReader
 	event.NoticeStore
 	event.FeedStore
+	audit.Store
 	budget.Store
 	cluster.ConfigStore
 	alert.Store
@@ -89,6 +91,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"alerts/samples", alertSamples},
 		{"alerts/board", alertBoard},
 		{"alerts/log", alertLog},
+		{"trail/of every change", trailOfChanges},
+		{"trail/filters", trailFilters},
+		{"trail/many at once", trailConcurrent},
+		{"trail/is copied", trailCopied},
 		{"leases/decide", leasesDecide},
 		{"leases/epochs", leasesEpochs},
 		{"leases/look", leasesLook},
