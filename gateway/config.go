@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/cartrita/cartrita"
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
@@ -61,6 +62,9 @@ type Config struct {
 	// SharedConfig is what gateways on one database are configured with, for the
 	// paths under /api/v1/config. Nil: there are no such paths.
 	SharedConfig SharedConfig
+	// Trail is who changed what, for the paths under /api/v1/audit. Default: no such
+	// paths.
+	Trail audit.Store
 	// Cluster knows the gateways on one store, for the API; default: no such routes.
 	Cluster Cluster
 

@@ -15,7 +15,7 @@ func TestTheDocumentationNamesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := string(raw)
-	w := newWorld(t, withBudgets(t))
+	w, _ := newWorldWithKeys(t, withBudgets(t))
 	charge(t, w, 1) // so that there is something to measure
 	names := []string{headerCallID, headerModel, headerCost, headerEstimated, headerAttempts, headerOverhead, headerError}
 	for _, path := range w.routes.paths() {

@@ -126,6 +126,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if x.who != nil {
+		x.signed()
+	}
 	rt.serve(x)
 }
 

@@ -18,8 +18,9 @@ import (
 
 // keyWorld is a ring of keys over a store in memory, and its time.
 type keyWorld struct {
-	ring *key.Ring
-	now  time.Time
+	ring  *key.Ring
+	store *memory.Store
+	now   time.Time
 }
 
 func newKeyWorld(t testing.TB) *keyWorld {
@@ -28,7 +29,7 @@ func newKeyWorld(t testing.TB) *keyWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kw := &keyWorld{now: time.Now()}
+	kw := &keyWorld{store: s, now: time.Now()}
 	kw.ring, err = key.New(key.Config{Store: s, Secret: []byte(strings.Repeat("s", 32)), Clock: func() time.Time { return kw.now }})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +53,7 @@ const localTestToken = "local-0123456789abcdef"
 func newWorldWithKeys(t testing.TB, change ...func(*Config)) (*world, *keyWorld) {
 	kw := newKeyWorld(t)
 	return newWorld(t, append([]func(*Config){func(c *Config) {
-		c.Keys, c.LocalToken = kw.ring, localTestToken
+		c.Keys, c.Trail, c.LocalToken = kw.ring, kw.store, localTestToken
 	}}, change...)...), kw
 }
 

@@ -84,6 +84,7 @@ func (g *Gateway) routeTable() routes {
 	g.addConfigRoutes(add)
 	g.addClusterRoutes(add)
 	g.addAlertRoutes(add)
+	g.addAuditRoutes(add)
 	add("/api/v1/schema/", get(g.getSchema))
 	add("/api/v1/version", get(g.getVersion)).wants(key.Ask, key.Ask)
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cartrita/cartrita"
 	"github.com/cartrita/cartrita/alert"
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/config"
@@ -44,6 +45,7 @@ type store interface {
 	budget.Store
 	cluster.ConfigStore
 	alert.Store
+	audit.Store
 	event.NoticeStore
 	event.FeedStore
 	event.History
@@ -237,7 +239,7 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	c.Limiter = n.limiter
 	c.Collectors = n.collectors()
 	c.Budgets, c.SharedConfig = publicBook{n.budgets, n.events}, n.shared
-	c.Cluster, c.Alerts = n.replica, n.alerts
+	c.Cluster, c.Alerts, c.Trail = n.replica, n.alerts, n.store
 	c.Keys, c.RequireKeys, c.LocalToken = n.keys, l.Keys.Required == config.KeysAlways, o.LocalToken
 	c.Schemas, c.Version, c.Logger, c.Tracer = schemas(), buildVersion(), o.Log, o.Tracer
 	c.Limits = gateway.Limits{

@@ -220,8 +220,8 @@ type budgetAuditCmd struct {
 	Since string `help:"Add up calls since then. Default: since the oldest period began." placeholder:"WHEN"`
 }
 
-// audit is the gateway's answer.
-type audit struct {
+// budgetAudit is the gateway's answer.
+type budgetAudit struct {
 	Since    time.Time        `json:"since"`
 	Records  budget.Report    `json:"records"`
 	Counters budget.Imbalance `json:"counters"`
@@ -240,7 +240,7 @@ func (cmd *budgetAuditCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	report, err := decode[audit](raw)
+	report, err := decode[budgetAudit](raw)
 	if err != nil {
 		return err
 	}
@@ -396,7 +396,7 @@ func projectionFacts(pr *budget.Projection) [][2]string {
 	}
 }
 
-func (p *printer) audit(r *audit) {
+func (p *printer) audit(r *budgetAudit) {
 	t := p.table("~budget", "period", ">records", ">opened with", ">counter", "equal")
 	for _, l := range r.Records.Lines {
 		counter, equal := "(over)", "-"

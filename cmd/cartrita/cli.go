@@ -29,6 +29,7 @@ type cli struct {
 	Alerts     alertsCmd     `cmd:"" group:"Look back" help:"Show what fires, change alert rules, try channels."`
 	Keys       keysCmd       `cmd:"" group:"Set up" help:"Create, list, change, rotate and revoke API keys."`
 	Config     configCmd     `cmd:"" group:"Set up" help:"Check or show the configuration."`
+	Audit      auditCmd      `cmd:"" group:"Look back" help:"Show who changed what, and check that nothing of it was tampered with."`
 	Cluster    clusterCmd    `cmd:"" group:"Look back" help:"Show the gateways on one database, and which of them leads."`
 	DB         dbCmd         `cmd:"" name:"db" group:"Set up" help:"Look at the database, bring it up to date, check its sums, copy it."`
 	Schema     schemaCmd     `cmd:"" group:"Set up" help:"Print a JSON Schema."`

@@ -20,7 +20,7 @@ import (
 type dbCmd struct {
 	Status  dbStatusCmd  `cmd:"" help:"Say what the database holds, without changing it."`
 	Migrate dbMigrateCmd `cmd:"" help:"Bring the schema up to date, as a start of the gateway does."`
-	Verify  dbVerifyCmd  `cmd:"" help:"Add all stored calls up anew and compare the sums of costs and budgets."`
+	Verify  dbVerifyCmd  `cmd:"" help:"Add all stored calls up anew and compare the sums of costs and budgets; check the audit trail."`
 	Copy    dbCopyCmd    `cmd:"" help:"Copy a SQLite database into a PostgreSQL one. A copy that ended early is finished by another."`
 }
 

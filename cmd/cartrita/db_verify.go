@@ -9,6 +9,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/database"
 )
@@ -23,7 +24,7 @@ type dbVerifyCmd struct {
 }
 
 // Run adds the stored calls up anew and lists which stored sums differ; with
-// --rebuild, which differed.
+// --rebuild, which differed. It also checks the audit trail.
 func (cmd *dbVerifyCmd) Run(a *app, g *globals, p *printer) error {
 	s, err := a.storage(g)
 	if err != nil {
@@ -35,12 +36,20 @@ func (cmd *dbVerifyCmd) Run(a *app, g *globals, p *printer) error {
 	}
 	defer func() { _ = db.Close() }() // what was written is committed
 	bar := p.steps("adding up calls", st.Calls)
-	found, err := db.(auditor).Audit(a.ctx, cmd.Rebuild, func(calls int) { _ = bar.Add(calls) }) // only paints
+	ctx := audit.By(a.ctx, audit.Actor{ID: "cli", Name: a.user()})
+	found, err := db.(auditor).Audit(ctx, cmd.Rebuild, func(calls int) { _ = bar.Add(calls) }) // only paints
 	_ = bar.Finish()
 	if err != nil {
 		return err
 	}
-	if err := p.verified(found, cmd.Rebuild); err != nil {
+	trail, err := audit.Verify(a.ctx, db, nil)
+	if err != nil {
+		return err
+	}
+	if err := p.verified(found, &trail, cmd.Rebuild); err != nil {
+		return err
+	}
+	if err := brokenTrail(&trail); err != nil {
 		return err
 	}
 	if found.Agrees() || cmd.Rebuild {
@@ -83,6 +92,8 @@ type verification struct {
 	Agrees      bool         `json:"agrees"`
 	Rebuilt     bool         `json:"rebuilt"` // the differences were there before, and are no more
 	Differences []difference `json:"differences"`
+
+	Audit *audit.Report `json:"audit"` // of the audit trail
 }
 
 // difference is one column of one row. Money is in nano-USD, as it is stored.
@@ -134,10 +145,10 @@ func numberOrNull(s string) *json.Number {
 // shownDifferences is how many differences are listed in words.
 const shownDifferences = 100
 
-func (p *printer) verified(a *database.Audit, rebuilt bool) error {
+func (p *printer) verified(a *database.Audit, trail *audit.Report, rebuilt bool) error {
 	v := verification{
 		Calls: a.Rows, Documents: a.Calls, Sums: a.Sums, Spends: a.Spends,
-		Agrees: a.Agrees(), Rebuilt: rebuilt, Differences: differences(a),
+		Agrees: a.Agrees(), Rebuilt: rebuilt, Differences: differences(a), Audit: trail,
 	}
 	if p.json {
 		return p.value(v)
@@ -165,6 +176,7 @@ func (p *printer) verified(a *database.Audit, rebuilt bool) error {
 	default:
 		p.printf("%s not as %s add up to\n", rows, calls)
 	}
+	p.trail(trail)
 	return nil
 }
 

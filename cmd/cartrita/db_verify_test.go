@@ -52,6 +52,27 @@ func TestDBVerifyDoesNotRebuildFromHalfOfTheCalls(t *testing.T) {
 	})
 }
 
+// What is done to the audit trail past the gateway is found, and named.
+func TestDBVerifyChecksTheAuditTrail(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, b *dbBench) {
+		b.fill(b.open(), 10)
+		if out := b.ok("db", "verify"); !strings.Contains(out, "ok the audit trail of 4 changes is whole; its head is ") {
+			t.Errorf("all is well:\n%s", out)
+		}
+		var v verification
+		b.json(&v, "db", "verify", "--rebuild")
+		if v.Audit == nil || v.Audit.Entries != 5 || v.Audit.Broken != nil {
+			t.Errorf("with a rebuild on it: %+v", v.Audit)
+		}
+		b.exec(`UPDATE audit SET name = 'eve' WHERE seq = 2`)
+		for _, args := range [][]string{{"db", "verify"}, {"db", "verify", "--json"}} {
+			if r := b.run(args...); r.code != exitFailure || !strings.Contains(r.err, "entry 2 was changed") {
+				t.Errorf("%q: exit code %d\n%s%s", args, r.code, r.out, r.err)
+			}
+		}
+	})
+}
+
 func TestDBVerifyWantsTheSchemaOfThisProgram(t *testing.T) {
 	b := sqliteBench(t)
 	b.ok("db", "migrate")
