@@ -42,6 +42,8 @@ const (
 	BudgetSaved      Action = "budget.save"
 	BudgetDeleted    Action = "budget.delete"
 	BudgetOverridden Action = "budget.override"
+	RuleSaved        Action = "alert.save"
+	RuleDeleted      Action = "alert.delete"
 	LeaseReleased    Action = "budget.release"
 	ConfigPushed     Action = "config.push"
 	SumsRebuilt      Action = "db.rebuild"

@@ -62,12 +62,25 @@ func KeyChange(k *key.Stored, before []byte) audit.Change {
 	return change(action, string(k.ID), detail)
 }
 
-// BudgetChange is a budget that was saved, or deleted where after is nil;
-// before is nil for a new one.
-func BudgetChange(name string, before, after []byte) audit.Change {
-	action, detail := audit.BudgetSaved, map[string]any{}
+// Documents are things of which each has a name and one document, whole on the
+// audit trail.
+type Documents struct {
+	Table          string
+	saved, deleted audit.Action
+}
+
+// The documents whose changes are on the trail.
+var (
+	Budgets    = Documents{"budgets", audit.BudgetSaved, audit.BudgetDeleted}
+	AlertRules = Documents{"alert_rules", audit.RuleSaved, audit.RuleDeleted}
+)
+
+// Change is one that was saved, or deleted where after is nil; before is nil for
+// a new one.
+func (d *Documents) Change(name string, before, after []byte) audit.Change {
+	action, detail := d.saved, map[string]any{}
 	if after == nil {
-		action = audit.BudgetDeleted
+		action = d.deleted
 	} else {
 		detail["after"] = json.RawMessage(after)
 	}

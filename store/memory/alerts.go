@@ -3,12 +3,14 @@ package memory
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ alert.Store = (*Store)(nil)
@@ -42,21 +44,43 @@ func put[K comparable, V any](m *map[K]V, k K, v V) {
 }
 
 // SaveAlertRule implements alert.Store.
-func (s *Store) SaveAlertRule(_ context.Context, r alert.Rule) error {
+func (s *Store) SaveAlertRule(ctx context.Context, r alert.Rule) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before, err := s.ruleDocument(r.Name)
+	if err != nil {
+		return err
+	}
+	after, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
 	put(&s.alerts.rules, r.Name, r)
+	s.record(ctx, "", database.AlertRules.Change(r.Name, before, after))
 	return nil
 }
 
+// ruleDocument returns the document of a rule; nil when there is none.
+func (s *Store) ruleDocument(name string) ([]byte, error) {
+	if r, there := s.alerts.rules[name]; there {
+		return json.Marshal(r)
+	}
+	return nil, nil
+}
+
 // DeleteAlertRule implements alert.Store.
-func (s *Store) DeleteAlertRule(_ context.Context, name string) error {
+func (s *Store) DeleteAlertRule(ctx context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, there := s.alerts.rules[name]; !there {
+	before, err := s.ruleDocument(name)
+	if err != nil {
+		return err
+	}
+	if before == nil {
 		return model.Errorf("memory.DeleteAlertRule", model.KindNotFound, "no alert rule %q was created", name)
 	}
 	delete(s.alerts.rules, name)
+	s.record(ctx, "", database.AlertRules.Change(name, before, nil))
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 		return err
 	}
 	s.budgets.created[i] = b
-	s.record(ctx, "", database.BudgetChange(b.Name, before, after))
+	s.record(ctx, "", database.Budgets.Change(b.Name, before, after))
 	return nil
 }
 
@@ -61,7 +61,7 @@ func (s *Store) DeleteBudget(ctx context.Context, name string) error {
 		return err
 	}
 	s.budgets.created = slices.Delete(s.budgets.created, i, i+1)
-	s.record(ctx, "", database.BudgetChange(name, before, nil))
+	s.record(ctx, "", database.Budgets.Change(name, before, nil))
 	return nil
 }
 

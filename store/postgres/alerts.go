@@ -3,13 +3,13 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ alert.Store = (*Store)(nil)
@@ -25,19 +25,13 @@ func (s *Store) SaveAlertRule(ctx context.Context, r alert.Rule) error {
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "postgres.SaveAlertRule",
-		`INSERT INTO alert_rules (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, r.Name, string(doc))
+	return s.saveDocument(ctx, "postgres.SaveAlertRule", &database.AlertRules, r.Name, doc)
 }
 
 // DeleteAlertRule implements alert.Store.
 func (s *Store) DeleteAlertRule(ctx context.Context, name string) error {
 	const op = "postgres.DeleteAlertRule"
-	var one int
-	err := s.row(ctx, `DELETE FROM alert_rules WHERE name = $1 RETURNING 1`, []any{name}, &one)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return model.Errorf(op, model.KindNotFound, "no alert rule %q was created", name)
-	}
-	return failure(op, err)
+	return s.deleteDocument(ctx, op, &database.AlertRules, name, model.Errorf(op, model.KindNotFound, "no alert rule %q was created", name))
 }
 
 // SaveSamples implements alert.Store.

@@ -44,33 +44,44 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 	if err != nil {
 		return err
 	}
-	return failure("postgres.SaveBudget", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.saveDocument(ctx, "postgres.SaveBudget", &database.Budgets, b.Name, doc)
+}
+
+// saveDocument adds a document or replaces the one of the same name.
+func (s *Store) saveDocument(ctx context.Context, op string, of *database.Documents, name string, doc []byte) error {
+	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var before []byte
-		err := tx.QueryRow(ctx, `SELECT doc::text FROM budgets WHERE name = $1 FOR UPDATE`, b.Name).Scan(&before)
+		err := tx.QueryRow(ctx, `SELECT doc::text FROM `+of.Table+` WHERE name = $1 FOR UPDATE`, name).Scan(&before)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO budgets (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc)); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO `+of.Table+` (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, name, string(doc)); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, "", database.BudgetChange(b.Name, before, doc))
+		return s.record(ctx, tx, "", of.Change(name, before, doc))
+	}))
+}
+
+// deleteDocument removes the document of a name; missing is its error when there
+// is none.
+func (s *Store) deleteDocument(ctx context.Context, op string, of *database.Documents, name string, missing error) error {
+	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		var before []byte
+		err := tx.QueryRow(ctx, `DELETE FROM `+of.Table+` WHERE name = $1 RETURNING doc::text`, name).Scan(&before)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return missing
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, "", of.Change(name, before, nil))
 	}))
 }
 
 // DeleteBudget implements budget.Store.
 func (s *Store) DeleteBudget(ctx context.Context, name string) error {
 	const op = "postgres.DeleteBudget"
-	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		var before []byte
-		err := tx.QueryRow(ctx, `DELETE FROM budgets WHERE name = $1 RETURNING doc::text`, name).Scan(&before)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return model.Errorf(op, model.KindNotFound, "there is no budget %q", name)
-		}
-		if err != nil {
-			return err
-		}
-		return s.record(ctx, tx, "", database.BudgetChange(name, before, nil))
-	}))
+	return s.deleteDocument(ctx, op, &database.Budgets, name, model.Errorf(op, model.KindNotFound, "there is no budget %q", name))
 }
 
 // SaveOpening implements budget.Store.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 var _ alert.Store = (*Store)(nil)
@@ -22,14 +23,13 @@ func (s *Store) SaveAlertRule(ctx context.Context, r alert.Rule) error {
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "sqlite.SaveAlertRule",
-		`INSERT INTO alert_rules (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, r.Name, string(doc))
+	return s.saveDocument(ctx, "sqlite.SaveAlertRule", &database.AlertRules, r.Name, doc)
 }
 
 // DeleteAlertRule implements alert.Store.
 func (s *Store) DeleteAlertRule(ctx context.Context, name string) error {
 	const op = "sqlite.DeleteAlertRule"
-	return s.deleteOne(ctx, op, model.Errorf(op, model.KindNotFound, "no alert rule %q was created", name), `DELETE FROM alert_rules WHERE name = ?`, name)
+	return s.deleteDocument(ctx, op, &database.AlertRules, name, model.Errorf(op, model.KindNotFound, "no alert rule %q was created", name))
 }
 
 // SaveSamples implements alert.Store.

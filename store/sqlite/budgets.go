@@ -2,9 +2,7 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/model"
@@ -51,33 +49,13 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 	if err != nil {
 		return err
 	}
-	return s.transact(ctx, "sqlite.SaveBudget", func(writing context.Context) error {
-		var before []byte
-		err := s.write.conn.QueryRowContext(writing, `SELECT doc FROM budgets WHERE name = ?`, b.Name).Scan(&before)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		if _, err := s.write.conn.ExecContext(writing, `INSERT INTO budgets (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, b.Name, string(doc)); err != nil {
-			return err
-		}
-		return s.record(writing, ctx, "", database.BudgetChange(b.Name, before, doc))
-	})
+	return s.saveDocument(ctx, "sqlite.SaveBudget", &database.Budgets, b.Name, doc)
 }
 
 // DeleteBudget implements budget.Store.
 func (s *Store) DeleteBudget(ctx context.Context, name string) error {
 	const op = "sqlite.DeleteBudget"
-	return s.transact(ctx, op, func(writing context.Context) error {
-		var before []byte
-		err := s.write.conn.QueryRowContext(writing, `DELETE FROM budgets WHERE name = ? RETURNING doc`, name).Scan(&before)
-		if errors.Is(err, sql.ErrNoRows) {
-			return model.Errorf(op, model.KindNotFound, "there is no budget %q", name)
-		}
-		if err != nil {
-			return err
-		}
-		return s.record(writing, ctx, "", database.BudgetChange(name, before, nil))
-	})
+	return s.deleteDocument(ctx, op, &database.Budgets, name, model.Errorf(op, model.KindNotFound, "there is no budget %q", name))
 }
 
 // SaveOpening implements budget.Store.

@@ -1,6 +1,12 @@
 package sqlite
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/cartrita/cartrita/store/database"
+)
 
 // execer runs a statement within a change.
 type execer func(query string, args ...any) (rows int64, err error)
@@ -36,13 +42,33 @@ func (s *Store) exec(ctx context.Context, op, query string, args ...any) error {
 	})
 }
 
-// deleteOne runs a statement that deletes a row; missing is its error when there
-// is none.
-func (s *Store) deleteOne(ctx context.Context, op string, missing error, query string, args ...any) error {
-	return s.change(ctx, op, func(exec execer) error {
-		if n, err := exec(query, args...); err != nil || n > 0 {
+// saveDocument adds a document or replaces the one of the same name.
+func (s *Store) saveDocument(ctx context.Context, op string, of *database.Documents, name string, doc []byte) error {
+	return s.transact(ctx, op, func(writing context.Context) error {
+		var before []byte
+		err := s.write.conn.QueryRowContext(writing, `SELECT doc FROM `+of.Table+` WHERE name = ?`, name).Scan(&before)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		return missing
+		if _, err := s.write.conn.ExecContext(writing, `INSERT INTO `+of.Table+` (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc`, name, string(doc)); err != nil {
+			return err
+		}
+		return s.record(writing, ctx, "", of.Change(name, before, doc))
+	})
+}
+
+// deleteDocument removes the document of a name; missing is its error when there
+// is none.
+func (s *Store) deleteDocument(ctx context.Context, op string, of *database.Documents, name string, missing error) error {
+	return s.transact(ctx, op, func(writing context.Context) error {
+		var before []byte
+		err := s.write.conn.QueryRowContext(writing, `DELETE FROM `+of.Table+` WHERE name = ? RETURNING doc`, name).Scan(&before)
+		if errors.Is(err, sql.ErrNoRows) {
+			return missing
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(writing, ctx, "", of.Change(name, before, nil))
 	})
 }

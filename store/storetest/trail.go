@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/key"
@@ -77,6 +78,11 @@ func trailOfChanges(t *testing.T, s Store) {
 		t.Error("a former version of a key is accepted")
 	}
 	do(s.SaveConfig(ctx, configVersion(1, "{}")))
+	do(s.SaveAlertRule(ctx, alert.Rule{Name: "slow"}))
+	do(s.DeleteAlertRule(ctx, "slow"))
+	if err := s.DeleteAlertRule(ctx, "slow"); err == nil {
+		t.Error("a rule that is not there is deleted")
+	}
 	if shared, ok := s.(budget.ShareStore); ok {
 		_, err := shared.Join(ctx, "spool-1", "host")
 		do(err)
@@ -101,6 +107,7 @@ func trailOfChanges(t *testing.T, s Store) {
 		"key:k1 ada model.edit b", "key:k1 ada model.edit a", "key:k1 ada budget.save team", "key:k1 ada budget.save team",
 		"key:k1 ada budget.delete team", "system bob budget.override team",
 		"key:k1 ada key.create k", "key:k1 ada key.update k", "key:k1 ada key.rotate k", "key:k1 ada key.revoke k", "key:k1 ada config.push shared configuration",
+		"key:k1 ada alert.save slow", "key:k1 ada alert.delete slow",
 	}
 	if _, ok := s.(budget.ShareStore); ok {
 		want = append(want, "key:k1 ada budget.release spool-1", "system  budget.release spool-2")
