@@ -24,17 +24,25 @@ sudo=
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+. /etc/os-release
+main_mirror() {
+  apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+    awk -v release="$VERSION_CODENAME" '$1 == release && $2 == "main" { print $3; exit }'
+}
+mirror=$(main_mirror)
+if [ -z "$mirror" ]; then # apt shows what it has lists of
+  $sudo apt-get update -qq
+  mirror=$(main_mirror)
+fi
+[ -n "$mirror" ] || { echo "apt knows no mirror of $VERSION_CODENAME" >&2; exit 1; }
+
 if apt-cache show "postgresql-$major-pgvector" >/dev/null 2>&1; then
   $sudo apt-get install -y -qq --no-install-recommends "postgresql-$major-pgvector" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
   exit 0
 fi
 
-. /etc/os-release
 newer=trixie # the first release that has the source
 [ "$ID" = debian ] || { echo "$ID has no package of it for PostgreSQL $major" >&2; exit 1; }
-mirror=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-  awk -v release="$VERSION_CODENAME" '$1 == release && $2 == "main" { print $3; exit }')
-[ -n "$mirror" ] || { echo "apt knows no mirror of $VERSION_CODENAME" >&2; exit 1; }
 
 command -v gcc >/dev/null || $sudo apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
 mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/server" "$work/source"
