@@ -24,7 +24,7 @@ type dbVerifyCmd struct {
 }
 
 // Run adds the stored calls up anew and lists which stored sums differ; with
-// --rebuild, which differed. It also checks the audit trail.
+// --rebuild, which differed. It also checks the audit trail, and records by it.
 func (cmd *dbVerifyCmd) Run(a *app, g *globals, p *printer) error {
 	s, err := a.storage(g)
 	if err != nil {
@@ -46,11 +46,18 @@ func (cmd *dbVerifyCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	if err := p.verified(found, &trail, cmd.Rebuild); err != nil {
+	strays, err := database.Strays(a.ctx, db.(database.Store))
+	if err != nil {
+		return err
+	}
+	if err := p.verified(found, &trail, strays, cmd.Rebuild); err != nil {
 		return err
 	}
 	if err := brokenTrail(&trail); err != nil {
 		return err
+	}
+	if len(strays) > 0 {
+		return model.Errorf("", model.KindInternal, "%s not as the audit trail says: changed past the gateway, or by one of an older version", plural(len(strays), "record"))
 	}
 	if found.Agrees() || cmd.Rebuild {
 		return nil
@@ -93,7 +100,8 @@ type verification struct {
 	Rebuilt     bool         `json:"rebuilt"` // the differences were there before, and are no more
 	Differences []difference `json:"differences"`
 
-	Audit *audit.Report `json:"audit"` // of the audit trail
+	Audit  *audit.Report    `json:"audit"`  // of the audit trail
+	Strays []database.Stray `json:"strays"` // records that are not as it says
 }
 
 // difference is one column of one row. Money is in nano-USD, as it is stored.
@@ -145,12 +153,15 @@ func numberOrNull(s string) *json.Number {
 // shownDifferences is how many differences are listed in words.
 const shownDifferences = 100
 
-func (p *printer) verified(a *database.Audit, trail *audit.Report, rebuilt bool) error {
+func (p *printer) verified(a *database.Audit, trail *audit.Report, strays []database.Stray, rebuilt bool) error {
 	v := verification{
 		Calls: a.Rows, Documents: a.Calls, Sums: a.Sums, Spends: a.Spends,
-		Agrees: a.Agrees(), Rebuilt: rebuilt, Differences: differences(a), Audit: trail,
+		Agrees: a.Agrees(), Rebuilt: rebuilt, Differences: differences(a), Audit: trail, Strays: strays,
 	}
 	if p.json {
+		if strays == nil {
+			v.Strays = []database.Stray{}
+		}
 		return p.value(v)
 	}
 	t := p.table("table", "dimension", "at", "~value", "~endpoint", "task", "strategy", "column", ">stored", ">computed")
@@ -177,6 +188,9 @@ func (p *printer) verified(a *database.Audit, trail *audit.Report, rebuilt bool)
 		p.printf("%s not as %s add up to\n", rows, calls)
 	}
 	p.trail(trail)
+	for _, s := range strays {
+		p.printf("%s %s %s\n", s.What, s.Object, s.Why)
+	}
 	return nil
 }
 

@@ -64,6 +64,10 @@ func TestDBVerifyChecksTheAuditTrail(t *testing.T) {
 		if v.Audit == nil || v.Audit.Entries != 5 || v.Audit.Broken != nil {
 			t.Errorf("with a rebuild on it: %+v", v.Audit)
 		}
+		b.exec(`UPDATE api_keys SET key = '{"role": "admin"}'`)
+		if r := b.run("db", "verify"); r.code != exitFailure || !strings.Contains(r.out, "key k version 1 is not what was written\n") || !strings.Contains(r.err, "1 record not as the audit trail says") {
+			t.Errorf("a key changed in SQL: exit code %d\n%s%s", r.code, r.out, r.err)
+		}
 		b.exec(`UPDATE audit SET name = 'eve' WHERE seq = 2`)
 		for _, args := range [][]string{{"db", "verify"}, {"db", "verify", "--json"}} {
 			if r := b.run(args...); r.code != exitFailure || !strings.Contains(r.err, "entry 2 was changed") {

@@ -100,9 +100,12 @@ func ReleaseChange(spool string) audit.Change {
 	return change(audit.LeaseReleased, spool, map[string]any{})
 }
 
+// configObject is what the trail calls the one shared configuration.
+const configObject = "shared configuration"
+
 // ConfigChange is a version of the shared configuration.
 func ConfigChange(c *cluster.Configuration) audit.Change {
-	return change(audit.ConfigPushed, "shared configuration", map[string]any{"version": c.Version, "document": digest([]byte(c.Document))})
+	return change(audit.ConfigPushed, configObject, map[string]any{"version": c.Version, "document": digest([]byte(c.Document))})
 }
 
 // RebuildChange are sums that were replaced by those of the calls.

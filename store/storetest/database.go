@@ -33,6 +33,7 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 		{"views", views},
 		{"trail/tampering", trailTampered},
 		{"trail/rebuilt sums", trailOfRebuild},
+		{"trail/strays", trailStrays},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,7 @@ import (
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/database"
 )
 
 // ada is who changes something.
@@ -261,5 +262,55 @@ func trailOfRebuild(t *testing.T, s Database, exec func(string) [][]string) {
 	}
 	if got := whole(t, s); len(got) != 1 || got[0].Action != audit.SumsRebuilt || got[0].Name != "ada" || strings.Contains(string(got[0].Detail), `"cost_rows":0`) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// trailStrays: records that were changed in SQL are not those on the trail.
+func trailStrays(t *testing.T, s Database, exec func(string) [][]string) {
+	strays := func() (out []string) {
+		t.Helper()
+		found, err := database.Strays(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			out = append(out, f.What+" "+f.Object+" "+f.Why)
+		}
+		return out
+	}
+	old := audit.Copying(t.Context()) // as before there was a trail
+	for _, k := range []key.Stored{{ID: "old", Number: 1}, {ID: "grown", Number: 1}, {ID: "grown", Number: 2}} {
+		k.Doc = json.RawMessage(`{}`)
+		if err := s.SaveKey(old, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, k := range []key.Stored{{ID: "k", Number: 1}, {ID: "k", Number: 2}, {ID: "gone", Number: 1}, {ID: "up", Number: 1}, {ID: "grown", Number: 3}} {
+		k.Doc = json.RawMessage(`{"id": "k"}`)
+		if err := s.SaveKey(ada(t.Context()), k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(t, s, version("a", 1), version("b", 1))
+	save(t, s, version("a", 2))
+	for n := range 2 {
+		if err := s.SaveConfig(t.Context(), configVersion(int64(n)+1, "# ü\nrouter: {}\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strays(); len(got) > 0 {
+		t.Errorf("nothing was done: %q", got)
+	}
+	exec(`UPDATE api_keys SET key = '{"id": "k", "role": "admin"}' WHERE key_id IN ('k', 'old')`)
+	exec(`UPDATE api_keys SET number = 7 WHERE key_id = 'up'`)
+	exec(`DELETE FROM api_keys WHERE key_id = 'gone'`)
+	exec(`UPDATE models SET number = 1 WHERE model_id = 'a'`)
+	exec(`UPDATE shared_config SET document = '{}' WHERE version = 2`)
+	want := []string{
+		"config shared configuration version 2 is not what was written", "key gone is gone", "key k version 2 is not what was written",
+		"key up version 7 is not on the audit trail", "model a is at version 1, and was at version 2",
+	}
+	if diff := cmp.Diff(want, strays()); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
 	}
 }
