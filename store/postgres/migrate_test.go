@@ -1,9 +1,16 @@
 package postgres
 
 import (
+	"errors"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/testserver"
+	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/storetest"
 )
 
@@ -25,5 +32,69 @@ func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
 	}
 	if a, err := s.Audit(t.Context(), false, func(int) {}); err != nil || !a.Agrees() || a.Sums < 1000 {
 		t.Errorf("%v: %+v", err, a)
+	}
+}
+
+// A database of the first version, with a call and its sums in it, is brought
+// forward by several processes at once: one migrates, nothing is lost.
+func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
+	t.Parallel()
+	url := testserver.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+		_, err := schemaVersion(t.Context(), tx)
+		return errors.Join(err, apply(t.Context(), tx, 1, "migrations/0001_init.sql"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stmt := range []string{
+		`INSERT INTO targets (endpoint, model, provider) VALUES ('p/m', 'm', 'p')`,
+		`INSERT INTO calls (id, seq, ended, target, state, task) VALUES ('01900000-0000-7000-8000-000000000001', 1, '2026-11-24 10:00Z', 1, 'completed', 'chat-completions')`,
+		`INSERT INTO cost_rollup VALUES ('', '2026-11-24 10:00Z', '', 1, 'chat-completions', 'balanced', 2, 1, 0, 5000000000, 7, 100, 10, 0, 20, 0, 3.5, 1, 1.5, 1)`,
+		`INSERT INTO cost_rollup VALUES ('user', '2026-11-24 10:00Z', 'u', 1, 'chat-completions', 'balanced', 1, 0, 0, 3000000000, 7, 100, 10, 0, 20, 0, 3.5, 1, 1.5, 1)`,
+		`INSERT INTO budget_spend VALUES ('all', '2026-11-24', 2, 5000000000, 0, 120, 2)`,
+		`INSERT INTO notices (id, kind, key, at, data) VALUES ('n', 'price.unknown', 'k', '2026-11-24', '{}')`,
+	} {
+		if _, err := conn.Exec(t.Context(), stmt); err != nil {
+			t.Fatalf("%s: %v", stmt, err)
+		}
+	}
+	var wg sync.WaitGroup
+	applied := make([]int, 4)
+	for i := range applied {
+		wg.Go(func() {
+			done, err := Migrate(t.Context(), Config{URL: url})
+			if err != nil {
+				t.Error(err)
+			}
+			applied[i] = len(done)
+		})
+	}
+	wg.Wait()
+	names, err := migrationNames()
+	if err != nil || applied[0]+applied[1]+applied[2]+applied[3] != len(names)-1 {
+		t.Errorf("%v: applied %v of %d", err, applied, len(names)-1)
+	}
+	s, err := Open(t.Context(), Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, by := range []event.Dimension{event.ByUser, event.ByDay} {
+		r, err := s.Costs(t.Context(), event.CostQuery{By: by})
+		if err != nil || r.Total.Cost != 5*model.USD || r.Total.Calls != 2 {
+			t.Errorf("by %s: %+v, %v", by, r, err)
+		}
+	}
+	if spent, err := s.BudgetSpend(t.Context(), time.Time{}); err != nil || len(spent) != 1 || spent[0].Cost != 5*model.USD {
+		t.Errorf("budgets: %+v, %v", spent, err)
+	}
+	if n, err := s.Notices(t.Context(), nil, time.Time{}, time.Time{}, 10); err != nil || len(n) != 1 {
+		t.Errorf("notices: %+v, %v", n, err)
 	}
 }

@@ -157,6 +157,23 @@ func TestOneBudgetOverThreeGateways(t *testing.T) {
 	t.Run("database restarted", func(t *testing.T) {
 		spendTenDollars(t, 30*time.Millisecond, restarts)
 	})
+	t.Run("Redis emptied", func(t *testing.T) {
+		redis := testserver.NewRedis(t)
+		empties := func(_ *fleet, _ *testserver.Postgres, over <-chan struct{}) (n int) {
+			for ; ; n++ {
+				select {
+				case <-over:
+					return n
+				case <-time.After(100 * time.Millisecond):
+					redis.Do(t, "FLUSHALL")
+				}
+			}
+		}
+		whole, n := spendTenDollars(t, 30*time.Millisecond, empties, "redis: "+redis.URL())
+		if whole != 333 || n == 0 {
+			t.Errorf("%d calls were answered, want 333, and Redis was emptied %d times", whole, n)
+		}
+	})
 }
 
 // TestLongOneBudgetWhileGatewaysAreKilled does so with one of the three killed
@@ -170,22 +187,22 @@ func TestLongOneBudgetWhileGatewaysAreKilled(t *testing.T) {
 	}
 }
 
-// spendTenDollars has three load generators spend a budget amid trouble.
-func spendTenDollars(t *testing.T, between time.Duration, trouble trouble) (whole int64, troubles int) {
+// spendTenDollars has three load generators spend a budget amid trouble, at
+// gateways that are configured with more lines.
+func spendTenDollars(t *testing.T, between time.Duration, trouble trouble, more ...string) (whole int64, troubles int) {
 	const limit, call = 10 * model.USD, 30 * model.USD / 1000
 	server := testserver.NewPostgres(t)
 	lab := upstream(t, mock.Profile{Name: "sound", TTFT: 20 * time.Millisecond, AnswerTokens: 5})
-	f := newFleet(t, writeFile(t, "cents.yaml", fmt.Sprintf(centsConfig, server.URL(), lab)))
-	over, troubled := make(chan struct{}), make(chan int, 1)
-	go func() {
-		defer close(troubled) // also when it fails
-		troubled <- trouble(f, server, over)
-	}()
+	f := newFleet(t, writeFile(t, "cents.yaml", fmt.Sprintf(centsConfig, server.URL(), lab)+strings.Join(more, "\n")))
+	over := make(chan struct{})
 	var answered atomic.Int64
 	began := time.Now()
-	f.load(between, &answered)
-	close(over)
-	troubles = <-troubled
+	go func() {
+		defer close(over)
+		f.load(between, &answered)
+	}()
+	troubles = trouble(f, server, over)
+	<-over
 	t.Logf("%d calls were answered in %s, with trouble %d times", answered.Load(), time.Since(began).Round(time.Millisecond), troubles)
 	if spent := f.spent(); spent > limit || spent <= limit-call {
 		t.Errorf("%s are spent of %s, with calls of %s", spent, limit, call)
