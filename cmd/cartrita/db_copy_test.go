@@ -30,7 +30,7 @@ func TestDBCopyBringsSQLiteToPostgres(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		}
-		if !got.Same || len(got.Contents) != 10 {
+		if !got.Same || len(got.Contents) != 11 {
 			t.Errorf("%+v", got)
 		}
 	}

@@ -41,7 +41,7 @@ func (c *Contents) addJSON(v any) error {
 func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, error) {
 	models, keys := Contents{Name: "model versions"}, Contents{Name: "keys"}
 	budgets, overrides := Contents{Name: "budgets"}, Contents{Name: "overrides"}
-	openings, fleets := Contents{Name: "openings"}, Contents{Name: "snapshots"}
+	openings, rules, fleets := Contents{Name: "openings"}, Contents{Name: "alert rules"}, Contents{Name: "snapshots"}
 	notices, calls := Contents{Name: "notices"}, Contents{Name: "calls"}
 	configs, trail := Contents{Name: "configurations"}, Contents{Name: "audit entries"}
 	for _, take := range []func() error{
@@ -50,6 +50,7 @@ func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, e
 		func() error { list, err := s.Budgets(ctx); return takeAll(list, err, &budgets) },
 		func() error { list, err := s.AllOverrides(ctx); return takeAll(list, err, &overrides) },
 		func() error { list, err := s.Openings(ctx); return takeAll(list, err, &openings) },
+		func() error { list, err := s.AlertRules(ctx); return takeAll(list, err, &rules) },
 		func() error { return takeFleets(ctx, s, &fleets) },
 		func() error { list, err := allNotices(ctx, s); return takeAll(list, err, &notices) },
 		func() error { list, err := allConfigs(ctx, s); return takeAll(list, err, &configs) },
@@ -62,7 +63,7 @@ func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, e
 			return nil, err
 		}
 	}
-	return []Contents{models, keys, budgets, overrides, openings, fleets, notices, configs, trail, calls}, nil
+	return []Contents{models, keys, budgets, overrides, openings, rules, fleets, notices, configs, trail, calls}, nil
 }
 
 func takeAll[T any](list []T, err error, into *Contents) error {

@@ -24,12 +24,13 @@ const (
 )
 
 // Copy brings everything that one store holds into another: model versions,
-// keys, budgets with their overrides and openings, snapshots, notices, versions of
-// the shared configuration, the audit trail, and calls with the sums that they
-// add up to. The trail stays as it is: a copy makes no entries. What is there already is left out, calls by
-// their ids, so that a copy that ended early is finished by another. How far
-// event spools were read is not copied: a gateway that finds its own spool unread
-// hands over calls that are stored, and they are skipped.
+// keys, budgets with their overrides and openings, alert rules, snapshots,
+// notices, versions of the shared configuration, the audit trail, and calls with
+// the sums that they add up to. The trail stays as it is: a copy makes no
+// entries. What is there already is left out, calls by their ids, so that a copy
+// that ended early is finished by another. How far event spools were read is not
+// copied: a gateway that finds its own spool unread hands over calls that are
+// stored, and they are skipped. What fires now, fires anew.
 //
 // progress is told how many calls were handed over since the last time. Errors:
 // KindConflict when to holds something else under the same name; those of the
@@ -45,6 +46,7 @@ func Copy(ctx context.Context, from, to Store, progress func(calls int)) error {
 		{"keys", func() error { return copyKeys(ctx, from, to) }},
 		{"budgets", func() error { return copyBudgets(ctx, from, to) }},
 		{"overrides", func() error { return copyOverrides(ctx, from, to) }},
+		{"alert rules", func() error { return copyAlertRules(ctx, from, to) }},
 		{"snapshots", func() error { return copyFleets(ctx, from, to) }},
 		{"notices", func() error { return copyNotices(ctx, from, to) }},
 		{"configurations", func() error { return copyConfigs(ctx, from, to) }},
@@ -145,6 +147,19 @@ func copyBudgets(ctx context.Context, from, to Store) error {
 	}
 	for _, o := range openings {
 		if err := to.SaveOpening(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyAlertRules(ctx context.Context, from, to Store) error {
+	rules, err := from.AlertRules(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range rules {
+		if err := to.SaveAlertRule(ctx, r); err != nil {
 			return err
 		}
 	}

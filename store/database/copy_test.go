@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cluster"
@@ -85,6 +86,8 @@ func full(t *testing.T) target {
 	must(s.TouchKeys(t.Context(), map[model.KeyID]time.Time{"k": at}))
 	limit := 5 * model.USD
 	must(s.SaveBudget(t.Context(), budget.Budget{Name: "b", LimitUSD: &limit}))
+	threshold := 0.5
+	must(s.SaveAlertRule(t.Context(), alert.Rule{Name: "r", Type: alert.ErrorRate, Threshold: &threshold}))
 	must(s.SaveOpening(t.Context(), budget.Opening{Name: "b", Counting: "daily UTC", At: at, Calls: 7}))
 	return s
 }

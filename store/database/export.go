@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/cluster"
@@ -30,6 +31,7 @@ type Store interface {
 	key.Store
 	budget.Store
 	cluster.ConfigStore
+	alert.Store
 	audit.Store
 	event.Sink
 	event.NoticeStore

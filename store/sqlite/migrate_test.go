@@ -74,12 +74,19 @@ func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.OverMonths(t, s)
+	script, err := migrations.ReadFile("migrations/0012_cost_sums.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", "file:"+path)
 	if err == nil {
-		_, err = db.ExecContext(t.Context(), `DROP VIEW model_daily_costs; DROP TABLE cost_sums; CREATE VIEW model_daily_costs AS SELECT 1; PRAGMA user_version = 11`)
+		_, err = db.ExecContext(t.Context(), `DROP VIEW model_daily_costs; DROP TABLE cost_sums; CREATE VIEW model_daily_costs AS SELECT 1`)
+	}
+	if err == nil {
+		_, err = db.ExecContext(t.Context(), string(script))
 	}
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
