@@ -111,7 +111,8 @@ func (r *run) send(ctx context.Context, cand *model.Candidate) *model.Error {
 	defer func() { _ = resp.Stream.Close() }() // the stream is over; what it ended with is known
 	trust := r.view.trusts[index]
 	alternative := len(r.rec.Attempts) < len(r.plan.Attempts)
-	r.relay.hold = alternative && !trust.live(r.view.health[index].View(before).InFlight)
+	now := r.view.health[index].View(before)
+	r.relay.hold = alternative && !trust.live(now.InFlight-now.Elsewhere)
 	failure = r.relay.run(r, resp.Stream)
 	if ctx.Err() == nil && !r.relay.first.IsZero() { // else it is our doing, or nothing that shows
 		trust.learn(failure)

@@ -22,6 +22,7 @@ const MaxMessage = 7000
 // found broken.
 const (
 	TopicHealth = "health"
+	TopicLoad   = "load"
 	TopicModels = "models"
 	TopicKeys   = "keys"
 	TopicConfig = "config"

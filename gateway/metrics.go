@@ -188,7 +188,7 @@ var (
 	descRunning  = prometheus.NewDesc("cartrita_calls_in_flight", "Calls that run now.", nil, nil)
 	descQueued   = prometheus.NewDesc("cartrita_calls_queued", "Calls that wait for a place now.", nil, nil)
 	descBodies   = prometheus.NewDesc("cartrita_request_body_bytes", "Bytes of request bodies held now.", nil, nil)
-	descInFlight = prometheus.NewDesc("cartrita_endpoint_in_flight", "Attempts that run now.", []string{labelEndpoint}, nil)
+	descInFlight = prometheus.NewDesc("cartrita_endpoint_in_flight", "Attempts of this gateway that run now.", []string{labelEndpoint}, nil)
 	descErrors   = prometheus.NewDesc("cartrita_endpoint_error_ratio", "Decayed share of failed attempts.", []string{labelEndpoint}, nil)
 	descCircuit  = prometheus.NewDesc("cartrita_endpoint_circuit_open", "0 closed, 0.5 half-open, 1 open.", []string{labelEndpoint}, nil)
 	descSettled  = prometheus.NewDesc("cartrita_estimate_calls_total", "Calls whose cost was compared with its estimate.", labelsCalibration, nil)
@@ -220,7 +220,7 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, e := range c.g.cfg.Endpoints() {
 		id := string(e.ID)
-		gauge(descInFlight, float64(e.Health.InFlight), id)
+		gauge(descInFlight, float64(e.Health.InFlight-e.Health.Elsewhere), id)
 		gauge(descErrors, e.Health.ErrorRate, id)
 		gauge(descCircuit, circuitLevel(e.Health.Circuit), id)
 	}

@@ -14,8 +14,9 @@ type Endpoint struct {
 	id      model.EndpointID
 	tracker *Tracker
 
-	inFlight atomic.Int32
-	queued   atomic.Int32
+	inFlight  atomic.Int32
+	queued    atomic.Int32
+	elsewhere atomic.Int32 // in flight of other processes, as they said last
 
 	// Gates, as durations after tracker.base; 0 is none.
 	openUntil    atomic.Int64 // circuit open until then, half-open after
@@ -115,7 +116,8 @@ func (e *Endpoint) View(now time.Time) (h model.Health) {
 }
 
 func (e *Endpoint) view(h *model.Health, d time.Duration) {
-	*h = model.Health{InFlight: e.inFlight.Load(), Queued: e.queued.Load()}
+	others := e.elsewhere.Load()
+	*h = model.Health{InFlight: e.inFlight.Load() + others, Elsewhere: others, Queued: e.queued.Load()}
 	if n := e.samples.load(); n > 0 {
 		h.Samples = n * halved(float64(int64(d)-e.at.Load())/float64(e.tracker.cfg.HalfLife))
 		h.TTFTMS = e.ttft.load()

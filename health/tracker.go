@@ -105,8 +105,9 @@ type Tracker struct {
 	cfg  Config
 	base time.Time // zero of the times inside
 
-	mu  sync.RWMutex
-	all map[model.EndpointID]*Endpoint
+	mu      sync.RWMutex
+	all     map[model.EndpointID]*Endpoint
+	reports map[string]report // of other processes
 }
 
 // New makes a tracker. Errors are KindInvalid with the field.

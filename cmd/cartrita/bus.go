@@ -66,7 +66,9 @@ func (n *node) hear() {
 		n.bus.Subscribe(cluster.TopicBudgets, func([]byte) { e.Wake() })
 	}
 	n.bus.Subscribe(cluster.TopicHealth, n.suspect)
+	n.bus.Subscribe(cluster.TopicLoad, n.busyElsewhere)
 	n.background.Go(func() { n.tellOpenings(n.ctx) })
+	n.background.Go(func() { n.tellLoad(n.ctx) })
 	for _, m := range n.bus.messengers {
 		n.background.Go(func() { m.Run(n.ctx) })
 	}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/cartrita/cartrita/internal/testserver"
 	"github.com/cartrita/cartrita/mock"
+	"github.com/cartrita/cartrita/model"
 )
 
 const suspectConfig = `
@@ -75,4 +77,28 @@ func TestWhatOneGatewayFoundBrokenAllAvoid(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWhatOneGatewayIsBusyWithAllSee: calls that hang at one gateway are load at
+// the others within two seconds, and no more when they end.
+func TestWhatOneGatewayIsBusyWithAllSee(t *testing.T) {
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 3, TTFT: 4 * time.Second})
+	all := replicas(t, 2, "store: "+testserver.Database(t)+"\n"+fmt.Sprintf(soundConfig, lab))
+	seen := func(p *process) (total, elsewhere int32) {
+		var v struct {
+			Endpoints []struct{ Health model.Health }
+		}
+		p.get("/api/v1/endpoints", &v)
+		return v.Endpoints[0].Health.InFlight, v.Endpoints[0].Health.Elsewhere
+	}
+	var calls sync.WaitGroup
+	for range 5 {
+		calls.Go(func() { all[0].chat("hello", true) })
+	}
+	waitFor(t, 3*time.Second, "the other gateway sees the load", func() bool { total, elsewhere := seen(all[1]); return total == 5 && elsewhere == 5 })
+	if total, elsewhere := seen(all[0]); total != 5 || elsewhere != 0 {
+		t.Errorf("the gateway itself sees %d in flight, %d of them elsewhere", total, elsewhere)
+	}
+	calls.Wait()
+	waitFor(t, 3*time.Second, "and sees it end", func() bool { total, _ := seen(all[1]); return total == 0 })
 }
