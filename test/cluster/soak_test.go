@@ -16,6 +16,15 @@ func TestASoakFindsWhatGrows(t *testing.T) {
 		}
 		return s
 	}
+	bursts := func(base float64) series { // more and more, and over each time
+		s := steady(base, 0)
+		for i := range s.values {
+			if i%3 == 0 {
+				s.values[i] += float64(i)
+			}
+		}
+		return s
+	}
 	flat := []series{steady(80<<20, 0), steady(200, 0), steady(60, 0)}
 	for name, c := range map[string]struct {
 		readings []series
@@ -25,6 +34,7 @@ func TestASoakFindsWhatGrows(t *testing.T) {
 		"falling":          {[]series{steady(80<<20, -1<<20), flat[1], flat[2]}, ""},
 		"memory":           {[]series{steady(80<<20, 0.2*(1<<20)), flat[1], flat[2]}, "process_resident_memory_bytes grows by 2."},
 		"goroutines":       {[]series{flat[0], steady(200, 1), flat[2]}, "go_goroutines grows"},
+		"bursts":           {[]series{flat[0], bursts(200), flat[2]}, ""},
 		"two more sockets": {[]series{flat[0], flat[1], steady(60, 0.08)}, ""},
 	} {
 		err := judge([][]series{c.readings})
