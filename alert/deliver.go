@@ -96,7 +96,8 @@ func (e *Engine) now() time.Time { return e.cfg.Clock().UTC().Truncate(time.Micr
 // Stats counts what an engine did.
 type Stats struct {
 	Evaluations uint64
-	Firing      map[FiringKey]int // as of the latest evaluation here
+	Evaluated   time.Time         // when the latest evaluation here began; another gateway may lead since
+	Firing      map[FiringKey]int // as of then
 	Waiting     int               // messages, likewise
 	Attempts    map[AttemptKey]uint64
 }
@@ -118,10 +119,11 @@ type stats struct {
 	Stats
 }
 
-func (s *stats) evaluated(b *Board) {
+func (s *stats) evaluated(b *Board, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Evaluations++
+	s.Evaluated = now
 	s.Firing, s.Waiting = map[FiringKey]int{}, len(b.Queue)
 	for i := range b.States {
 		if st := &b.States[i]; st.Firing {

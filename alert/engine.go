@@ -247,12 +247,15 @@ func (e *Engine) Sample(ctx context.Context, every time.Duration) error {
 		}
 		select {
 		case <-ctx.Done():
-			e.senders.Wait()
 			return nil
 		case <-t.C:
 		}
 	}
 }
+
+// Wait returns when no message is under way any more: behind the last Evaluate,
+// whose context has ended.
+func (e *Engine) Wait() { e.senders.Wait() }
 
 // Evaluate measures all rules, stores what fires and what is resolved, and begins
 // to deliver what is due: the job of the gateway that leads in the term. It does
@@ -268,7 +271,7 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 		return err
 	}
 	if len(rules) == 0 && len(board.States) == 0 && len(board.Queue) == 0 {
-		e.stats.evaluated(board)
+		e.stats.evaluated(board, now)
 		return nil
 	}
 	m, err := e.measure(ctx, rules, now)
@@ -295,7 +298,7 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 	if board, err = e.cfg.Store.AlertBoard(ctx); err != nil {
 		return err
 	}
-	e.stats.evaluated(board)
+	e.stats.evaluated(board, now)
 	e.deliver(ctx, term, ready(board.Queue, now), settings.Channels)
 	return e.sweep(ctx, term, now)
 }

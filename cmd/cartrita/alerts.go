@@ -192,11 +192,15 @@ func (n *node) tellAlert(e alert.Event, r alert.Rule, a alert.Alert) {
 type alertMetrics struct{ *alert.Engine }
 
 var (
-	alertsFiring   = prometheus.NewDesc("cartrita_alerts_firing", "Alerts that fire, as of the latest evaluation; of all gateways on one database one evaluates.", []string{"rule", "severity"}, nil)
+	alertsFiring   = prometheus.NewDesc("cartrita_alerts_firing", "Alerts that fire, at the gateway that evaluated last; of all on one database one evaluates.", []string{"rule", "severity"}, nil)
 	alertsWaiting  = prometheus.NewDesc("cartrita_alert_messages_waiting", "Messages to channels that are not delivered yet, likewise.", nil, nil)
 	alertsAttempts = prometheus.NewDesc("cartrita_alert_messages_total", "Attempts of this gateway to deliver a message, by what became of it: delivered, waiting (for another attempt) or failed.", []string{"channel", "state"}, nil)
 	alertsRuns     = prometheus.NewDesc("cartrita_alert_evaluations_total", "Evaluations of the rules by this gateway.", nil, nil)
 )
+
+// evaluatedFor is how long a gateway shows what it found: it may lead no more, and
+// another one shows it then. Evaluations are at most a minute apart.
+const evaluatedFor = 90 * time.Second
 
 // Describe implements prometheus.Collector.
 func (m alertMetrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
@@ -204,10 +208,12 @@ func (m alertMetrics) Describe(ch chan<- *prometheus.Desc) { prometheus.Describe
 // Collect implements prometheus.Collector.
 func (m alertMetrics) Collect(ch chan<- prometheus.Metric) {
 	s := m.Stats()
-	for k, n := range s.Firing {
-		ch <- prometheus.MustNewConstMetric(alertsFiring, prometheus.GaugeValue, float64(n), k.Rule, string(k.Severity))
+	if time.Since(s.Evaluated) < evaluatedFor {
+		for k, n := range s.Firing {
+			ch <- prometheus.MustNewConstMetric(alertsFiring, prometheus.GaugeValue, float64(n), k.Rule, string(k.Severity))
+		}
+		ch <- prometheus.MustNewConstMetric(alertsWaiting, prometheus.GaugeValue, float64(s.Waiting))
 	}
-	ch <- prometheus.MustNewConstMetric(alertsWaiting, prometheus.GaugeValue, float64(s.Waiting))
 	for k, n := range s.Attempts {
 		ch <- prometheus.MustNewConstMetric(alertsAttempts, prometheus.CounterValue, float64(n), k.Channel, string(k.State))
 	}

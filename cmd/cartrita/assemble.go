@@ -413,6 +413,9 @@ func (n *node) logged(what string, err error) {
 func (n *node) close() {
 	n.stop()
 	n.background.Wait()
+	if n.alerts != nil {
+		n.alerts.Wait()
+	}
 	if n.budgets != nil {
 		n.leaveBudgets()
 	}
