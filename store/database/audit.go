@@ -20,6 +20,8 @@ type Audit struct {
 	Sums   int64 // rows of cost_rollup and cost_sums that were looked at
 	Spends int64 // rows of budget_spend, likewise
 
+	Since time.Time // sums of before are not looked at: their calls have left the store; zero: none have
+
 	Rollups  []RollupDifference // sorted by row
 	Spending []SpendDifference  // sorted by budget and period
 }
@@ -93,9 +95,10 @@ type Comparison struct {
 	numbers map[event.Target]int64
 }
 
-// NewComparison returns one that knows of no call.
-func NewComparison() *Comparison {
-	return &Comparison{rollups: batch.Rollups{}, spend: batch.Spending{}, numbers: map[event.Target]int64{}}
+// NewComparison returns one that knows of no call. Those below the boundary have
+// left the store.
+func NewComparison(boundary int64) *Comparison {
+	return &Comparison{audit: Audit{Since: BoundaryTime(boundary)}, rollups: batch.Rollups{}, spend: batch.Spending{}, numbers: map[event.Target]int64{}}
 }
 
 // Summarized reads the documents of a call as far as sums need them.
@@ -132,6 +135,9 @@ func (c *Comparison) number(t event.Target) int64 {
 
 // Rollup compares a stored row, behind all calls. Every row is given once.
 func (c *Comparison) Rollup(row RollupRow, stored event.Tally) {
+	if c.left(row.Start) {
+		return
+	}
 	c.audit.Sums++
 	c.fold()
 	var target int64
@@ -163,6 +169,9 @@ func (c *Comparison) fold() {
 
 // Spend compares a stored row, likewise.
 func (c *Comparison) Spend(stored event.BudgetSpend) {
+	if c.left(stored.Period) {
+		return
+	}
 	c.audit.Spends++
 	k := batch.SpendKey{Budget: stored.Budget, Period: stored.Period.UnixMicro()}
 	d := SpendDifference{stored.Budget, stored.Period, &stored, c.spend[k]}
@@ -178,6 +187,7 @@ func (c *Comparison) End(rows int64) *Audit {
 	a := &c.audit
 	a.Rows = rows
 	c.fold()
+	c.forget()
 	for k, t := range c.rollups {
 		row := RollupRow{"", k.Dimension, batch.HourTime(k.Hour), k.Value, c.targets[k.Target-1], k.Task.String(), k.Strategy}
 		a.Rollups = append(a.Rollups, RollupDifference{Row: row, Computed: t})

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -33,10 +34,13 @@ const (
 // stored, and they are skipped. What fires now, fires anew.
 //
 // progress is told how many calls were handed over since the last time. Errors:
-// KindConflict when to holds something else under the same name; those of the
-// stores. What was copied before the error stays.
+// KindConflict when to holds something else under the same name, or when calls
+// have left either side for an archive; those of the stores. What was copied before the error stays.
 func Copy(ctx context.Context, from, to Store, progress func(calls int)) error {
 	ctx = audit.Copying(ctx)
+	if err := cmp.Or(refuseArchived(ctx, from, "source"), refuseArchived(ctx, to, "target")); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		what string
 		copy func() error

@@ -10,6 +10,7 @@ type Status struct {
 	Known  int    // newest version that this program knows
 
 	Calls         int64
+	Since         time.Time // calls of before have left for the archive; zero: none have
 	Oldest        time.Time // when the first call ended; zero: no calls
 	Newest        time.Time // when the last call ended; zero: no calls
 	ModelVersions int64     // of all model records together

@@ -55,7 +55,11 @@ func (s *Store) audit(ctx context.Context, tx pgx.Tx, progress func(int)) (*data
 	if _, err := tx.Exec(ctx, `LOCK TABLE calls, call_blocks IN ACCESS SHARE MODE`); err != nil {
 		return nil, err
 	}
-	c := database.NewComparison()
+	var below int64
+	if err := tx.QueryRow(ctx, `SELECT below FROM archive_boundary`).Scan(&below); err != nil {
+		return nil, err
+	}
+	c := database.NewComparison(below)
 	ask := func(q *query) ([]block, error) {
 		ctx, cancel := s.bound(ctx)
 		defer cancel()

@@ -66,6 +66,16 @@ func inspect(ctx context.Context, tx pgx.Tx, st *database.Status) error {
 			return err
 		}
 	}
+	if there, err = isTable(ctx, tx, "archive_boundary"); err != nil {
+		return err
+	}
+	if there {
+		var below int64
+		if err := tx.QueryRow(ctx, `SELECT below FROM archive_boundary`).Scan(&below); err != nil {
+			return err
+		}
+		st.Since = database.BoundaryTime(below)
+	}
 	if st.Calls == 0 {
 		return nil
 	}

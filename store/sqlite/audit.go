@@ -51,8 +51,12 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 
 // compare stops when stop does; its statements run with ctx.
 func compare(stop, ctx context.Context, from asker, progress func(int)) (*database.Audit, error) {
-	c := database.NewComparison()
-	err := eachBlock(ctx, from, 0, func(b *block) (bool, error) {
+	below, err := boundary(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	c := database.NewComparison(below)
+	err = eachBlock(ctx, from, 0, func(b *block) (bool, error) {
 		entries, err := batch.Unpack(b.seq, b.records, b.plans)
 		if err != nil {
 			return false, database.Damaged(b.seq)

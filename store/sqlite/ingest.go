@@ -114,7 +114,7 @@ func (s *Store) unknown(ctx context.Context, calls []*event.Call) ([]*event.Call
 // restart reads from the file what the writer keeps in memory.
 func (s *Store) restart(ctx context.Context) error {
 	clear(s.targets)
-	return s.write.conn.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM calls`).Scan(&s.last)
+	return s.write.conn.QueryRowContext(ctx, `SELECT max(coalesce((SELECT max(seq) FROM calls), 0), (SELECT sealed FROM archive_boundary) - 1)`).Scan(&s.last)
 }
 
 // targetID returns the number of a target. New ones are noted in added until

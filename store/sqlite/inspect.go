@@ -54,8 +54,8 @@ func inspect(ctx context.Context, db *sql.DB, path string) (st database.Status, 
 		return st, err
 	}
 	for table, into := range st.Counts() {
-		var there bool // an older schema lacks some
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?`, table).Scan(&there); err != nil {
+		there, err := isTable(ctx, tx, table) // an older schema lacks some
+		if err != nil {
 			return st, err
 		}
 		if !there {
@@ -64,6 +64,15 @@ func inspect(ctx context.Context, db *sql.DB, path string) (st database.Status, 
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM `+table).Scan(into); err != nil {
 			return st, err
 		}
+	}
+	if there, err := isTable(ctx, tx, "archive_boundary"); err != nil {
+		return st, err
+	} else if there {
+		below, err := boundary(ctx, tx)
+		if err != nil {
+			return st, err
+		}
+		st.Since = database.BoundaryTime(below)
 	}
 	if st.Calls > 0 {
 		if st.Oldest, _, err = endedIn(ctx, tx, `SELECT seq, records FROM call_blocks ORDER BY seq LIMIT 1`); err != nil {
@@ -79,6 +88,11 @@ func inspect(ctx context.Context, db *sql.DB, path string) (st database.Status, 
 		}
 	}
 	return st, nil
+}
+
+func isTable(ctx context.Context, tx *sql.Tx, name string) (there bool, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?`, name).Scan(&there)
+	return there, err
 }
 
 // endedIn returns when the first and the last call of one block ended.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/store/archive"
 	"github.com/cartrita/cartrita/store/batch"
 	"github.com/cartrita/cartrita/store/database"
 )
@@ -16,6 +17,7 @@ import (
 // Database is what a store does that keeps its sums in tables beside the calls.
 type Database interface {
 	Store
+	archive.Store
 	Audit(ctx context.Context, repair bool, progress func(calls int)) (*database.Audit, error)
 }
 
@@ -30,6 +32,11 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 		{"audit/agrees", auditAgrees},
 		{"audit/finds and repairs", auditRepairs},
 		{"audit/while others write", auditConcurrent},
+		{"archive/calls leave", archiveLeaves},
+		{"archive/crashes", archiveCrashes},
+		{"archive/late calls", archiveLate},
+		{"archive/waits for sinks", archiveWaits},
+		{"archive/drops", archiveDrops},
 		{"views", views},
 		{"trail/tampering", trailTampered},
 		{"trail/rebuilt sums", trailOfRebuild},
