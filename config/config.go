@@ -47,6 +47,8 @@ type Config struct {
 	Telemetry Telemetry `json:"telemetry"`
 	// How calls are recorded.
 	Events Events `json:"events"`
+	// How long calls stay in the store.
+	Retention Retention `json:"retention"`
 	// Where events are sent to, besides the store.
 	Sinks []Sink `json:"sinks,omitempty"`
 	// Who is told of what.

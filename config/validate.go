@@ -70,6 +70,7 @@ func (v *validator) config() {
 	}
 	v.embeddings()
 	v.shared()
+	v.retention()
 	v.sinks()
 	v.alerts()
 	v.url("discovery.ollama_url", c.Discovery.OllamaURL)

@@ -69,6 +69,7 @@ type node struct {
 	limiter  *limit.Limiter
 	sinks    []*sink.Runner
 	alerts   *alert.Engine
+	archive  *retention // nil: the store keeps what it can
 	shared   *sharedConfig
 	service  *cartrita.Service
 

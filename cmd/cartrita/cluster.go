@@ -15,6 +15,7 @@ import (
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/gateway"
+	"github.com/cartrita/cartrita/store/archive"
 	"github.com/cartrita/cartrita/store/postgres"
 )
 
@@ -41,6 +42,10 @@ func newReplica(n *node, alertsEvery time.Duration) *replica {
 	}}
 	r.member.Name, _ = os.Hostname() // unknown is empty
 	c := cluster.ReplicaConfig{Store: &cluster.Local{}, Jobs: []cluster.Job{n.alertJob(alertsEvery)}, Self: r.self, Logger: n.log}
+	if s, ok := n.store.(archive.Store); ok {
+		n.archive = n.newRetention(s)
+		c.Jobs = append(c.Jobs, n.archive.job(n.current))
+	}
 	if db, shared := n.store.(*postgres.Store); shared {
 		c.Store, c.Jobs = db, append(c.Jobs, databaseJobs(db)...)
 	}

@@ -21,6 +21,7 @@ type dbCmd struct {
 	Status  dbStatusCmd  `cmd:"" help:"Say what the database holds, without changing it."`
 	Migrate dbMigrateCmd `cmd:"" help:"Bring the schema up to date, as a start of the gateway does."`
 	Verify  dbVerifyCmd  `cmd:"" help:"Add all stored calls up anew and compare the sums of costs and budgets; check the audit trail."`
+	Archive dbArchiveCmd `cmd:"" help:"Move calls of before a day out of the database, into the folder retention.archive. Their sums stay."`
 	Copy    dbCopyCmd    `cmd:"" help:"Copy a SQLite database into a PostgreSQL one. A copy that ended early is finished by another."`
 }
 
@@ -101,6 +102,7 @@ type databaseStatus struct {
 	Schema    int        `json:"schema_version"`       // 0: none
 	Known     int        `json:"known_schema_version"` // to this program
 	Calls     int64      `json:"calls"`
+	Since     *time.Time `json:"calls_since"` // those of before have left; null: none have
 	Oldest    *time.Time `json:"oldest_call"` // when it ended; null: no calls
 	Newest    *time.Time `json:"newest_call"`
 	Budgets   int64      `json:"budgets"` // created over the API
@@ -125,6 +127,9 @@ func (cmd *dbStatusCmd) Run(a *app, g *globals, p *printer) error {
 	if !st.Oldest.IsZero() {
 		out.Oldest, out.Newest = &st.Oldest, &st.Newest
 	}
+	if !st.Since.IsZero() {
+		out.Since = &st.Since
+	}
 	switch {
 	case p.json && err == nil:
 		return p.value(out)
@@ -147,6 +152,9 @@ func (p *printer) databaseStatus(s *databaseStatus) {
 	t.row("reachable", "yes, "+s.Server)
 	t.row("schema", schemaText(s.Schema, s.Known))
 	t.row("calls", strconv.FormatInt(s.Calls, 10))
+	if s.Since != nil {
+		t.row("archived", "calls of before "+s.Since.Format(time.DateOnly))
+	}
 	if s.Oldest != nil {
 		t.row("oldest call", s.Oldest.Format(time.RFC3339))
 		t.row("newest call", s.Newest.Format(time.RFC3339))

@@ -96,6 +96,7 @@ type verification struct {
 	Documents   int64        `json:"documents"` // of calls; as many as calls
 	Sums        int64        `json:"cost_rows"`
 	Spends      int64        `json:"spend_rows"`
+	Since       *time.Time   `json:"since"` // sums of before are not looked at: their calls have left; null: all are
 	Agrees      bool         `json:"agrees"`
 	Rebuilt     bool         `json:"rebuilt"` // the differences were there before, and are no more
 	Differences []difference `json:"differences"`
@@ -158,6 +159,9 @@ func (p *printer) verified(a *database.Audit, trail *audit.Report, strays []data
 		Calls: a.Rows, Documents: a.Calls, Sums: a.Sums, Spends: a.Spends,
 		Agrees: a.Agrees(), Rebuilt: rebuilt, Differences: differences(a), Audit: trail, Strays: strays,
 	}
+	if !a.Since.IsZero() {
+		v.Since = &a.Since
+	}
 	if p.json {
 		if strays == nil {
 			v.Strays = []database.Stray{}
@@ -179,6 +183,9 @@ func (p *printer) verified(a *database.Audit, trail *audit.Report, strays []data
 		p.printf("%d calls are stored, but the documents of %d\n", v.Calls, v.Documents)
 	}
 	rows, calls := plural(len(a.Rollups)+len(a.Spending), "row"), plural(int(v.Calls), "call")
+	if v.Since != nil {
+		calls += " from " + v.Since.Format(time.DateOnly) + " on (those of before are archived)"
+	}
 	switch {
 	case v.Agrees:
 		p.printf("%s %s of costs and %d of budgets: what %s add up to\n", p.style(green, "ok"), plural(int(v.Sums), "row"), v.Spends, calls)

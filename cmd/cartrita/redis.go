@@ -30,6 +30,9 @@ func newRedis(c *config.Config, secrets *config.Secrets, log *slog.Logger) (*red
 // collectors are the metrics of what stands beside the gateway.
 func (n *node) collectors() []prometheus.Collector {
 	out := []prometheus.Collector{eventMetrics{n.events}, n.replica.leads(), alertMetrics{n.alerts}}
+	if n.archive != nil {
+		out = append(out, n.archive.calls, n.archive.held)
+	}
 	if len(n.bus.messengers) > 0 {
 		out = append(out, busCollector(n.bus.messengers))
 	}

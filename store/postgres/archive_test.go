@@ -21,7 +21,7 @@ func TestPartitionsGoWithTheirCalls(t *testing.T) {
 	calls := []event.Call{
 		callAt(at(4, 3), at(4, 3)), callAt(at(4, 20), at(4, 20)),
 		callAt(at(4, 25), at(2, 5)), // stored late
-		callAt(at(3, 3), at(2, 6)), // likewise
+		callAt(at(3, 3), at(2, 6)),  // likewise
 		callAt(at(2, 7), at(2, 7)),
 	}
 	if err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
