@@ -71,3 +71,52 @@ func TestDBCopyRefusesWhatIsArchived(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }
+
+// A gateway archives by itself; what a sink waits for stays until it was sent.
+func TestServeArchives(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, b *dbBench) {
+		s := b.open()
+		for n := range 3 {
+			c := storetest.Sample(n)
+			c.Ended = time.Now().AddDate(0, 0, n-6)
+			if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		dir := t.TempDir()
+		b.environ = append(b.environ, "CARTRITA_RETENTION_ARCHIVE="+dir, "CARTRITA_RETENTION_CALLS=4d")
+		if _, held, err := s.ClaimFeed(t.Context(), "hook", "me", time.Minute, event.FeedPosition{Calls: time.Now().AddDate(0, 0, -6).UnixMicro()}); err != nil || !held {
+			t.Fatal(held, err)
+		}
+		r := b.serve()
+		r.err.wait("held back")
+		if files, err := filepath.Glob(filepath.Join(dir, "*.gz")); err != nil || len(files) != 1 {
+			t.Errorf("archived: %v, %v", files, err)
+		}
+		metrics := ""
+		for range 200 { // it logs before it counts
+			if _, metrics = get(t, r.url+"/metrics"); strings.Contains(metrics, "\ncartrita_archive_held_back 1\n") {
+				break
+			}
+		}
+		if !strings.Contains(metrics, "\ncartrita_archived_calls_total 1\n") || !strings.Contains(metrics, "\ncartrita_archive_held_back 1\n") {
+			t.Errorf("metrics:\n%s", metrics)
+		}
+		r.stop()
+		head, err := s.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.AdvanceFeed(t.Context(), "hook", "me", head); err != nil {
+			t.Fatal(err)
+		}
+		if out := b.ok("db", "archive"); !strings.Contains(out, "\t1\t"+dir) {
+			t.Errorf("by hand:\n%s", out)
+		}
+		var st databaseStatus
+		b.json(&st, "db", "status")
+		if st.Calls != 1 || st.Since == nil {
+			t.Errorf("afterwards: %+v", st)
+		}
+	})
+}
