@@ -47,6 +47,7 @@ const (
 	LeaseReleased    Action = "budget.release"
 	ConfigPushed     Action = "config.push"
 	SumsRebuilt      Action = "db.rebuild"
+	CallsArchived    Action = "db.archive"
 )
 
 // Hash is a SHA-256; in JSON and in texts hexadecimal.

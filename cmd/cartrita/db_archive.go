@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cartrita/cartrita/audit"
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/model"
@@ -47,7 +48,7 @@ func (cmd *dbArchiveCmd) Run(a *app, g *globals, p *printer) error {
 	if cmd.DryRun {
 		out.Days, err = archiver.Pending(a.ctx, before)
 	} else {
-		out.Days, err = archiver.Run(a.ctx, cluster.Fence{}, before)
+		out.Days, err = archiver.Run(audit.By(a.ctx, audit.Actor{ID: "cli", Name: a.user()}), cluster.Fence{}, before)
 	}
 	if err != nil && len(out.Days) == 0 {
 		return err

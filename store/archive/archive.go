@@ -34,8 +34,9 @@ type Store interface {
 	Boundary(ctx context.Context) (int64, error)
 	// Seal keeps calls that are stored from now on from getting a lower number.
 	Seal(ctx context.Context, term, below int64) error
-	// MoveBoundary moves it. KindConflict unless it is at from.
-	MoveBoundary(ctx context.Context, term, from, to int64) error
+	// MoveBoundary moves it, and puts that on the audit trail. KindConflict unless it
+	// is where it is moved from.
+	MoveBoundary(ctx context.Context, term int64, m Move) error
 	// RemoveCalls removes some calls below the boundary with their documents, and
 	// says how many. It is done when none is left.
 	RemoveCalls(ctx context.Context, term int64) (removed int64, done bool, err error)
@@ -45,6 +46,14 @@ type Store interface {
 type Span struct {
 	First, Last int64 // numbers; 0: no calls
 	Calls       int64
+}
+
+// Move is what leaves when the boundary moves.
+type Move struct {
+	From, To int64 // numbers
+	Day      string
+	Calls    int64
+	SHA256   string // of the file; "": dropped
 }
 
 // Reader is how far a reader of the feed came.
@@ -216,12 +225,13 @@ func (a *Archiver) move(ctx context.Context, f cluster.Fence, from, below int64,
 	if d.Held, err = a.heldBack(ctx, span.Last); err != nil || d.Held != "" {
 		return err
 	}
+	m := Move{From: boundary, To: below, Day: d.Day, Calls: d.Calls}
 	if a.cfg.Dir != "" {
-		if d.File, err = a.write(ctx, from, below, span.Calls); err != nil {
+		if d.File, m.SHA256, err = a.write(ctx, from, below, span.Calls); err != nil {
 			return err
 		}
 	}
-	if err := a.step(ctx, f, func() error { return a.cfg.Store.MoveBoundary(ctx, f.Term, boundary, below) }); err != nil {
+	if err := a.step(ctx, f, func() error { return a.cfg.Store.MoveBoundary(ctx, f.Term, m) }); err != nil {
 		return err
 	}
 	if err := a.remove(ctx, f); err != nil {

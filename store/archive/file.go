@@ -53,12 +53,13 @@ const (
 	stale  = time.Hour // an unfinished file that nobody has written to for so long is nobody's
 )
 
-// write writes a day and its manifest, and returns the path of the file.
-func (a *Archiver) write(ctx context.Context, from, below, calls int64) (string, error) {
+// write writes a day and its manifest, and returns the path of the
+// file and its SHA-256.
+func (a *Archiver) write(ctx context.Context, from, below, calls int64) (path, sha string, err error) {
 	name := "calls-" + dayName(from)
 	m := Manifest{Format: format, Day: dayName(from), File: name + ".jsonl.gz"}
-	path := filepath.Join(a.cfg.Dir, m.File)
-	err := replace(path, func(w io.Writer) error {
+	path = filepath.Join(a.cfg.Dir, m.File)
+	err = replace(path, func(w io.Writer) error {
 		sum := &counter{w: w, sha: sha256.New()}
 		packed := gzip.NewWriter(sum)
 		plain := &counter{w: packed}
@@ -75,7 +76,7 @@ func (a *Archiver) write(ctx context.Context, from, below, calls int64) (string,
 		return nil
 	})
 	if err != nil {
-		return "", a.classify(err)
+		return "", "", a.classify(err)
 	}
 	err = replace(filepath.Join(a.cfg.Dir, name+".manifest.json"), func(w io.Writer) error {
 		doc, err := json.MarshalIndent(&m, "", "  ")
@@ -85,7 +86,7 @@ func (a *Archiver) write(ctx context.Context, from, below, calls int64) (string,
 		_, err = w.Write(append(doc, '\n'))
 		return err
 	})
-	return path, a.classify(err)
+	return path, m.SHA256, a.classify(err)
 }
 
 // classify tells an error of the file system from one of the store.

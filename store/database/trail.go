@@ -10,6 +10,7 @@ import (
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/archive"
 )
 
 // change makes the change of an audit trail. What is large, or none of a
@@ -111,4 +112,9 @@ func ConfigChange(c *cluster.Configuration) audit.Change {
 // RebuildChange are sums that were replaced by those of the calls.
 func RebuildChange(a *Audit) audit.Change {
 	return change(audit.SumsRebuilt, "sums", map[string]any{"cost_rows": len(a.Rollups), "budget_rows": len(a.Spending)})
+}
+
+// ArchiveChange are calls that left the store.
+func ArchiveChange(m *archive.Move) audit.Change {
+	return change(audit.CallsArchived, m.Day, map[string]any{"calls": m.Calls, "sha256": m.SHA256})
 }

@@ -97,14 +97,17 @@ func (s *Store) Seal(ctx context.Context, term, below int64) error {
 }
 
 // MoveBoundary implements archive.Store.
-func (s *Store) MoveBoundary(ctx context.Context, term, from, to int64) error {
+func (s *Store) MoveBoundary(ctx context.Context, term int64, m archive.Move) error {
 	const op = "postgres.MoveBoundary"
 	return s.archiving(ctx, op, term, func(ctx context.Context, tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, `UPDATE archive_boundary SET below = $2 WHERE below = $1`, from, to)
-		if err == nil && done.RowsAffected() == 0 {
-			err = model.Errorf(op, model.KindConflict, "another process archives calls")
+		done, err := tx.Exec(ctx, `UPDATE archive_boundary SET below = $2 WHERE below = $1`, m.From, m.To)
+		if err != nil {
+			return err
 		}
-		return err
+		if done.RowsAffected() == 0 {
+			return model.Errorf(op, model.KindConflict, "another process archives calls")
+		}
+		return s.record(ctx, tx, "", database.ArchiveChange(&m))
 	})
 }
 

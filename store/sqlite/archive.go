@@ -89,14 +89,21 @@ func (s *Store) Seal(ctx context.Context, _, below int64) error {
 }
 
 // MoveBoundary implements archive.Store.
-func (s *Store) MoveBoundary(ctx context.Context, _, from, to int64) error {
+func (s *Store) MoveBoundary(ctx context.Context, _ int64, m archive.Move) error {
 	const op = "sqlite.MoveBoundary"
-	return s.change(ctx, op, func(exec execer) error {
-		n, err := exec(`UPDATE archive_boundary SET below = ? WHERE below = ?`, to, from)
-		if err == nil && n == 0 {
-			err = model.Errorf(op, model.KindConflict, "another process archives calls")
+	return s.transact(ctx, op, func(writing context.Context) error {
+		done, err := s.write.conn.ExecContext(writing, `UPDATE archive_boundary SET below = ? WHERE below = ?`, m.To, m.From)
+		if err != nil {
+			return err
 		}
-		return err
+		n, err := done.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return model.Errorf(op, model.KindConflict, "another process archives calls")
+		}
+		return s.record(writing, ctx, "", database.ArchiveChange(&m))
 	})
 }
 

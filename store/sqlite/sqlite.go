@@ -13,7 +13,7 @@
 // event spool then holds (with event.SyncBatch). The schema is in migrations;
 // Open applies what is missing, also when several processes start at once.
 //
-// It does not talk to a server, does not delete anything, and does not
+// It does not talk to a server, deletes no calls but those that are archived, and does not
 // aggregate at query time what the rollups hold. A Store is safe for
 // concurrent use.
 package sqlite

@@ -197,6 +197,10 @@ func archiveLeaves(t *testing.T, s Database, exec func(string) [][]string) {
 	if below, err := s.Boundary(t.Context()); err != nil || below != until.UnixMicro() {
 		t.Errorf("the boundary is %d, %v", below, err)
 	}
+	trail := whole(t, s)
+	if len(trail) != 3 || trail[2].Action != "db.archive" || trail[2].Object != "2026-11-25" || !strings.Contains(string(trail[2].Detail), `"calls":72`) {
+		t.Errorf("on the trail: %+v", trail)
+	}
 	if diff := cmp.Diff(sums, costs(t, s), near); diff != "" {
 		t.Errorf("sums before -, after +:\n%s", diff)
 	}
@@ -257,11 +261,11 @@ type crashing struct {
 	removes int // before it dies
 }
 
-func (c *crashing) MoveBoundary(ctx context.Context, term, from, to int64) error {
+func (c *crashing) MoveBoundary(ctx context.Context, term int64, m archive.Move) error {
 	if c.at == "written" {
 		return errCrash
 	}
-	return c.Store.MoveBoundary(ctx, term, from, to)
+	return c.Store.MoveBoundary(ctx, term, m)
 }
 
 func (c *crashing) RemoveCalls(ctx context.Context, term int64) (int64, bool, error) {
@@ -433,7 +437,7 @@ func archiveDrops(t *testing.T, s Database, exec func(string) [][]string) {
 	if below, err := s.Boundary(t.Context()); err != nil || below != daysAfter(2).UnixMicro() {
 		t.Errorf("the boundary moved to %d, %v", below, err)
 	}
-	if err := s.MoveBoundary(t.Context(), 0, daysAfter(1).UnixMicro(), daysAfter(3).UnixMicro()); model.KindOf(err) != model.KindConflict {
+	if err := s.MoveBoundary(t.Context(), 0, archive.Move{From: daysAfter(1).UnixMicro(), To: daysAfter(3).UnixMicro()}); model.KindOf(err) != model.KindConflict {
 		t.Errorf("two move it at once: %v", err)
 	}
 }
