@@ -157,6 +157,14 @@ type CostLine struct {
 	CostSum
 }
 
+// DailyCost is what one model of one provider cost in one day.
+type DailyCost struct {
+	Provider string
+	Model    model.ModelID
+	Day      time.Time // its beginning, UTC
+	CostSum
+}
+
 // CostSum adds up calls that ended. By model, endpoint or provider, cost and
 // tokens are what that one billed, the calls are those that it answered or was
 // tried last for: it may have billed for attempts of calls that are not its own.

@@ -63,6 +63,9 @@ type Reader interface {
 	// Costs adds up costs from the rollups. KindInvalid for a combination that
 	// they cannot answer.
 	Costs(ctx context.Context, q CostQuery) (CostReport, error)
+	// DailyCosts adds them up by provider, model and day at once, in that order,
+	// of calls that reached a provider. By is not used. KindInvalid likewise.
+	DailyCosts(ctx context.Context, q CostQuery) ([]DailyCost, error)
 }
 
 // SpendReader is what a ledger of budgets is filled from when a process starts.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
@@ -126,58 +125,24 @@ var focusColumns = []string{
 }
 
 func (g *Gateway) writeFOCUS(x *exchange, q event.CostQuery) {
-	rows := [][]string{focusColumns}
-	err := g.eachDay(x.r.Context(), q, func(provider, name string, day time.Time, sum *event.CostSum) {
-		rows = append(rows, focusRow(provider, name, day, sum, focusTags(&q)))
-	})
+	days, err := g.cfg.Reader.DailyCosts(x.r.Context(), q)
 	if err != nil {
 		x.fail(model.AsError(err))
 		return
 	}
+	rows := [][]string{focusColumns}
+	for i := range days {
+		rows = append(rows, focusRow(&days[i], focusTags(&q)))
+	}
 	x.writeBody(http.StatusOK, contentCSV, writeCSV(rows))
 }
 
-// eachDay calls f for what each model of each provider cost each day.
-func (g *Gateway) eachDay(ctx context.Context, q event.CostQuery, f func(provider, name string, day time.Time, sum *event.CostSum)) error {
-	q.By = event.ByProvider
-	providers, err := g.cfg.Reader.Costs(ctx, q)
-	if err != nil {
-		return err
-	}
-	for _, p := range providers.Groups {
-		if p.Key == "" {
-			continue // calls that reached nobody cost nothing
-		}
-		byModel := q
-		byModel.Provider, byModel.By = p.Key, event.ByModel
-		models, err := g.cfg.Reader.Costs(ctx, byModel)
-		if err != nil {
-			return err
-		}
-		for _, m := range models.Groups {
-			byDay := byModel
-			byDay.Model, byDay.By = model.ModelID(m.Key), event.ByDay
-			days, err := g.cfg.Reader.Costs(ctx, byDay)
-			if err != nil {
-				return err
-			}
-			for i := range days.Groups {
-				day, err := time.Parse(time.DateOnly, days.Groups[i].Key)
-				if err != nil {
-					return model.Errorf("gateway.eachDay", model.KindInternal, "")
-				}
-				f(p.Key, m.Key, day, &days.Groups[i].CostSum)
-			}
-		}
-	}
-	return nil
-}
-
-func focusRow(provider, name string, day time.Time, sum *event.CostSum, tags string) []string {
+func focusRow(d *event.DailyCost, tags string) []string {
+	day, sum := d.Day, &d.CostSum
 	cost, tokens := decimal(sum.Cost), whole(sum.Input+sum.Output)
 	month := time.Date(day.Year(), day.Month(), 1, 0, 0, 0, 0, time.UTC)
 	stamp := func(t time.Time) string { return t.Format("2006-01-02T15:04:05Z") }
-	provider, name = inert(provider), inert(name)
+	provider, name := inert(d.Provider), inert(string(d.Model))
 	return []string{
 		cost, provider, provider, "USD", stamp(month.AddDate(0, 1, 0)), stamp(month),
 		"Usage", "", "Inference by " + name + " at " + provider, "Usage-Based", stamp(day.AddDate(0, 0, 1)), stamp(day),

@@ -39,7 +39,7 @@ func TestCSVIsInert(t *testing.T) {
 
 func TestAFOCUSRowHasAValueForEveryColumn(t *testing.T) {
 	day := time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)
-	row := focusRow("openai", "gpt-4o", day, &event.CostSum{Calls: 3, Cost: 2 * model.USD, Input: 10, Output: 5, Unpriced: 1}, "{}")
+	row := focusRow(&event.DailyCost{Provider: "openai", Model: "gpt-4o", Day: day, CostSum: event.CostSum{Calls: 3, Cost: 2 * model.USD, Input: 10, Output: 5, Unpriced: 1}}, "{}")
 	if len(row) != len(focusColumns) {
 		t.Fatalf("%d values for %d columns", len(row), len(focusColumns))
 	}

@@ -93,6 +93,7 @@ type fakeReader struct {
 	page   event.Page
 	report event.CostReport
 	err    error
+	days   []event.DailyCost
 	filter event.Filter
 	query  event.CostQuery
 }
@@ -107,6 +108,11 @@ func (f *fakeReader) Calls(_ context.Context, filter event.Filter) (event.Page, 
 func (f *fakeReader) Costs(_ context.Context, q event.CostQuery) (event.CostReport, error) {
 	f.query = q
 	return f.report, f.err
+}
+
+func (f *fakeReader) DailyCosts(_ context.Context, q event.CostQuery) ([]event.DailyCost, error) {
+	f.query = q
+	return f.days, f.err
 }
 
 // world is a gateway over fakes behind a real server.

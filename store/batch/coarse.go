@@ -1,9 +1,14 @@
 package batch
 
 import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
 )
 
 // Unit is the length of the pieces of time that a sum is kept for.
@@ -89,6 +94,39 @@ func (s Sums) add(k SumKey, t *event.Tally) {
 	sum.Merge(*t, 1)
 }
 
+// ByBill is provider, model and day at once, as BillKey writes them: what stores
+// group by for event.Reader.DailyCosts. Nobody asks for it by name.
+const ByBill event.Dimension = "provider, model and day"
+
+// BillSeparator stands between the parts of a BillKey.
+const BillSeparator = "\x1f"
+
+// BillKey is the key of a group of ByBill; hour is one of the day.
+func BillKey(provider string, id model.ModelID, hour int64) string {
+	return provider + BillSeparator + string(id) + BillSeparator + strconv.FormatInt(Day.start(hour), 10)
+}
+
+// Bills sorts groups of ByBill out.
+func Bills(groups map[string]event.Tally) ([]event.DailyCost, error) {
+	out := make([]event.DailyCost, 0, len(groups))
+	for key, t := range groups {
+		parts := strings.Split(key, BillSeparator)
+		hour, err := strconv.ParseInt(parts[len(parts)-1], 10, 64)
+		if err != nil || len(parts) < 3 {
+			return nil, model.Errorf("batch.Bills", model.KindInternal, "%q is no key of a bill", key)
+		}
+		if parts[0] == "" {
+			continue // calls that reached nobody cost nothing
+		}
+		name := strings.Join(parts[1:len(parts)-1], BillSeparator)
+		out = append(out, event.DailyCost{Provider: parts[0], Model: model.ModelID(name), Day: HourTime(hour), CostSum: t.Sum()})
+	}
+	slices.SortFunc(out, func(a, b event.DailyCost) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Model, b.Model), a.Day.Compare(b.Day))
+	})
+	return out, nil
+}
+
 // Piece is a stretch of time, and which sums answer for it: the rows of cost_sums
 // of a unit, or those of cost_rollup where it is "". A zero time is no bound.
 type Piece struct {
@@ -101,7 +139,7 @@ type Piece struct {
 func Pieces(q *event.CostQuery, dimension, group event.Dimension) []Piece {
 	apart := q.Model != "" || q.Endpoint != "" || q.Provider != "" || q.Task != nil || q.Strategy != ""
 	switch group {
-	case event.ByModel, event.ByEndpoint, event.ByProvider, event.ByTask, event.ByStrategy:
+	case ByBill, event.ByModel, event.ByEndpoint, event.ByProvider, event.ByTask, event.ByStrategy:
 		apart = true
 	}
 	var units []Unit

@@ -26,6 +26,7 @@ import (
 	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/batch"
 	"github.com/cartrita/cartrita/store/database"
 )
 
@@ -304,6 +305,19 @@ func (s *Store) Costs(_ context.Context, q event.CostQuery) (event.CostReport, e
 	return event.NewCostReport(q, total, s.sum(q, dimension, q.By)), nil
 }
 
+// DailyCosts implements event.Reader.
+func (s *Store) DailyCosts(_ context.Context, q event.CostQuery) ([]event.DailyCost, error) {
+	q.By = ""
+	q, err := q.Check()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	dimension, _ := q.Restriction()
+	return batch.Bills(s.sum(q, dimension, batch.ByBill))
+}
+
 // sum adds up the rollups of one dimension that match.
 func (s *Store) sum(q event.CostQuery, dimension, by event.Dimension) map[string]event.Tally {
 	_, value := q.Restriction()
@@ -325,6 +339,8 @@ func (s *Store) sum(q event.CostQuery, dimension, by event.Dimension) map[string
 
 func (k *rollupKey) key(by event.Dimension) string {
 	switch by {
+	case batch.ByBill:
+		return batch.BillKey(k.Provider, k.Model, batch.HourOf(k.hour))
 	case event.ByModel:
 		return string(k.Model)
 	case event.ByEndpoint:

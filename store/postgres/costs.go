@@ -17,6 +17,7 @@ var groupColumns = map[event.Dimension]string{
 	event.ByModel: `t.model`, event.ByEndpoint: `t.endpoint`, event.ByProvider: `t.provider`,
 	event.ByTask: `r.task`, event.ByStrategy: `r.strategy`, "": `''`,
 	event.ByDay:  `(extract(epoch FROM r.start)::bigint / 86400 * 24)::text`,
+	batch.ByBill: `t.provider || chr(31) || t.model || chr(31) || (extract(epoch FROM r.start)::bigint / 86400 * 24)::text`,
 	event.ByHour: `(extract(epoch FROM r.start)::bigint / 3600)::text`,
 }
 
@@ -54,8 +55,31 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (report event.Cost
 	return report, failure("postgres.Costs", err)
 }
 
+// DailyCosts implements event.Reader.
+func (s *Store) DailyCosts(ctx context.Context, q event.CostQuery) ([]event.DailyCost, error) {
+	const op = "postgres.DailyCosts"
+	q.By = ""
+	q, err := q.Check()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	dimension, _ := q.Restriction()
+	groups, err := sumGroups(ctx, s.pool, q, dimension, batch.ByBill)
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	return batch.Bills(groups)
+}
+
+// asker is a connection, or a transaction.
+type asker interface {
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+}
+
 // sumGroups adds up the sums of one dimension by another.
-func sumGroups(ctx context.Context, tx pgx.Tx, q event.CostQuery, dimension, group event.Dimension) (map[string]event.Tally, error) {
+func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, group event.Dimension) (map[string]event.Tally, error) {
 	column := groupColumns[group]
 	if group.OfContext() {
 		column = `r.value`
@@ -64,7 +88,7 @@ func sumGroups(ctx context.Context, tx pgx.Tx, q event.CostQuery, dimension, gro
 	askSums(ask, &q, dimension, batch.Pieces(&q, dimension, group))
 	ask.text += `) r LEFT JOIN targets t ON t.id = r.target WHERE true`
 	targetConditions(ask, q.Model, q.Endpoint, q.Provider)
-	rows, err := tx.Query(ctx, ask.text+` GROUP BY 1`, ask.args...)
+	rows, err := from.Query(ctx, ask.text+` GROUP BY 1`, ask.args...)
 	if err != nil {
 		return nil, err
 	}

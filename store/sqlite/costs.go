@@ -14,6 +14,7 @@ var groupColumns = map[event.Dimension]string{
 	"": `''`, event.ByModel: `t.model`, event.ByEndpoint: `t.endpoint`, event.ByProvider: `t.provider`,
 	event.ByTask: `r.task`, event.ByStrategy: `r.strategy`,
 	event.ByDay: `r.start / 24 * 24`, event.ByHour: `r.start`,
+	batch.ByBill: `t.provider || char(31) || t.model || char(31) || (r.start / 24 * 24)`,
 }
 
 const rollupSums = `sum(calls), sum(failed), sum(unpriced), sum(cost), sum(estimated),
@@ -49,16 +50,32 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (event.CostReport,
 	return event.NewCostReport(q, all[""], groups), nil
 }
 
+// DailyCosts implements event.Reader.
+func (s *Store) DailyCosts(ctx context.Context, q event.CostQuery) ([]event.DailyCost, error) {
+	const op = "sqlite.DailyCosts"
+	q.By = ""
+	q, err := q.Check()
+	if err != nil {
+		return nil, err
+	}
+	dimension, _ := q.Restriction()
+	groups, err := sumGroups(ctx, s.read, q, dimension, batch.ByBill)
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	return batch.Bills(groups)
+}
+
 // sumGroups adds up the sums of one dimension by another.
-func sumGroups(ctx context.Context, tx *sql.Tx, q event.CostQuery, dimension, group event.Dimension) (map[string]event.Tally, error) {
+func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, group event.Dimension) (map[string]event.Tally, error) {
 	column := groupColumns[group]
 	if group.OfContext() {
 		column = `r.value`
 	}
-	from, args := sumsOf(&q, dimension, batch.Pieces(&q, dimension, group))
-	text := `SELECT ` + column + `, ` + rollupSums + ` FROM (` + from + `) r LEFT JOIN targets t ON t.id = r.target WHERE 1`
+	sums, args := sumsOf(&q, dimension, batch.Pieces(&q, dimension, group))
+	text := `SELECT ` + column + `, ` + rollupSums + ` FROM (` + sums + `) r LEFT JOIN targets t ON t.id = r.target WHERE 1`
 	where, more := targetConditions(q.Model, q.Endpoint, q.Provider)
-	rows, err := tx.QueryContext(ctx, text+where+` GROUP BY 1`, append(args, more...)...)
+	rows, err := from.QueryContext(ctx, text+where+` GROUP BY 1`, append(args, more...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -260,3 +260,49 @@ func costsOverMonths(t *testing.T, s Store) {
 		t.Errorf("%d questions were asked", asked)
 	}
 }
+
+// costsByDay wants of each model at each provider what it is said to cost by day.
+func costsByDay(t *testing.T, s Store) {
+	calls := OverMonths(t, s)
+	for _, q := range []event.CostQuery{
+		{}, {Since: begin.Add(31 * 24 * time.Hour), Until: begin.Add(70 * 24 * time.Hour)}, {Team: calls[3].Team}, {Model: calls[5].Model}, {Strategy: calls[7].Strategy},
+	} {
+		days, err := s.DailyCosts(t.Context(), q)
+		if err != nil || len(days) < 20 {
+			t.Fatalf("%+v: %d days, %v", q, len(days), err)
+		}
+		one, lines := q, map[string]event.CostSum{}
+		for i := range days {
+			d := &days[i]
+			if i > 0 && d.Provider == days[i-1].Provider && d.Model == days[i-1].Model && !d.Day.After(days[i-1].Day) {
+				t.Fatalf("%+v comes after %+v", *d, days[i-1])
+			}
+			lines[d.Provider+" "+string(d.Model)+" "+d.Day.Format(time.DateOnly)] = d.CostSum
+		}
+		if len(lines) != len(days) {
+			t.Fatalf("%+v: %d lines of %d days", q, len(days), len(lines))
+		}
+		one.Provider, one.Model, one.By = days[0].Provider, days[0].Model, event.ByDay
+		want, err := expected(one, calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range want.Groups {
+			got := lines[one.Provider+" "+string(one.Model)+" "+g.Key]
+			if diff := cmp.Diff(g.CostSum, got, near); diff != "" {
+				t.Fatalf("%+v on %s; want -, got +:\n%s", one, g.Key, diff)
+			}
+		}
+		q.By = ""
+		if want, err = expected(q, calls); err != nil {
+			t.Fatal(err)
+		}
+		var cost model.Money
+		for _, d := range lines {
+			cost += d.Cost
+		}
+		if cost != want.Total.Cost {
+			t.Errorf("%+v: %s in all, want %s", q, cost, want.Total.Cost)
+		}
+	}
+}

@@ -75,6 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"costs/add up", costsAddUp},
 		{"costs/by biller", costsByBiller},
 		{"costs/over months", costsOverMonths},
+		{"costs/by provider, model and day", costsByDay},
 		{"costs/of nothing", costsOfNothing},
 		{"costs/budgets", budgetSpend},
 		{"notices", notices},
