@@ -96,10 +96,14 @@ func (s *Service) Replay(ctx context.Context, q ReplayQuery) (*ReplayReport, err
 // whose visit ends in KindInvalid is damaged, and must not have been counted.
 type visitor interface{ visit(c *stored) error }
 
-// Damaged are stored calls that cannot be read. They are in no other figure.
+// Damaged are stored calls that cannot be read, and those that are stored no
+// more. They are in no other figure.
 type Damaged struct {
 	Count int64         `json:"damaged"`
 	First []DamagedCall `json:"damaged_calls,omitempty"` // at most maxMismatches
+	// Archived is set where the time asked for begins before it: calls that ended
+	// before have left for the archive.
+	Archived *time.Time `json:"archived_before,omitempty"`
 }
 
 // DamagedCall says which call cannot be read.
@@ -177,7 +181,23 @@ func (s *Service) eachTrace(ctx context.Context, q *ReplayQuery, make1 func() vi
 		merge(lookers[i].visitor)
 		damaged.add(lookers[i].damaged)
 	}
-	return damaged, nil
+	damaged.Archived, err = s.archivedBefore(ctx, q.Since)
+	return damaged, err
+}
+
+// archivedBefore returns when the first calls ended that have not left for the
+// archive; nil when none has left that ended from a time on.
+func (s *Service) archivedBefore(ctx context.Context, since time.Time) (*time.Time, error) {
+	h, ok := s.history.(event.Departing)
+	if !ok {
+		return nil, nil //nolint:nilnil // none has
+	}
+	below, err := h.Boundary(ctx)
+	at := time.UnixMicro(below).UTC()
+	if err != nil || below == 0 || !since.Before(at) {
+		return nil, err
+	}
+	return &at, nil
 }
 
 // looker reads calls for one visitor.
@@ -198,7 +218,7 @@ func (l *looker) look(ctx context.Context, calls []event.Call) error {
 			if c.rec != nil {
 				broken.ID = c.rec.ID
 			}
-			l.damaged.add(Damaged{1, []DamagedCall{broken}})
+			l.damaged.add(Damaged{Count: 1, First: []DamagedCall{broken}})
 			continue
 		}
 		if err != nil {

@@ -358,3 +358,34 @@ func TestDamagedCallsAreLeftOut(t *testing.T) {
 		t.Errorf("reprice: %+v, %v", report, err)
 	}
 }
+
+// departed is a history that calls of before a time have left.
+type departed struct {
+	*sqlite.Store
+	before time.Time
+}
+
+func (s *departed) Boundary(context.Context) (int64, error) { return s.before.UnixMicro(), nil }
+
+// Who looks back further than there are calls is told.
+func TestAReplaySaysFromWhenOnThereAreCalls(t *testing.T) {
+	before := time.Now().UTC().AddDate(0, 0, -3).Truncate(24 * time.Hour)
+	p := newPast(t, &departed{openSQLite(t, filepath.Join(t.TempDir(), "cartrita.db")), before}, 5)
+	defer p.stop()
+	p.serve(20)
+	for since, want := range map[time.Time]*time.Time{{}: &before, before.Add(-time.Second): &before, before: nil, before.Add(time.Hour): nil} {
+		got, err := p.Replay(t.Context(), cartrita.ReplayQuery{Since: since})
+		if err != nil {
+			t.Fatal(err)
+		}
+		advice, err := p.Suggest(t.Context(), cartrita.SuggestQuery{Since: since})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []*time.Time{got.Archived, advice.Archived} {
+			if (at == nil) != (want == nil) || at != nil && !at.Equal(*want) {
+				t.Errorf("since %v: calls are there from %v on, want %v", since, at, want)
+			}
+		}
+	}
+}

@@ -5,6 +5,13 @@ import (
 	"time"
 )
 
+// Departing is a History that calls leave for an archive.
+type Departing interface {
+	// Boundary returns the number below which calls have left; 0: none. Those that
+	// ended from then on, as µs since the epoch, are there.
+	Boundary(ctx context.Context) (int64, error)
+}
+
 // History is what a look back over many calls reads, beside Reader: the calls
 // in the order in which they ended, with their documents, and the registry
 // snapshots (fleets) that their decisions were made over. Implementations are

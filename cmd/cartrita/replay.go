@@ -206,6 +206,9 @@ func (p *printer) replay(r *cartrita.ReplayReport, by string) {
 
 // damaged says which calls were left out.
 func (p *printer) damaged(d *cartrita.Damaged) {
+	if d.Archived != nil {
+		p.notef("calls that ended before %s are archived, and in none of these figures", d.Archived.Format(time.DateOnly))
+	}
 	if d.Count == 0 {
 		return
 	}

@@ -30,8 +30,7 @@ type Source interface {
 // hand. Errors: KindUnavailable, KindConflict for a term that is over.
 type Store interface {
 	Source
-	// Boundary returns the number below which calls are gone, or going; 0: none.
-	Boundary(ctx context.Context) (int64, error)
+	event.Departing // calls below its boundary are gone, or going
 	// Seal keeps calls that are stored from now on from getting a lower number.
 	Seal(ctx context.Context, term, below int64) error
 	// MoveBoundary moves it, and puts that on the audit trail. KindConflict unless it

@@ -23,8 +23,7 @@ type Export interface {
 	// CallStarts returns when the intents of calls were recorded, by number, of
 	// those with first ≤ number ≤ last; a call that had none is left out.
 	CallStarts(ctx context.Context, first, last int64) (map[int64]time.Time, error)
-	// Boundary returns the number below which calls have left the store; 0: none.
-	Boundary(ctx context.Context) (int64, error)
+	event.Departing
 }
 
 // Store is what can be copied, and copied to.
