@@ -198,8 +198,8 @@ func TestOutboxHasAnEnd(t *testing.T) {
 		a, _ := run(t, e)
 		_, heard := run(t, e)
 		expect(t, heard, "lost")
-		e.mu.Lock() // nothing is sent meanwhile
-		for i := range maxOutbox + 10 {
+		e.mu.Lock() // nothing is sent meanwhile but what was taken already
+		for i := range 2*maxOutbox + 10 {
 			a.Publish("x", fmt.Append(nil, i))
 		}
 		e.mu.Unlock()
