@@ -67,6 +67,8 @@ type Runner struct {
 	cfg Config
 	log *slog.Logger
 
+	kept time.Time // when the claim was made to last longer; Run's own
+
 	mu    sync.Mutex
 	stats Stats
 	since time.Time // of the oldest event not taken; zero for none
@@ -111,6 +113,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		var held bool
 		p, held, err = r.cfg.Feed.ClaimFeed(ctx, r.cfg.Name, r.cfg.Holder, claimTTL, first)
 		if err == nil && held {
+			r.kept = time.Now()
 			err = r.send(ctx, p)
 		}
 		r.note(func(s *Stats) { s.Active, r.since = false, time.Time{} })
@@ -179,11 +182,18 @@ func (r *Runner) send(ctx context.Context, p event.FeedPosition) error {
 	}
 }
 
-// keep makes the claim last longer.
+// keep makes the claim last longer, unless it was just made to.
 func (r *Runner) keep(ctx context.Context) error {
+	if time.Since(r.kept) < claimTTL/4 {
+		return nil
+	}
+	now := time.Now()
 	_, held, err := r.cfg.Feed.ClaimFeed(ctx, r.cfg.Name, r.cfg.Holder, claimTTL, event.FeedPosition{})
 	if err == nil && !held {
 		err = errLost
+	}
+	if err == nil {
+		r.kept = now
 	}
 	return err
 }
@@ -210,16 +220,16 @@ func (r *Runner) messages(s *event.Stored) ([]Message, error) {
 }
 
 // deliver returns when the target has taken or refused every message, or the
-// claim is lost.
+// claim is lost. What was taken of a batch is not sent again with the rest.
 func (r *Runner) deliver(ctx context.Context, messages []Message) error {
-	if len(messages) == 0 {
-		return nil
-	}
-	r.note(func(*Stats) { r.since = messages[0].At })
-	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		err := r.attempt(ctx, messages)
-		if err == nil || ctx.Err() != nil {
+	for wait := firstRetry; len(messages) > 0; wait = min(2*wait, lastRetry) {
+		r.note(func(*Stats) { r.since = messages[0].At })
+		done, err := r.attempt(ctx, messages)
+		if messages = messages[done:]; err == nil || ctx.Err() != nil || errors.Is(err, errLost) {
 			return err
+		}
+		if done > 0 {
+			wait = firstRetry
 		}
 		// Waiting, it still holds the sink: nobody else would fare better at once.
 		for left := wait; left > 0; left -= claimTTL / 4 {
@@ -231,30 +241,36 @@ func (r *Runner) deliver(ctx context.Context, messages []Message) error {
 			}
 		}
 	}
+	return nil
 }
 
-// attempt sends messages once, and halves what is refused.
-func (r *Runner) attempt(ctx context.Context, messages []Message) error {
+// attempt sends messages once, and halves what is refused. It returns how many,
+// from the first on, were taken or left out.
+func (r *Runner) attempt(ctx context.Context, messages []Message) (done int, err error) {
+	if err := r.keep(ctx); err != nil { // halving takes many attempts
+		return 0, err
+	}
 	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
-	err := r.cfg.Target.Send(bounded, messages)
+	err = r.cfg.Target.Send(bounded, messages)
 	cancel()
 	n := len(messages)
 	switch {
 	case err == nil:
 		r.recovered(uint64(n))
-		return nil
+		return n, nil
 	case model.KindOf(err) != model.KindInvalid:
 		r.failed(err)
-		return err
+		return 0, err
 	case n == 1:
 		r.log.Error("sink: a message was refused for good and is left out", "id", messages[0].ID, "type", messages[0].Type, "error", err)
 		r.note(func(s *Stats) { s.Refused++ })
-		return nil
+		return 1, nil
 	}
-	if err := r.attempt(ctx, messages[:n/2]); err != nil {
-		return err
+	if done, err = r.attempt(ctx, messages[:n/2]); err != nil {
+		return done, err
 	}
-	return r.attempt(ctx, messages[n/2:])
+	rest, err := r.attempt(ctx, messages[n/2:])
+	return done + rest, err
 }
 
 // failed counts an attempt, and tells the log once for each error.

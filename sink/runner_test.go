@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -225,4 +226,58 @@ func TestOfTwoProcessesOneSends(t *testing.T) {
 	if got := rest.ids(); !slices.Equal(got, more) {
 		t.Errorf("the other sent %v, want %v", got, more)
 	}
+}
+
+// slow takes a message at a time, and its time.
+type slow struct {
+	mu    sync.Mutex
+	taken map[string]int
+	fails int // so many single messages first
+}
+
+func (s *slow) Send(_ context.Context, messages []sink.Message) error {
+	time.Sleep(8 * time.Second)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(messages) > 1 {
+		return model.Invalidf("test", "", "one at a time")
+	}
+	if s.fails > 0 && len(s.taken) > 3 {
+		s.fails--
+		return model.Errorf("test", model.KindUnavailable, "not now")
+	}
+	s.taken[messages[0].ID]++
+	return nil
+}
+
+func (s *slow) Close() error { return nil }
+
+// TestHalvingKeepsTheSink: however long it takes to find out what a target takes,
+// nobody else sends the same meanwhile, and what was taken is not sent again when
+// the rest fails.
+func TestHalvingKeepsTheSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, to := newStore(t), &slow{taken: map[string]int{}, fails: 2}
+		want := add(t, s, 0, 10)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for _, holder := range []string{"a", "b"} {
+			r, err := sink.New(sink.Config{Name: "s", Holder: holder, Target: to, Feed: s, FromStart: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			running.Go(func() { _ = r.Run(ctx) })
+		}
+		time.Sleep(time.Hour)
+		stop()
+		running.Wait()
+		if len(to.taken) != len(want) {
+			t.Errorf("%d messages of %d were taken", len(to.taken), len(want))
+		}
+		for id, n := range to.taken {
+			if n != 1 {
+				t.Errorf("%s was taken %d times", id, n)
+			}
+		}
+	})
 }
