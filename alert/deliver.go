@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -10,28 +11,34 @@ import (
 	"github.com/cartrita/cartrita/model"
 )
 
+// busy returns the channels that something is being sent to.
+func (e *Engine) busy() map[string]bool {
+	e.sending.Lock()
+	defer e.sending.Unlock()
+	return maps.Clone(e.sending.channels)
+}
+
 // deliver begins to send messages, those of each channel one after the other and
-// the channels beside each other, as far as they are not under way already.
-func (e *Engine) deliver(ctx context.Context, term int64, due []Delivery, channels map[string]Channel) {
+// the channels beside each other. Channels that are busy, or were when the
+// messages were read, have their turn the next time.
+func (e *Engine) deliver(ctx context.Context, term int64, due []Delivery, channels map[string]Channel, busy map[string]bool) {
 	byChannel := map[string][]Delivery{}
 	e.sending.Lock()
 	for i := range due {
-		if d := due[i]; !e.sending.ids[d.ID] {
-			e.sending.ids[d.ID] = true
-			byChannel[d.Channel] = append(byChannel[d.Channel], d)
+		if name := due[i].Channel; !busy[name] && (!e.sending.channels[name] || byChannel[name] != nil) {
+			e.sending.channels[name] = true
+			byChannel[name] = append(byChannel[name], due[i])
 		}
 	}
 	e.sending.Unlock()
 	for name, list := range byChannel {
 		e.senders.Go(func() {
-			for i := range list {
-				if ctx.Err() == nil {
-					e.send(ctx, term, &list[i], channels[name])
-				}
-				e.sending.Lock()
-				delete(e.sending.ids, list[i].ID)
-				e.sending.Unlock()
+			for i := 0; i < len(list) && ctx.Err() == nil; i++ {
+				e.send(ctx, term, &list[i], channels[name])
 			}
+			e.sending.Lock()
+			delete(e.sending.channels, name)
+			e.sending.Unlock()
 		})
 	}
 }
@@ -59,7 +66,7 @@ func (e *Engine) send(ctx context.Context, term int64, d *Delivery, c Channel) {
 // try makes one attempt.
 func try(ctx context.Context, c Channel, d *Delivery) error {
 	if c == nil {
-		return model.Invalidf("alert.Deliver", "channel", "no channel of the configuration has this name now")
+		return model.Errorf("alert.Deliver", model.KindUnavailable, "no channel of this gateway's configuration has the name now")
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendWait)
 	defer cancel()

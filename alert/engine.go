@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +23,10 @@ const (
 	// samplesKept how long samples do.
 	logKept     = 30 * 24 * time.Hour
 	samplesKept = time.Duration(MaxWindow) + time.Hour
-	sweepEvery  = 10 * time.Minute
+	sweepEvery  = time.Minute
+	// retold is how many incidents are told once more, of at most so long ago.
+	retold    = 1000
+	retoldFor = time.Hour
 )
 
 // Config configures an Engine.
@@ -34,8 +38,10 @@ type Config struct {
 	// Self is the name of this gateway for people, and the bytes of its spool that
 	// are not stored yet.
 	Self func() (name string, spool int64)
-	// Tell is called once for what fired and what was resolved, when that is stored.
-	Tell    func(e Event, r Rule, a Alert)
+	// Tell is called for what fired and what was resolved, when that is stored:
+	// once, but for what is told again after a process died.
+	Tell    func(e Event, n *Incident)
+	OnWrite func()           // called when rules were changed here; returns at once; default: nothing
 	Gateway string           // that no other has, nor had
 	Clock   func() time.Time // default time.Now
 	Logger  *slog.Logger     // default: discards
@@ -54,6 +60,7 @@ type Settings struct {
 type Engine struct {
 	cfg     Config
 	sampler *Sampler
+	nudged  chan struct{} // rules may have changed
 
 	mu       sync.Mutex
 	settings Settings
@@ -62,9 +69,10 @@ type Engine struct {
 
 	sending struct {
 		sync.Mutex
-		ids map[string]bool // of deliveries that are under way
+		channels map[string]bool // that something is being sent to
 	}
 	senders sync.WaitGroup
+	told    atomic.Int64 // the term in which others know all that is stored
 	stats   stats
 }
 
@@ -76,8 +84,11 @@ func New(c Config) *Engine {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{cfg: c, sampler: NewSampler(c.Gateway, c.Clock)}
-	e.sending.ids = map[string]bool{}
+	if c.OnWrite == nil {
+		c.OnWrite = func() {}
+	}
+	e := &Engine{cfg: c, nudged: make(chan struct{}, 1), sampler: NewSampler(c.Gateway, c.Clock)}
+	e.sending.channels = map[string]bool{}
 	return e
 }
 
@@ -189,6 +200,7 @@ func (e *Engine) SaveRule(ctx context.Context, r Rule) (Rule, error) {
 	if err != nil {
 		return r, err
 	}
+	e.cfg.OnWrite()
 	return r, e.Refresh(ctx)
 }
 
@@ -201,6 +213,7 @@ func (e *Engine) DeleteRule(ctx context.Context, name string) error {
 	if err := e.cfg.Store.DeleteAlertRule(ctx, name); err != nil {
 		return err
 	}
+	e.cfg.OnWrite()
 	return e.Refresh(ctx)
 }
 
@@ -228,6 +241,14 @@ func (e *Engine) Deliveries(ctx context.Context, channel string, limit int) ([]D
 	return e.cfg.Store.Deliveries(ctx, channel, limit)
 }
 
+// Nudge has rules read anew that another gateway may have changed.
+func (e *Engine) Nudge() {
+	select {
+	case e.nudged <- struct{}{}:
+	default: // it is about to be done
+	}
+}
+
 // Sample keeps the rules and what is measured at this gateway up to date, until
 // ctx ends.
 func (e *Engine) Sample(ctx context.Context, every time.Duration) error {
@@ -248,6 +269,7 @@ func (e *Engine) Sample(ctx context.Context, every time.Duration) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-e.nudged:
 		case <-t.C:
 		}
 	}
@@ -262,10 +284,17 @@ func (e *Engine) Wait() { e.senders.Wait() }
 // not wait for channels. Errors: KindConflict when the term is over,
 // KindUnavailable.
 func (e *Engine) Evaluate(ctx context.Context, term int64) error {
-	now := e.cfg.Clock().UTC().Truncate(time.Microsecond)
+	now := e.now()
+	if err := e.Refresh(ctx); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	rules, settings := e.rulesLocked(), e.settings
+	configured := len(settings.Rules)
 	e.mu.Unlock()
+	if err := e.retell(ctx, term, now); err != nil {
+		return err
+	}
 	board, err := e.cfg.Store.AlertBoard(ctx)
 	if err != nil {
 		return err
@@ -278,7 +307,7 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 	if err != nil {
 		return err
 	}
-	change, transitions := advance(rules, board.States, m, newID)
+	change, transitions := advance(rules, configured, board.States, m, newID)
 	t := telling{slices.Sorted(maps.Keys(settings.Channels)), settings.Quiet, settings.GroupWait, newID}
 	change.Deliveries = t.plan(transitions, board.Queue, now)
 	for i := range transitions {
@@ -289,28 +318,34 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 	}
 	if !change.empty() {
 		if err := e.cfg.Store.SaveAlerts(ctx, term, change); err != nil {
+			e.told.Store(0) // it may be stored all the same
 			return err
 		}
 	}
 	for i := range transitions {
 		e.tell(&transitions[i])
 	}
+	busy := e.busy()
 	if board, err = e.cfg.Store.AlertBoard(ctx); err != nil {
 		return err
 	}
 	e.stats.evaluated(board, now)
-	e.deliver(ctx, term, ready(board.Queue, now), settings.Channels)
-	return e.sweep(ctx, term, now)
+	e.deliver(ctx, term, ready(board.Queue, now), settings.Channels, busy)
+	return e.sweep(ctx, term, rules, now)
 }
 
-// advance takes all states on.
-func advance(rules []Rule, states []State, m *measured, id func() string) (c Change, transitions []transition) {
+// advance takes all states on. The first of the rules, so many, are those of the
+// configuration.
+func advance(rules []Rule, configured int, states []State, m *measured, id func() string) (c Change, transitions []transition) {
 	before := map[StateKey]*State{}
 	for i := range states {
 		before[states[i].Key()] = &states[i]
 	}
 	move := func(r *Rule, was *State, seen *observation) {
 		next, event := step(r, was, seen, m.now, id)
+		if r != nil && next != nil {
+			next.Configured = slices.ContainsFunc(rules[:configured], func(c Rule) bool { return c.Name == r.Name })
+		}
 		if event != "" {
 			transitions = append(transitions, transition{event, *next, m.now})
 		}
@@ -338,8 +373,19 @@ func advance(rules []Rule, states []State, m *measured, id func() string) (c Cha
 			continue
 		}
 		var r *Rule
-		if at := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == was.Rule.Name && *r.Enabled }); at >= 0 {
+		at := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == was.Rule.Name })
+		if at >= 0 && *rules[at].Enabled {
 			r = &rules[at]
+		}
+		if at < 0 && was.Configured && !was.missing(m.now) {
+			// Not in the file of this gateway, but perhaps still, or already, in
+			// those of others: it may not be the one to lead for long.
+			if was.Missing.IsZero() {
+				waits := *was
+				waits.Missing = m.now
+				c.States = append(c.States, waits)
+			}
+			continue
 		}
 		move(r, was, nil)
 	}
@@ -370,6 +416,31 @@ func (e *Engine) measure(ctx context.Context, rules []Rule, now time.Time) (*mea
 	return m, nil
 }
 
+// retell has who wants to know told once more of what fired or was resolved of
+// late, when this gateway begins to lead or does not know what was stored: between
+// storing and telling a process may die. Whoever is told tells the same by its
+// incident.
+func (e *Engine) retell(ctx context.Context, term int64, now time.Time) error {
+	if e.cfg.Tell == nil || e.told.Load() == term {
+		return nil
+	}
+	latest, err := e.cfg.Store.Incidents(ctx, "", retold)
+	if err != nil {
+		return err
+	}
+	for i := range latest {
+		n := &latest[i]
+		if now.Sub(n.Since) < retoldFor {
+			e.cfg.Tell(Firing, n)
+		}
+		if !n.Until.IsZero() && now.Sub(n.Until) < retoldFor {
+			e.cfg.Tell(Resolved, n)
+		}
+	}
+	e.told.Store(term)
+	return nil
+}
+
 // tell says what fired or was resolved to the log and to who else wants to know.
 func (e *Engine) tell(t *transition) {
 	a, r := t.state.alert(t), t.state.Rule
@@ -382,25 +453,36 @@ func (e *Engine) tell(t *transition) {
 		return
 	}
 	if e.cfg.Tell != nil {
-		e.cfg.Tell(t.event, r, a)
+		e.cfg.Tell(t.event, &Incident{r.Name, r.Type, r.Severity, a})
 	}
 }
 
-// sweep forgets what nobody asks for any more.
-func (e *Engine) sweep(ctx context.Context, term int64, now time.Time) error {
+// sweep forgets what nobody asks for any more: of each rule what is before its
+// window, of those that are gone what is before any.
+func (e *Engine) sweep(ctx context.Context, term int64, rules []Rule, now time.Time) error {
 	e.mu.Lock()
 	due := now.Sub(e.swept) >= sweepEvery
-	if due {
-		e.swept = now
-	}
 	e.mu.Unlock()
 	if !due {
 		return nil
 	}
-	if err := e.cfg.Store.ForgetSamples(ctx, term, now.Add(-samplesKept)); err != nil {
+	for i := range rules {
+		if r := &rules[i]; r.Type == SpoolDepth || kinds[r.Type].calls {
+			if err := e.cfg.Store.ForgetSamples(ctx, term, r.Name, windowStart(r, now).Add(-sampleKept)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := e.cfg.Store.ForgetSamples(ctx, term, "", now.Add(-samplesKept)); err != nil {
 		return err
 	}
-	return e.cfg.Store.ForgetAlerts(ctx, term, now.Add(-logKept))
+	if err := e.cfg.Store.ForgetAlerts(ctx, term, now.Add(-logKept)); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.swept = now
+	return nil
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -94,10 +94,12 @@ func newWorld(t fataler, names ...string) *world {
 				defer w.mu.Unlock()
 				return fmt.Sprint("g", i), w.spool * int64(i)
 			},
-			Tell: func(e alert.Event, r alert.Rule, a alert.Alert) {
+			Tell: func(e alert.Event, n *alert.Incident) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
-				w.told = append(w.told, fmt.Sprintf("%s %s %s", e, r.Name, a.Subject))
+				if what := fmt.Sprintf("%s %s %s", e, n.Rule, n.Subject); !slices.Contains(w.told, what) {
+					w.told = append(w.told, what)
+				}
 			},
 		}))
 	}
@@ -378,6 +380,68 @@ func TestRulesChangeWhileTheyFire(t *testing.T) {
 		equal(t, "the rule is gone", w.channels["ops"].said(), "firing r a", "resolved r a")
 		if err := w.gateways[1].DeleteRule(ctx, "r"); model.KindOf(err) != model.KindNotFound {
 			t.Errorf("deleted twice: %v", err)
+		}
+	})
+}
+
+// TestLeadersDiffer: while a changed configuration reaches one gateway after the
+// other, whoever leads resolves and discards nothing that another one knows.
+func TestLeadersDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "ops")
+		w.configure(alert.Settings{}, budgetRule())
+		w.gateways[1].Configure(alert.Settings{}) // without the rule and the channel
+		w.channels["ops"].set(errors.New("away"))
+		w.spent("a")
+		w.ticks(10 * time.Second)
+		w.leader = 1
+		w.ticks(time.Minute)
+		w.channels["ops"].set(nil)
+		w.leader = 0
+		w.ticks(40 * time.Second)
+		equal(t, "the leader is another for a minute", w.channels["ops"].said(), "firing r a")
+		w.gateways[0].Configure(alert.Settings{Channels: map[string]alert.Channel{"ops": w.channels["ops"]}})
+		w.ticks(time.Minute)
+		equal(t, "the rule is gone for a minute", w.channels["ops"].said(), "firing r a")
+		w.ticks(2 * time.Minute)
+		equal(t, "the rule is gone", w.channels["ops"].said(), "firing r a", "resolved r a")
+	})
+}
+
+// TestWhoDiesBeforeTelling: what was stored is told by whoever leads next.
+func TestWhoDiesBeforeTelling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "ops")
+		w.configure(alert.Settings{}, budgetRule())
+		w.spent("a")
+		w.tick()
+		w.told = nil // it was not told
+		if err := w.gateways[1].Evaluate(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "another one leads", w.told, "firing r a")
+	})
+}
+
+// TestAQueueHasAnEnd: what cannot be delivered does not pile up.
+func TestAQueueHasAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "down")
+		w.configure(alert.Settings{}, budgetRule())
+		w.channels["down"].set(errors.New("away"))
+		for range alert.MaxWaiting {
+			w.spent("a")
+			w.tick()
+			w.spent()
+			w.tick()
+		}
+		board, err := w.gateways[0].Board(t.Context())
+		if err != nil || len(board.Queue) != alert.MaxWaiting {
+			t.Errorf("%d messages wait, %v", len(board.Queue), err)
+		}
+		log, err := w.gateways[0].Deliveries(t.Context(), "down", 1)
+		if err != nil || log[0].State != alert.Failed || log[0].Attempts != 0 {
+			t.Errorf("the latest: %+v, %v", log, err)
 		}
 	})
 }

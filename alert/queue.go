@@ -37,6 +37,9 @@ const (
 	lastRetry  = 30 * time.Second
 	// GiveUp is how long a message is tried.
 	GiveUp = 24 * time.Hour
+	// MaxWaiting is how many messages may wait for a channel; what comes beyond
+	// fails at once.
+	MaxWaiting = 500
 )
 
 // attempted notes how an attempt to deliver went.
@@ -110,6 +113,12 @@ func (t *telling) join(q *[]Delivery, channel string, tr *transition, now time.T
 			return d
 		}
 	}
+	waiting := 0
+	for i := range *q {
+		if (*q)[i].Channel == channel && (*q)[i].State == Waiting {
+			waiting++
+		}
+	}
 	due := now
 	if tr.event == Firing {
 		due = now.Add(t.wait)
@@ -118,7 +127,11 @@ func (t *telling) join(q *[]Delivery, channel string, tr *transition, now time.T
 		Notification: Notification{ID: t.id(), Event: tr.event, Rule: r.Name, Type: r.Type, Severity: r.Severity, At: now},
 		Channel:      channel, State: Waiting, Due: hold(t.quiet, r.Severity, due),
 	})
-	return &(*q)[len(*q)-1]
+	d := &(*q)[len(*q)-1]
+	if waiting >= MaxWaiting {
+		d.State, d.Ended, d.Error = Failed, now, "too many messages wait for this channel"
+	}
+	return d
 }
 
 // withdraw takes back what nobody was told of yet, and reports whether it did.

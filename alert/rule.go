@@ -124,7 +124,9 @@ const (
 	MinWindow       = model.Duration(30 * time.Second)
 	MaxWindow       = model.Duration(24 * time.Hour)
 	MaxDriftWindow  = model.Duration(90 * 24 * time.Hour)
+	MaxFor          = model.Duration(24 * time.Hour)
 	MinRepeat       = model.Duration(time.Minute)
+	MaxRepeat       = model.Duration(30 * 24 * time.Hour)
 )
 
 var ruleName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
@@ -175,6 +177,9 @@ func (r *Rule) completeMeasure(k *kind) error {
 		if f.value != "" && !f.fits(r.Type) {
 			return model.Invalidf(op, "scope."+f.name, "is not for rules of type %s", r.Type)
 		}
+		if f.value != printable(f.value) {
+			return model.Invalidf(op, "scope."+f.name, "want at most %d bytes without control characters", maxSubject)
+		}
 	}
 	return nil
 }
@@ -193,10 +198,12 @@ func (r *Rule) completeTimes(*kind) error {
 		return model.Invalidf(op, "window", "is not for rules of type %s: they watch what is now", r.Type)
 	case r.Window != 0 && (r.Window < MinWindow || r.Window > most):
 		return model.Invalidf(op, "window", "is %s: want %s to %s", r.Window, MinWindow, most)
-	case r.For < 0 || r.Clear < 0:
-		return model.Invalidf(op, "for", "must not be negative, nor resolve_after")
-	case r.Repeat != 0 && r.Repeat < MinRepeat:
-		return model.Invalidf(op, "repeat", "is %s: want at least %s, or nothing for no reminders", r.Repeat, MinRepeat)
+	case r.For < 0 || r.For > MaxFor:
+		return model.Invalidf(op, "for", "is %s: want at most %s", r.For, MaxFor)
+	case r.Clear < 0 || r.Clear > MaxFor:
+		return model.Invalidf(op, "resolve_after", "is %s: want at most %s", r.Clear, MaxFor)
+	case r.Repeat != 0 && (r.Repeat < MinRepeat || r.Repeat > MaxRepeat):
+		return model.Invalidf(op, "repeat", "is %s: want %s to %s, or nothing for no reminders", r.Repeat, MinRepeat, MaxRepeat)
 	}
 	return nil
 }

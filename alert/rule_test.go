@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,11 @@ func TestRulesAreChecked(t *testing.T) {
 		{"window", func(r *Rule) { r.Window = model.Duration(25 * time.Hour) }},
 		{"window", func(r *Rule) { r.Type, r.Window = SpoolDepth, DefaultWindow }},
 		{"for", func(r *Rule) { r.For = -1 }},
+		{"for", func(r *Rule) { r.For = MaxFor + 1 }},
+		{"resolve_after", func(r *Rule) { r.Clear = -1 }},
+		{"repeat", func(r *Rule) { r.Repeat = MaxRepeat + 1 }},
+		{"scope.user", func(r *Rule) { r.Scope.User = "a\x00b" }},
+		{"scope.team", func(r *Rule) { r.Scope.Team = strings.Repeat("x", maxSubject+1) }},
 		{"min_calls", func(r *Rule) { r.MinCalls = -1 }},
 		{"min_calls", func(r *Rule) { r.Type, r.MinCalls = CostThreshold, 3 }},
 		{"severity", func(r *Rule) { r.Severity = "bad" }},

@@ -16,12 +16,25 @@ type State struct {
 	Fired    time.Time `json:"fired,omitzero"`        //
 	Clear    time.Time `json:"clear_since,omitzero"`  // from when on it does not hold any more
 	Told     time.Time `json:"last_message,omitzero"` // when somebody was told last
+	// Configured says that the rule is one of a configuration, Missing from when on
+	// it is not in that of the gateway that leads.
+	Configured bool      `json:"configured,omitempty"`
+	Missing    time.Time `json:"missing_since,omitzero"`
+}
+
+// missingFor is how long a rule of the configuration may be missing at the gateway
+// that leads before what it fired is resolved: while a changed configuration
+// reaches one gateway after the other, leaders differ.
+const missingFor = 2 * time.Minute
+
+func (s *State) missing(now time.Time) bool {
+	return !s.Missing.IsZero() && now.Sub(s.Missing) >= missingFor
 }
 
 // same reports whether nothing differs.
 func (s *State) same(o *State) bool {
 	return s.Firing == o.Firing && s.Value == o.Value && s.Incident == o.Incident && s.Since.Equal(o.Since) && s.Fired.Equal(o.Fired) &&
-		s.Clear.Equal(o.Clear) && s.Told.Equal(o.Told) && reflect.DeepEqual(s.Rule, o.Rule)
+		s.Clear.Equal(o.Clear) && s.Missing.Equal(o.Missing) && s.Configured == o.Configured && s.Told.Equal(o.Told) && reflect.DeepEqual(s.Rule, o.Rule)
 }
 
 // transition is what somebody is to be told of.
@@ -44,7 +57,7 @@ func step(r *Rule, was *State, seen *observation, now time.Time, incident func()
 	}
 	s := *was
 	if r != nil {
-		s.Rule = *r
+		s.Rule, s.Missing = *r, time.Time{}
 	}
 	if seen != nil {
 		s.Value = seen.value

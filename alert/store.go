@@ -22,8 +22,8 @@ type Store interface {
 	SaveSamples(ctx context.Context, samples []Sample) error
 	// Samples returns those of a rule and version that begin at since or later.
 	Samples(ctx context.Context, rule, version string, since time.Time) ([]Sample, error)
-	// ForgetSamples removes those that begin before.
-	ForgetSamples(ctx context.Context, term int64, before time.Time) error
+	// ForgetSamples removes those of a rule ("" all) that begin before.
+	ForgetSamples(ctx context.Context, term int64, rule string, before time.Time) error
 
 	// AlertBoard returns what holds and what waits.
 	AlertBoard(ctx context.Context) (*Board, error)

@@ -26,6 +26,7 @@ const (
 	TopicModels = "models"
 	TopicKeys   = "keys"
 	TopicConfig = "config"
+	TopicAlerts = "alerts"
 	// TopicBudgets says that budgets changed, or that a gateway lacks a part of one.
 	TopicBudgets = "budgets"
 )

@@ -23,7 +23,7 @@ import (
 func (n *node) newAlerts() *alert.Engine {
 	return alert.New(alert.Config{
 		Store: n.store, Budgets: n.budgetStates, Drifts: n.drifts, Self: n.spoolDepth, Tell: n.tellAlert,
-		Gateway: n.replica.member.ID, Logger: n.log,
+		OnWrite: n.bus.tell(cluster.TopicAlerts), Gateway: n.replica.member.ID, Logger: n.log,
 	})
 }
 
@@ -171,21 +171,13 @@ func (n *node) spoolDepth() (name string, bytes int64) {
 	return orDefault(m.Address, orDefault(m.Name, m.ID)), n.events.Stats().Backlog
 }
 
-// alertNotice is the data of the events of alerts.
-type alertNotice struct {
-	Rule     string         `json:"rule"`
-	Type     alert.Type     `json:"type"`
-	Severity alert.Severity `json:"severity"`
-	alert.Alert
-}
-
-// tellAlert makes an event of what fired or was resolved.
-func (n *node) tellAlert(e alert.Event, r alert.Rule, a alert.Alert) {
-	kind, at := event.AlertFired, a.Since
+// tellAlert makes an event of what fired or was resolved, once for an incident.
+func (n *node) tellAlert(e alert.Event, i *alert.Incident) {
+	kind, at := event.AlertFired, i.Since
 	if e == alert.Resolved {
-		kind, at = event.AlertResolved, a.Until
+		kind, at = event.AlertResolved, i.Until
 	}
-	n.events.Notice(kind, a.Incident, at, alertNotice{r.Name, r.Type, r.Severity, a})
+	n.events.Notice(kind, i.Incident, at, i)
 }
 
 // alertMetrics show what fires, as this gateway knows it, and how it delivers.

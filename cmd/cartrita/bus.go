@@ -59,6 +59,7 @@ func (n *node) hear() {
 		cluster.TopicModels: n.registry.Nudge,
 		cluster.TopicKeys:   n.keys.Nudge,
 		cluster.TopicConfig: n.shared.nudge,
+		cluster.TopicAlerts: n.alerts.Nudge,
 	} {
 		n.bus.Subscribe(topic, func([]byte) { nudge() })
 	}

@@ -107,10 +107,12 @@ func (s *Store) Samples(_ context.Context, rule, version string, since time.Time
 }
 
 // ForgetSamples implements alert.Store. Nobody else can lead.
-func (s *Store) ForgetSamples(_ context.Context, _ int64, before time.Time) error {
+func (s *Store) ForgetSamples(_ context.Context, _ int64, rule string, before time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.alerts.samples, func(_ alert.SampleKey, p alert.Sample) bool { return p.At.Before(before) })
+	maps.DeleteFunc(s.alerts.samples, func(_ alert.SampleKey, p alert.Sample) bool {
+		return (rule == "" || p.Rule == rule) && p.At.Before(before)
+	})
 	return nil
 }
 

@@ -71,12 +71,23 @@ func (s *Store) Samples(ctx context.Context, rule, version string, since time.Ti
 		})
 }
 
+// forgotten is how many samples are removed at once.
+const forgotten = 20_000
+
 // ForgetSamples implements alert.Store.
-func (s *Store) ForgetSamples(ctx context.Context, term int64, before time.Time) error {
-	return s.fenced(ctx, "postgres.ForgetSamples", term, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM alert_samples WHERE at < $1`, before)
-		return err
-	})
+func (s *Store) ForgetSamples(ctx context.Context, term int64, rule string, before time.Time) error {
+	for {
+		var gone int64
+		err := s.fenced(ctx, "postgres.ForgetSamples", term, func(ctx context.Context, tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx, `DELETE FROM alert_samples WHERE ctid = ANY (ARRAY(
+				SELECT ctid FROM alert_samples WHERE at < $1 AND ($2 = '' OR rule = $2) ORDER BY at LIMIT $3))`, before, rule, forgotten)
+			gone = tag.RowsAffected()
+			return err
+		})
+		if err != nil || gone < forgotten {
+			return err
+		}
+	}
 }
 
 // AlertBoard implements alert.Store.

@@ -81,8 +81,8 @@ func (s *Store) Samples(ctx context.Context, rule, version string, since time.Ti
 }
 
 // ForgetSamples implements alert.Store. One process has the file: it leads.
-func (s *Store) ForgetSamples(ctx context.Context, _ int64, before time.Time) error {
-	return s.exec(ctx, "sqlite.ForgetSamples", `DELETE FROM alert_samples WHERE at < ?`, before.UnixMicro())
+func (s *Store) ForgetSamples(ctx context.Context, _ int64, rule string, before time.Time) error {
+	return s.exec(ctx, "sqlite.ForgetSamples", `DELETE FROM alert_samples WHERE at < ?1 AND (?2 = '' OR rule = ?2)`, before.UnixMicro(), rule)
 }
 
 // AlertBoard implements alert.Store.

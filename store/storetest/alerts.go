@@ -87,10 +87,22 @@ func alertSamples(t *testing.T, s Store) {
 	}
 	check(10*time.Second, one, two, three)
 	check(11*time.Second, three)
-	if err := s.ForgetSamples(t.Context(), term(t, s), begin.Add(time.Minute)); err != nil {
-		t.Fatal(err)
+	in := term(t, s)
+	forget := func(rule string) {
+		t.Helper()
+		if err := s.ForgetSamples(t.Context(), in, rule, begin.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
 	}
+	forget("r")
 	check(-time.Hour, three)
+	if left, err := s.Samples(t.Context(), "other", "v", begin); err != nil || len(left) != 1 {
+		t.Errorf("of another rule %v is left, %v", left, err)
+	}
+	forget("")
+	if left, err := s.Samples(t.Context(), "other", "v", begin); err != nil || len(left) != 0 {
+		t.Errorf("of another rule %v is left, %v", left, err)
+	}
 }
 
 func alertState(t *testing.T, rule, subject string, firing bool) alert.State {

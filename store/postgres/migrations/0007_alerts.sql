@@ -36,8 +36,9 @@ CREATE TABLE alerts (
   resolved timestamptz CHECK (resolved >= fired), -- NULL: it fires
   doc      json        NOT NULL
 );
-CREATE INDEX alerts_fired ON alerts (fired);
-CREATE INDEX alerts_rule  ON alerts (rule, fired);
+CREATE INDEX alerts_fired    ON alerts (fired);
+CREATE INDEX alerts_resolved ON alerts (resolved) WHERE resolved IS NOT NULL;
+CREATE INDEX alerts_rule     ON alerts (rule, fired);
 
 -- Messages to channels.
 CREATE TABLE alert_deliveries (
@@ -50,4 +51,5 @@ CREATE TABLE alert_deliveries (
 );
 CREATE INDEX alert_deliveries_waiting ON alert_deliveries (id) WHERE state = 'waiting';
 CREATE INDEX alert_deliveries_at      ON alert_deliveries (at);
+CREATE INDEX alert_deliveries_ended   ON alert_deliveries (ended) WHERE ended IS NOT NULL;
 CREATE INDEX alert_deliveries_channel ON alert_deliveries (channel, at);
