@@ -9,7 +9,6 @@ import (
 
 	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/gateway"
-	"github.com/cartrita/cartrita/key"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -156,11 +155,9 @@ func (cmd *alertsCreateCmd) Run(a *app, g *globals, p *printer) error {
 		if f.text == "" {
 			continue
 		}
-		d, err := key.ParseDuration(f.text)
-		if err != nil || d < 0 {
-			return model.Invalidf("", f.flag, "%.40q: want how long, such as 5m or 1h", f.text)
+		if err := f.to.UnmarshalText([]byte(f.text)); err != nil {
+			return model.Invalidf("", f.flag, "%v", err)
 		}
-		*f.to = model.Duration(d)
 	}
 	return ask(a, g, p, func(c *client) ([]byte, error) { return c.post(a.ctx, alertsPath+"/rules", nil, r) }, func(r alert.OwnedRule) {
 		p.notef("the rule %s is in force", r.Name)

@@ -199,6 +199,9 @@ func (cmd *dbMigrateCmd) Run(a *app, g *globals, p *printer) error {
 		}
 		return p.value(map[string]any{"store": s.name, "schema_version": st.Schema, "applied": applied})
 	}
+	if len(applied) == st.Schema {
+		p.notef("there was no database: %s is new", s.name)
+	}
 	for _, name := range applied {
 		p.printf("applied %s\n", name)
 	}
