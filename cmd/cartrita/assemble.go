@@ -399,6 +399,9 @@ func (n *node) start() error {
 	if err := n.loadBudgets(); err != nil {
 		return err
 	}
+	if err := n.alerts.Refresh(n.ctx); err != nil {
+		return err
+	}
 	n.backfill()
 	return nil
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAlertsCommands changes and shows rules without a gateway, then has one that
+// serves fire, tell a program, and resolve.
+func TestAlertsCommands(t *testing.T) {
+	told := filepath.Join(t.TempDir(), "told")
+	script := filepath.Join(t.TempDir(), "tell")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho $CARTRITA_ALERT_EVENT $CARTRITA_ALERT_RULE >> "+told+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, mockSection(t)+`
+alerts:
+  every: 1s
+  channels: [{name: log, kind: command, command: [`+script+`]}]
+  rules: [{name: fixed, type: error_rate, threshold: 0.5, channels: [log]}]
+`)
+	b.ok("alerts", "create", "calls", "--type", "cost_threshold", "--threshold", "0", "--window", "30s", "--channel", "log", "--resolve-after", "1s")
+	for _, args := range [][]string{
+		{"create", "fixed", "--type", "cost_threshold", "--threshold", "1"},
+		{"create", "x", "--type", "cost_threshold", "--threshold", "1", "--channel", "lok"},
+		{"create", "x", "--type", "nonsense", "--threshold", "1"},
+		{"create", "x", "--type", "cost_threshold", "--threshold", "1", "--window", "5"},
+		{"delete", "fixed"},
+		{"delete", "x"},
+		{"test", "lok"},
+	} {
+		if r := b.run(append([]string{"alerts"}, args...)...); r.code == exitOK || r.err == "" {
+			t.Errorf("alerts %q: code %d, %q", args, r.code, r.err)
+		}
+	}
+	if out := b.ok("alerts", "rules"); !strings.Contains(out, "calls\tcost_threshold\t\t> $0.00\t30s\t0s\twarning\tlog\tthe API\n") || !strings.Contains(out, "fixed\terror_rate\t\t> 50 %\t5m\t0s\twarning\tlog\tthe configuration\n") {
+		t.Errorf("the rules are:\n%s", out)
+	}
+	if out := b.ok("alerts", "channels"); out != "log\n" {
+		t.Errorf("the channels are %q", out)
+	}
+	b.ok("alerts", "test", "log")
+
+	b.serve()
+	until := func(what string, so func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("not within 30 s: ", what)
+			}
+		}
+	}
+	heard := func() string { doc, _ := os.ReadFile(told); return string(doc) }
+	b.ok("chat", "hello")
+	until("it fires", func() bool { return strings.Contains(b.ok("alerts"), "calls\twarning\t") })
+	until("the program is told", func() bool { return heard() == "test test\nfiring calls\n" })
+	b.ok("alerts", "delete", "calls")
+	until("it is resolved", func() bool { return heard() == "test test\nfiring calls\nresolved calls\n" })
+	if out := b.ok("alerts"); out != "" {
+		t.Errorf("what fires in the end:\n%s", out)
+	}
+	if out := b.ok("alerts", "history", "--rule", "calls"); strings.Count(out, "\n") != 1 || strings.Contains(out, "fires") {
+		t.Errorf("the history:\n%s", out)
+	}
+	if out := b.ok("alerts", "log"); strings.Count(out, "delivered") != 3 {
+		t.Errorf("the messages:\n%s", out)
+	}
+}
