@@ -145,11 +145,21 @@ var nearOrUnknown = cmp.Comparer(func(a, b float64) bool {
 func modelRecords(t *testing.T, s Database, exec func(string) [][]string) {
 	save(t, s, version("a", 1))
 	next := version("a", 2)
-	next.Doc = json.RawMessage(`{"model_id":"a","provider":"acme","name":"A","status":"active","context_length":8000,"cost_profile":{"input_usd_per_million":0.25}}`)
+	next.Doc = json.RawMessage(`{"model_id":"a","provider":"acme","name":"A","status":"active","context_length":8000,"cost_profile":{"input_usd_per_million":0.25},
+		"quality_metrics":{"mmlu":{"value":71.5,"source":"test","uncertainty":1.25},"mt_bench":{"value":8}},"safety_risk_level":"low","risk_notes":"none"}`)
 	save(t, s, next, registry.Version{ID: "b", Number: 1, At: base, Action: registry.ActionAdd, Doc: json.RawMessage(`{"model_id":"b","provider":"other"}`)})
 	got := exec(`SELECT model_id, version, provider, name, status, context_length, input_usd_per_million, output_usd_per_million FROM model_records ORDER BY model_id`)
 	want := [][]string{{"a", "2", "acme", "A", "active", "8000", "0.25", ""}, {"b", "1", "other", "", "", "", "", ""}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("model_records: want -, got +:\n%s", diff)
+	}
+	got = exec(`SELECT model_id, version, metric, value, uncertainty, source FROM model_benchmarks ORDER BY model_id, version, metric`)
+	want = [][]string{{"a", "2", "mmlu", "71.5", "1.25", "test"}, {"a", "2", "mt_bench", "8", "", ""}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("model_benchmarks: want -, got +:\n%s", diff)
+	}
+	got = exec(`SELECT model_id, version, risk_level, notes FROM safety_evaluations`)
+	if diff := cmp.Diff([][]string{{"a", "2", "low", "none"}}, got); diff != "" {
+		t.Errorf("safety_evaluations: want -, got +:\n%s", diff)
 	}
 }

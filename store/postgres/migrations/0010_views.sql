@@ -63,3 +63,13 @@ CREATE VIEW model_records AS
          (v.record #>> '{cost_profile,output_usd_per_million}')::numeric AS output_usd_per_million,
          v.record
     FROM models m JOIN model_versions v ON v.model_id = m.model_id AND v.number = m.number;
+
+CREATE VIEW model_benchmarks AS
+  SELECT v.model_id, v.number AS version, v.at AS changed, q.key AS metric, (q.value ->> 'value')::double precision AS value,
+         (q.value ->> 'uncertainty')::double precision AS uncertainty, q.value ->> 'source' AS source, (q.value ->> 'at')::timestamptz AS measured
+    FROM model_versions v CROSS JOIN LATERAL json_each(v.record -> 'quality_metrics') q;
+
+CREATE VIEW safety_evaluations AS
+  SELECT v.model_id, v.number AS version, v.at AS changed, v.actor, v.record ->> 'safety_risk_level' AS risk_level, v.record ->> 'risk_notes' AS notes
+    FROM model_versions v
+   WHERE v.record ->> 'safety_risk_level' IS NOT NULL;
