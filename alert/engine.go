@@ -295,6 +295,7 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 	if err := e.retell(ctx, term, now); err != nil {
 		return err
 	}
+	busy := e.busy()
 	board, err := e.cfg.Store.AlertBoard(ctx)
 	if err != nil {
 		return err
@@ -321,13 +322,13 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 			e.told.Store(0) // it may be stored all the same
 			return err
 		}
-	}
-	for i := range transitions {
-		e.tell(&transitions[i])
-	}
-	busy := e.busy()
-	if board, err = e.cfg.Store.AlertBoard(ctx); err != nil {
-		return err
+		for i := range transitions {
+			e.tell(&transitions[i])
+		}
+		busy = e.busy()
+		if board, err = e.cfg.Store.AlertBoard(ctx); err != nil {
+			return err
+		}
 	}
 	e.stats.evaluated(board, now)
 	e.deliver(ctx, term, ready(board.Queue, now), settings.Channels, busy)

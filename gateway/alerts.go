@@ -54,16 +54,13 @@ func (g *Gateway) addAlertRoutes(add func(path string, methods map[string]func(*
 	if g.cfg.Alerts == nil {
 		return
 	}
-	read := func(f func(*exchange)) map[string]func(*exchange) {
-		return map[string]func(*exchange){http.MethodGet: f, http.MethodHead: f}
-	}
-	list, one := read(g.listAlertRules), read(g.getAlertRule)
+	list, one := reads(g.listAlertRules), reads(g.getAlertRule)
 	list[http.MethodPost], one[http.MethodDelete] = g.saveAlertRule, g.deleteAlertRule
-	add("/api/v1/alerts", read(g.getAlerts))
-	add("/api/v1/alerts/incidents", read(g.listIncidents))
-	add("/api/v1/alerts/deliveries", read(g.listDeliveries))
-	add("/api/v1/alerts/channels", read(g.listChannels))
-	add("/api/v1/alerts/test", map[string]func(*exchange){http.MethodPost: g.testAlert}).wants(key.Manage, key.Manage)
+	add("/api/v1/alerts", reads(g.getAlerts))
+	add("/api/v1/alerts/incidents", reads(g.listIncidents))
+	add("/api/v1/alerts/deliveries", reads(g.listDeliveries))
+	add("/api/v1/alerts/channels", reads(g.listChannels))
+	add("/api/v1/alerts/test", writes(g.testAlert)).wants(key.Manage, key.Manage)
 	add("/api/v1/alerts/rules", list).wants(key.Read, key.Manage)
 	add("/api/v1/alerts/rules/", one).deletes = key.Manage
 }

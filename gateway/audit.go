@@ -52,8 +52,8 @@ func (g *Gateway) addAuditRoutes(add func(path string, methods map[string]func(*
 	if g.cfg.Trail == nil {
 		return
 	}
-	add("/api/v1/audit", map[string]func(*exchange){http.MethodGet: g.listAudit, http.MethodHead: g.listAudit}).wants(key.Manage, key.Manage)
-	add("/api/v1/audit/verify", map[string]func(*exchange){http.MethodGet: g.verifyAudit, http.MethodHead: g.verifyAudit}).wants(key.Manage, key.Manage)
+	add("/api/v1/audit", reads(g.listAudit)).wants(key.Manage, key.Manage)
+	add("/api/v1/audit/verify", reads(g.verifyAudit)).wants(key.Manage, key.Manage)
 }
 
 // listAudit serves GET /api/v1/audit.

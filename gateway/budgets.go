@@ -391,14 +391,11 @@ func (g *Gateway) addBudgetRoutes(add func(string, map[string]func(*exchange)) *
 	if g.cfg.Budgets == nil {
 		return
 	}
-	read := func(f func(*exchange)) map[string]func(*exchange) {
-		return map[string]func(*exchange){http.MethodGet: f, http.MethodHead: f}
-	}
-	list, one := read(g.listBudgets), read(g.getBudget)
+	list, one := reads(g.listBudgets), reads(g.getBudget)
 	list[http.MethodPost], one[http.MethodPost], one[http.MethodDelete] = g.createBudget, g.postBudget, g.deleteBudget
 	add("/api/v1/budgets", list).wants(key.Read, key.Manage)
-	add("/api/v1/budgets/audit", read(g.auditBudgets))
-	add("/api/v1/budget-leases", read(g.listLeases))
+	add("/api/v1/budgets/audit", reads(g.auditBudgets))
+	add("/api/v1/budget-leases", reads(g.listLeases))
 	add("/api/v1/budget-leases/", map[string]func(*exchange){http.MethodDelete: g.releaseLeases}).deletes = key.Manage
 	add("/api/v1/budgets/", one).deletes = key.Manage // an override changes no budget for good: writing will do
 }

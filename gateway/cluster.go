@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/cartrita/cartrita/cluster"
 	"github.com/cartrita/cartrita/key"
@@ -50,7 +49,7 @@ type BusView struct {
 
 func (g *Gateway) addClusterRoutes(add func(path string, methods map[string]func(*exchange)) *route) {
 	if g.cfg.Cluster != nil {
-		add("/api/v1/cluster", map[string]func(*exchange){http.MethodGet: g.getCluster, http.MethodHead: g.getCluster}).wants(key.Read, key.Read)
+		add("/api/v1/cluster", reads(g.getCluster)).wants(key.Read, key.Read)
 	}
 }
 

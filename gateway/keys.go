@@ -66,16 +66,12 @@ func (g *Gateway) keyView(k key.Key, token string) keyView {
 }
 
 func (g *Gateway) addKeyRoutes(add func(path string, methods map[string]func(*exchange)) *route) {
-	add("/api/v1/key", map[string]func(*exchange){http.MethodGet: g.getOwnKey, http.MethodHead: g.getOwnKey}).wants(key.Ask, key.Ask)
+	add("/api/v1/key", reads(g.getOwnKey)).wants(key.Ask, key.Ask)
 	if g.cfg.Keys == nil {
 		return
 	}
-	add("/api/v1/keys", map[string]func(*exchange){
-		http.MethodGet: g.listKeys, http.MethodHead: g.listKeys, http.MethodPost: g.createKey,
-	}).wants(key.Manage, key.Manage)
-	add("/api/v1/keys/", map[string]func(*exchange){
-		http.MethodGet: g.getKey, http.MethodHead: g.getKey, http.MethodPost: g.changeKey,
-	}).wants(key.Manage, key.Manage)
+	add("/api/v1/keys", both(g.listKeys, g.createKey)).wants(key.Manage, key.Manage)
+	add("/api/v1/keys/", both(g.getKey, g.changeKey)).wants(key.Manage, key.Manage)
 }
 
 // listKeys serves GET /api/v1/keys.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,7 +59,7 @@ func (g *Gateway) LimitWarnings() (out []string) {
 }
 
 func (g *Gateway) addLimitRoutes(add func(string, map[string]func(*exchange)) *route) {
-	add("/api/v1/limits", map[string]func(*exchange){http.MethodGet: g.getLimits, http.MethodHead: g.getLimits}).wants(key.Read, key.Read)
+	add("/api/v1/limits", reads(g.getLimits)).wants(key.Read, key.Read)
 }
 
 // limitCollector exposes the rate limits.

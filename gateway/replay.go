@@ -34,11 +34,9 @@ func (g *Gateway) addReplayRoutes(add func(string, map[string]func(*exchange)) *
 		return
 	}
 	// Asking in a body what would have been changes nothing: who may read, may.
-	add("/api/v1/replay", map[string]func(*exchange){
-		http.MethodGet: g.replay, http.MethodHead: g.replay, http.MethodPost: g.replay,
-	}).wants(key.Read, key.Read)
+	add("/api/v1/replay", both(g.replay, g.replay)).wants(key.Read, key.Read)
 	add("/api/v1/costs/reprice", map[string]func(*exchange){http.MethodPost: g.reprice}).wants(key.Read, key.Read)
-	add("/api/v1/costs/suggest", map[string]func(*exchange){http.MethodGet: g.suggest, http.MethodHead: g.suggest})
+	add("/api/v1/costs/suggest", reads(g.suggest))
 }
 
 // reprice serves POST /api/v1/costs/reprice.

@@ -46,37 +46,25 @@ func (g *Gateway) routeTable() routes {
 		}
 		return rt
 	}
-	get := func(f func(*exchange)) map[string]func(*exchange) {
-		return map[string]func(*exchange){http.MethodGet: f, http.MethodHead: f}
-	}
-	post := func(f func(*exchange)) map[string]func(*exchange) {
-		return map[string]func(*exchange){http.MethodPost: f}
-	}
-	both := func(read, write func(*exchange)) map[string]func(*exchange) {
-		m := get(read)
-		m[http.MethodPost] = write
-		return m
-	}
+	add("/v1/chat/completions", writes(g.serveCall(parseChat)))
+	add("/v1/completions", writes(g.serveCall(parseCompletion)))
+	add("/v1/embeddings", writes(g.serveCall(parseEmbeddings)))
+	add("/v1/models", reads(g.listOpenAIModels))
+	add("/v1/models/", reads(g.getOpenAIModel))
 
-	add("/v1/chat/completions", post(g.serveCall(parseChat)))
-	add("/v1/completions", post(g.serveCall(parseCompletion)))
-	add("/v1/embeddings", post(g.serveCall(parseEmbeddings)))
-	add("/v1/models", get(g.listOpenAIModels))
-	add("/v1/models/", get(g.getOpenAIModel))
-
-	add("/api/v1/select", post(g.selectModel)).wants(key.Ask, key.Ask)
-	add("/api/v1/estimate", post(g.estimate)).wants(key.Ask, key.Ask)
-	add("/api/v1/estimate/batch", post(g.estimateBatch)).wants(key.Ask, key.Ask)
-	add("/api/v1/estimate/calibration", get(g.getCalibration))
+	add("/api/v1/select", writes(g.selectModel)).wants(key.Ask, key.Ask)
+	add("/api/v1/estimate", writes(g.estimate)).wants(key.Ask, key.Ask)
+	add("/api/v1/estimate/batch", writes(g.estimateBatch)).wants(key.Ask, key.Ask)
+	add("/api/v1/estimate/calibration", reads(g.getCalibration))
 	add("/api/v1/models", both(g.searchModels, g.upsertModels))
-	add("/api/v1/models/import", post(g.importModels))
+	add("/api/v1/models/import", writes(g.importModels))
 	add("/api/v1/models/", both(g.getModel, g.postModel))
-	add("/api/v1/endpoints", get(g.listEndpoints))
-	add("/api/v1/strategies", get(g.listStrategies))
-	add("/api/v1/events", get(g.listEvents))
-	add("/api/v1/events/stream", get(g.streamEvents))
-	add("/api/v1/decisions/", get(g.getDecision))
-	add("/api/v1/costs", get(g.sumCosts))
+	add("/api/v1/endpoints", reads(g.listEndpoints))
+	add("/api/v1/strategies", reads(g.listStrategies))
+	add("/api/v1/events", reads(g.listEvents))
+	add("/api/v1/events/stream", reads(g.streamEvents))
+	add("/api/v1/decisions/", reads(g.getDecision))
+	add("/api/v1/costs", reads(g.sumCosts))
 	g.addBudgetRoutes(add)
 	g.addLimitRoutes(add)
 	g.addReplayRoutes(add)
@@ -85,14 +73,29 @@ func (g *Gateway) routeTable() routes {
 	g.addClusterRoutes(add)
 	g.addAlertRoutes(add)
 	g.addAuditRoutes(add)
-	add("/api/v1/schema/", get(g.getSchema))
-	add("/api/v1/version", get(g.getVersion)).wants(key.Ask, key.Ask)
+	add("/api/v1/schema/", reads(g.getSchema))
+	add("/api/v1/version", reads(g.getVersion)).wants(key.Ask, key.Ask)
 
-	add("/", get(g.index)).wants(key.Ask, key.Ask)
-	add("/metrics", get(g.exposeMetrics))
-	add("/healthz", get(g.healthz)).open = true
-	add("/readyz", get(g.readyz)).open = true
+	add("/", reads(g.index)).wants(key.Ask, key.Ask)
+	add("/metrics", reads(g.exposeMetrics))
+	add("/healthz", reads(g.healthz)).open = true
+	add("/readyz", reads(g.readyz)).open = true
 	return t
+}
+
+// reads serves GET and HEAD, writes POST, both all three.
+func reads(f func(*exchange)) map[string]func(*exchange) {
+	return map[string]func(*exchange){http.MethodGet: f, http.MethodHead: f}
+}
+
+func writes(f func(*exchange)) map[string]func(*exchange) {
+	return map[string]func(*exchange){http.MethodPost: f}
+}
+
+func both(read, write func(*exchange)) map[string]func(*exchange) {
+	m := reads(read)
+	m[http.MethodPost] = write
+	return m
 }
 
 // wants sets what GET and POST want of a key's role, where that is not what most

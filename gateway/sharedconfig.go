@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 
 	"github.com/cartrita/cartrita/cluster"
@@ -49,12 +48,8 @@ func (g *Gateway) addConfigRoutes(add func(path string, methods map[string]func(
 	if g.cfg.SharedConfig == nil {
 		return
 	}
-	add("/api/v1/config", map[string]func(*exchange){
-		http.MethodGet: g.getConfig, http.MethodHead: g.getConfig, http.MethodPost: g.saveConfig,
-	}).wants(key.Manage, key.Manage)
-	add("/api/v1/config/versions", map[string]func(*exchange){
-		http.MethodGet: g.listConfigs, http.MethodHead: g.listConfigs,
-	}).wants(key.Manage, key.Manage)
+	add("/api/v1/config", both(g.getConfig, g.saveConfig)).wants(key.Manage, key.Manage)
+	add("/api/v1/config/versions", reads(g.listConfigs)).wants(key.Manage, key.Manage)
 }
 
 // getConfig serves GET /api/v1/config: the latest version, or another one.

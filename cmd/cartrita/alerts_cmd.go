@@ -25,27 +25,6 @@ type alertsCmd struct {
 	Test     alertsTestCmd     `cmd:"" help:"Send a message to a channel now."`
 }
 
-// ask sends a request to the gateway and shows what it answers: as JSON, or by show.
-func ask[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, error), show func(T)) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := send(c)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	v, err := decode[T](raw)
-	if err == nil {
-		show(v)
-	}
-	return err
-}
-
 type alertsListCmd struct{}
 
 // Run shows what fires.

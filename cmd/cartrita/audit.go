@@ -28,35 +28,20 @@ type auditListCmd struct {
 
 // Run lists the audit trail.
 func (cmd *auditListCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	q := url.Values{"limit": {strconv.Itoa(cmd.Limit)}}
 	for _, f := range [][2]string{{"since", cmd.Since}, {"until", cmd.Until}, {"actor", cmd.Actor}, {"action", cmd.Action}, {"object", cmd.Object}} {
 		setQuery(q, f[0], f[1])
 	}
-	raw, err := c.get(a.ctx, auditPath, q)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	page, err := decode[gateway.AuditPage](raw)
-	if err != nil {
-		return err
-	}
-	t := p.table(">seq", "at", "~actor", "~name", "action", "~object", "~detail")
-	for _, e := range page.Entries {
-		t.row(strconv.FormatInt(e.Seq, 10), e.At.Local().Format(time.DateTime), e.Actor, e.Name, string(e.Action), e.Object, string(e.Detail))
-	}
-	t.flush()
-	if len(page.Entries) == 0 {
-		p.notef("no changes")
-	}
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, auditPath, q) }, func(page gateway.AuditPage) {
+		t := p.table(">seq", "at", "~actor", "~name", "action", "~object", "~detail")
+		for _, e := range page.Entries {
+			t.row(strconv.FormatInt(e.Seq, 10), e.At.Local().Format(time.DateTime), e.Actor, e.Name, string(e.Action), e.Object, string(e.Detail))
+		}
+		t.flush()
+		if len(page.Entries) == 0 {
+			p.notef("no changes")
+		}
+	})
 }
 
 type auditVerifyCmd struct {

@@ -15,36 +15,22 @@ type budgetLeasesCmd struct{}
 
 // Run lists who holds what.
 func (cmd *budgetLeasesCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.get(a.ctx, leasesPath, nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	answer, err := decode[struct {
+	type answer struct {
 		Gateways []budget.Replica `json:"gateways"`
-	}](raw)
-	if err != nil {
-		return err
 	}
-	t := p.table("~spool", "host", "seen", "~budget", ">granted", ">recorded")
-	for _, r := range answer.Gateways {
-		seen := time.Since(r.Seen).Round(time.Second).String() + " ago"
-		if len(r.Leases) == 0 {
-			t.row(r.Spool, r.Name, seen, "-", "", "")
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, leasesPath, nil) }, func(answer answer) {
+		t := p.table("~spool", "host", "seen", "~budget", ">granted", ">recorded")
+		for _, r := range answer.Gateways {
+			seen := time.Since(r.Seen).Round(time.Second).String() + " ago"
+			if len(r.Leases) == 0 {
+				t.row(r.Spool, r.Name, seen, "-", "", "")
+			}
+			for _, l := range r.Leases {
+				t.row(r.Spool, r.Name, seen, string(l.Budget), quantitiesText(l.Granted), quantitiesText(l.Recorded))
+			}
 		}
-		for _, l := range r.Leases {
-			t.row(r.Spool, r.Name, seen, string(l.Budget), quantitiesText(l.Granted), quantitiesText(l.Recorded))
-		}
-	}
-	t.flush()
-	return nil
+		t.flush()
+	})
 }
 
 type budgetReleaseCmd struct {

@@ -223,3 +223,24 @@ func decode[T any](raw []byte) (T, error) {
 	}
 	return v, nil
 }
+
+// ask sends a request to the gateway and shows what it answers: as JSON, or by show.
+func ask[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, error), show func(T)) error {
+	c, err := a.connect(g)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	raw, err := send(c)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.raw(raw)
+	}
+	v, err := decode[T](raw)
+	if err == nil {
+		show(v)
+	}
+	return err
+}

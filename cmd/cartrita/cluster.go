@@ -132,43 +132,28 @@ type clusterCmd struct{}
 
 // Run shows the gateways on one store.
 func (cmd *clusterCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.get(a.ctx, "/api/v1/cluster", nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	v, err := decode[gateway.ClusterView](raw)
-	if err != nil {
-		return err
-	}
-	t := p.table("address", "machine", "version", "configuration", ">up for", ">seen before", "state")
-	for _, r := range v.Replicas {
-		state := r.State
-		if r.Leader {
-			state += ", leads"
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, "/api/v1/cluster", nil) }, func(v gateway.ClusterView) {
+		t := p.table("address", "machine", "version", "configuration", ">up for", ">seen before", "state")
+		for _, r := range v.Replicas {
+			state := r.State
+			if r.Leader {
+				state += ", leads"
+			}
+			if r.Self {
+				state += ", asked"
+			}
+			seen := time.Duration(r.AgeSeconds * float64(time.Second)).Round(100 * time.Millisecond)
+			t.row(r.Address, r.Name, r.Version, r.Config, r.Seen.Sub(r.Started).Round(time.Second).String(), seen.String(), state)
 		}
-		if r.Self {
-			state += ", asked"
+		t.flush()
+		if v.Leader == "" {
+			p.notef("no gateway leads now")
 		}
-		seen := time.Duration(r.AgeSeconds * float64(time.Second)).Round(100 * time.Millisecond)
-		t.row(r.Address, r.Name, r.Version, r.Config, r.Seen.Sub(r.Started).Round(time.Second).String(), seen.String(), state)
-	}
-	t.flush()
-	if v.Leader == "" {
-		p.notef("no gateway leads now")
-	}
-	if v.Differ {
-		p.notef("the gateways run with different configurations")
-	}
-	if v.Bus != nil && !v.Bus.Connected {
-		p.notef("the gateway that was asked does not hear the others now: it learns of changes by asking the store")
-	}
-	return nil
+		if v.Differ {
+			p.notef("the gateways run with different configurations")
+		}
+		if v.Bus != nil && !v.Bus.Connected {
+			p.notef("the gateway that was asked does not hear the others now: it learns of changes by asking the store")
+		}
+	})
 }

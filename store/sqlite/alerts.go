@@ -45,7 +45,7 @@ func (s *Store) SaveSamples(ctx context.Context, samples []alert.Sample) error {
 	return s.change(ctx, "sqlite.SaveSamples", func(exec execer) error {
 		for i := range samples {
 			p := &samples[i]
-			if _, err := exec(`INSERT INTO alert_samples (rule, version, at, subject, gateway, sum) VALUES (?, ?, ?, ?, ?, ?)
+			if err := exec(`INSERT INTO alert_samples (rule, version, at, subject, gateway, sum) VALUES (?, ?, ?, ?, ?, ?)
 				ON CONFLICT DO UPDATE SET sum = excluded.sum`, p.Rule, p.Version, p.At.UnixMicro(), p.Subject, p.Gateway, docs[i]); err != nil {
 				return err
 			}
@@ -103,7 +103,7 @@ func (s *Store) AlertBoard(ctx context.Context) (*alert.Board, error) {
 func (s *Store) SaveAlerts(ctx context.Context, _ int64, c alert.Change) error {
 	return s.change(ctx, "sqlite.SaveAlerts", func(exec execer) error {
 		for _, k := range c.Gone {
-			if _, err := exec(`DELETE FROM alert_states WHERE rule = ? AND subject = ?`, k.Rule, k.Subject); err != nil {
+			if err := exec(`DELETE FROM alert_states WHERE rule = ? AND subject = ?`, k.Rule, k.Subject); err != nil {
 				return err
 			}
 		}
@@ -131,9 +131,8 @@ func saveAlertState(exec execer, st *alert.State) error {
 	if err != nil {
 		return err
 	}
-	_, err = exec(`INSERT INTO alert_states (rule, subject, doc) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET doc = excluded.doc`,
+	return exec(`INSERT INTO alert_states (rule, subject, doc) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET doc = excluded.doc`,
 		st.Rule.Name, st.Subject, string(doc))
-	return err
 }
 
 func saveIncident(exec execer, n *alert.Incident) error {
@@ -141,10 +140,9 @@ func saveIncident(exec execer, n *alert.Incident) error {
 	if err != nil {
 		return err
 	}
-	_, err = exec(`INSERT INTO alerts (incident, rule, type, severity, subject, fired, resolved, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+	return exec(`INSERT INTO alerts (incident, rule, type, severity, subject, fired, resolved, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET resolved = excluded.resolved, doc = excluded.doc`,
 		n.Incident, n.Rule, string(n.Type), string(n.Severity), n.Subject, n.Since.UnixMicro(), microsOrNull(n.Until), string(doc))
-	return err
 }
 
 func saveDelivery(exec execer, d *alert.Delivery) error {
@@ -152,10 +150,9 @@ func saveDelivery(exec execer, d *alert.Delivery) error {
 	if err != nil {
 		return err
 	}
-	_, err = exec(`INSERT INTO alert_deliveries (id, channel, state, at, ended, doc) VALUES (?, ?, ?, ?, ?, ?)
+	return exec(`INSERT INTO alert_deliveries (id, channel, state, at, ended, doc) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET state = excluded.state, ended = excluded.ended, doc = excluded.doc`,
 		d.ID, d.Channel, string(d.State), d.At.UnixMicro(), microsOrNull(d.Ended), string(doc))
-	return err
 }
 
 func microsOrNull(t time.Time) any {
@@ -185,10 +182,9 @@ func (s *Store) Deliveries(ctx context.Context, channel string, limit int) ([]al
 // ForgetAlerts implements alert.Store.
 func (s *Store) ForgetAlerts(ctx context.Context, _ int64, before time.Time) error {
 	return s.change(ctx, "sqlite.ForgetAlerts", func(exec execer) error {
-		if _, err := exec(`DELETE FROM alert_deliveries WHERE ended < ?`, before.UnixMicro()); err != nil {
+		if err := exec(`DELETE FROM alert_deliveries WHERE ended < ?`, before.UnixMicro()); err != nil {
 			return err
 		}
-		_, err := exec(`DELETE FROM alerts WHERE resolved < ?`, before.UnixMicro())
-		return err
+		return exec(`DELETE FROM alerts WHERE resolved < ?`, before.UnixMicro())
 	})
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // execer runs a statement within a change.
-type execer func(query string, args ...any) (rows int64, err error)
+type execer func(query string, args ...any) error
 
 // transact runs f in one transaction, behind other writers.
 func (s *Store) transact(ctx context.Context, op string, f func(writing context.Context) error) error {
@@ -24,22 +24,16 @@ func (s *Store) transact(ctx context.Context, op string, f func(writing context.
 // change runs statements in one transaction, behind other writers.
 func (s *Store) change(ctx context.Context, op string, f func(execer) error) error {
 	return s.transact(ctx, op, func(writing context.Context) error {
-		return f(func(query string, args ...any) (int64, error) {
-			done, err := s.write.conn.ExecContext(writing, query, args...)
-			if err != nil {
-				return 0, err
-			}
-			return done.RowsAffected()
+		return f(func(query string, args ...any) error {
+			_, err := s.write.conn.ExecContext(writing, query, args...)
+			return err
 		})
 	})
 }
 
 // exec runs one statement that writes, behind other writers.
 func (s *Store) exec(ctx context.Context, op, query string, args ...any) error {
-	return s.change(ctx, op, func(exec execer) error {
-		_, err := exec(query, args...)
-		return err
-	})
+	return s.change(ctx, op, func(exec execer) error { return exec(query, args...) })
 }
 
 // saveDocument adds a document or replaces the one of the same name.

@@ -160,15 +160,12 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	}
 	quality(40)
 	rules := []string{"cost", "latency", "errors", "availability lab/broken", "safety", "budget team", "burn team", "drift measured"}
-	wait := func(within time.Duration, what string, so func() bool) {
-		t.Helper()
-		for deadline := time.Now().Add(within); !so(); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("not within %s: %s; of %q the channels heard %s and %s", within, what, rules, up, down)
-			}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("of %q the channels heard %s and %s", rules, up, down)
 		}
-	}
-	wait(60*time.Second, "the rules about calls fire", func() bool { return up.fired(rules) })
+	})
+	waitFor(t, 60*time.Second, "the rules about calls fire", func() bool { return up.fired(rules) })
 	// Nothing can be stored for a while: calls wait in the spool.
 	db, err := pgx.Connect(t.Context(), database)
 	if err != nil {
@@ -186,7 +183,7 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	for _, p := range all[:2] {
 		rules = append(rules, "spool "+strings.TrimPrefix(p.url, "http://"))
 	}
-	wait(60*time.Second, "every rule fires", func() bool { return up.fired(rules) })
+	waitFor(t, 60*time.Second, "every rule fires", func() bool { return up.fired(rules) })
 	if out, err := all[2].command("", "alerts"); err != nil || !strings.Contains(out, "spool\twarning\t127.0.0.1:") || !strings.Contains(out, "a message to down about") {
 		t.Errorf("cartrita alerts: %v:\n%s", err, out)
 	}
@@ -204,13 +201,13 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	}, &ignored); status != http.StatusOK {
 		t.Fatalf("the limit cannot be raised: %d", status)
 	}
-	wait(90*time.Second, "every rule is resolved", func() bool { return up.heard(rules, alert.Firing, alert.Resolved) })
+	waitFor(t, 90*time.Second, "every rule is resolved", func() bool { return up.heard(rules, alert.Firing, alert.Resolved) })
 	time.Sleep(time.Until(began.Add(time.Minute)))
 	if len(down.said) > 0 {
 		t.Errorf("a channel that is down heard %s", down)
 	}
 	down.away.Store(false)
-	wait(40*time.Second, "the channel that was down hears of everything", func() bool { return down.heard(rules, alert.Firing, alert.Resolved) })
+	waitFor(t, 40*time.Second, "the channel that was down hears of everything", func() bool { return down.heard(rules, alert.Firing, alert.Resolved) })
 	time.Sleep(3 * time.Second) // in which nothing more may come
 	if !up.heard(rules, alert.Firing, alert.Resolved) || !down.heard(rules, alert.Firing, alert.Resolved) {
 		t.Errorf("heard: %s; %s", up, down)
