@@ -40,6 +40,9 @@ func Dimensions() []Dimension {
 	}
 }
 
+// InTime reports whether groups stand in the order of time.
+func (d Dimension) InTime() bool { return d == ByDay || d == ByHour }
+
 // OfContext reports whether calls may lack a value in the dimension and
 // rollups keep it apart, because it can take any number of values.
 func (d Dimension) OfContext() bool { return slices.Contains(contextDimensions[:], d) }
@@ -73,6 +76,7 @@ func (s *Summary) Values(f func(Value)) {
 type CostQuery struct {
 	Since, Until time.Time // of the end of the call; zero: open
 	By           Dimension // "": the total alone
+	Limit        int       // groups, the costliest; 0: all. Not by day or hour
 	// Restrictions; at most one of those from User on, and then By is no other
 	// of them.
 	Model    model.ModelID
@@ -90,12 +94,22 @@ type CostQuery struct {
 	Tag      string
 }
 
+// How many groups a report has for those who ask from outside: a dimension such
+// as workflow can have any number.
+const (
+	DefaultCostLines = 1000
+	MaxCostLines     = 100_000
+)
+
 // Check returns the query with its times rounded, or a KindInvalid error for
 // one that rollups cannot answer. Implementations of Reader call it first.
 func (q CostQuery) Check() (CostQuery, error) {
 	const op = "event.Costs"
 	if q.By != "" && !slices.Contains(Dimensions(), q.By) {
 		return q, model.Invalidf(op, "by", "is %q, want one of %s", q.By, names(Dimensions()))
+	}
+	if q.Limit < 0 || q.Limit > 0 && (q.By == "" || q.By.InTime()) {
+		return q, model.Invalidf(op, "limit", "is %d, want the number of groups, and none for the total and by day or hour: since and until bound those", q.Limit)
 	}
 	set := 0
 	for _, r := range q.restrictions() {
@@ -149,6 +163,14 @@ type CostReport struct {
 	Until  time.Time  `json:"until,omitzero"` // as rounded
 	Total  CostSum    `json:"total"`
 	Groups []CostLine `json:"groups"` // highest cost first; by day and hour: in time order
+	// Others adds up the groups beyond the limit, nil if there are none.
+	Others *CostOthers `json:"others,omitempty"`
+}
+
+// CostOthers is the sum of groups that a report leaves out.
+type CostOthers struct {
+	Groups int64 `json:"groups"`
+	CostSum
 }
 
 // CostLine is the sum of one group.
@@ -259,30 +281,60 @@ func mean(sum float64, n int64) *float64 {
 	return &out
 }
 
-// NewCostReport makes the report of a checked query: the total and the groups
-// by key. With a context dimension that the query is not restricted to, what
-// the groups lack to the total is the line of calls without a value; not by
-// tag, where a call counts in several groups.
-func NewCostReport(q CostQuery, total Tally, groups map[string]Tally) CostReport {
+// CostGroups are the groups of a CostQuery as a store adds them up.
+type CostGroups struct {
+	Lines map[string]Tally // by key: all, or the costliest up to the limit
+	All   Tally            // of all groups
+	Count int64            // of all groups
+}
+
+// CutGroups keeps the costliest of groups, as many as limit says; 0: all.
+func CutGroups(groups map[string]Tally, limit int) CostGroups {
+	out := CostGroups{Lines: make(map[string]Tally), Count: int64(len(groups))}
+	lines := make([]CostLine, 0, len(groups))
+	for key, g := range groups {
+		out.All.Merge(g, 1)
+		lines = append(lines, CostLine{key, g.CostSum})
+	}
+	slices.SortFunc(lines, byCost)
+	for i := range lines {
+		if limit == 0 || i < limit {
+			out.Lines[lines[i].Key] = groups[lines[i].Key]
+		}
+	}
+	return out
+}
+
+func byCost(a, b CostLine) int {
+	return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Key, b.Key))
+}
+
+// NewCostReport makes the report of a checked query. With a context dimension
+// that the query is not restricted to, what the groups lack to the total is the
+// line of calls without a value, which no limit counts; not by tag, where a call
+// counts in several groups.
+func NewCostReport(q CostQuery, total Tally, groups CostGroups) CostReport {
 	r := CostReport{By: q.By, Since: q.Since, Until: q.Until, Total: total.Sum(), Groups: []CostLine{}}
 	if d, _ := q.Restriction(); q.By.OfContext() && d != q.By && q.By != ByTag {
 		rest := total
-		for _, g := range groups {
-			rest.Merge(g, -1)
-		}
+		rest.Merge(groups.All, -1)
 		if rest.Calls > 0 || rest.Cost != 0 || rest.Input+rest.Output > 0 {
 			r.Groups = append(r.Groups, CostLine{CostSum: rest.Sum()})
 		}
 	}
-	for key, g := range groups {
+	others := groups.All
+	for key, g := range groups.Lines {
 		r.Groups = append(r.Groups, CostLine{Key: key, CostSum: g.Sum()})
+		others.Merge(g, -1)
 	}
-	slices.SortFunc(r.Groups, func(a, b CostLine) int {
-		if q.By == ByDay || q.By == ByHour {
-			return cmp.Compare(a.Key, b.Key)
-		}
-		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Key, b.Key))
-	})
+	if n := groups.Count - int64(len(groups.Lines)); n > 0 {
+		r.Others = &CostOthers{n, others.Sum()}
+	}
+	if q.By.InTime() {
+		slices.SortFunc(r.Groups, func(a, b CostLine) int { return cmp.Compare(a.Key, b.Key) })
+	} else {
+		slices.SortFunc(r.Groups, byCost)
+	}
 	return r
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,10 @@ func (g *Gateway) sumCosts(x *exchange) {
 		Task: q.task("task_type"), Strategy: q.text("strategy"),
 		User: q.text("user"), Workflow: q.text("workflow"), Stage: q.text("stage"), Super: q.text("supervisor"),
 		Key: model.KeyID(q.text("key")), Team: q.text("team"), Project: q.text("project"), Tag: q.text("tag"),
+		Limit: q.number("limit", 1, event.MaxCostLines),
+	}
+	if c.Limit == 0 && c.By != "" && !c.By.InTime() {
+		c.Limit = event.DefaultCostLines
 	}
 	format := oneOf(q, "format", formatJSON, formatCSV, formatFOCUS)
 	if format == formatFOCUS && c.By != "" {
@@ -61,12 +66,19 @@ func (g *Gateway) sumCosts(x *exchange) {
 	x.writeJSON(report)
 }
 
-// costsCSV writes a report as a table: a line for each group, or the total alone.
+// othersKey names the groups beyond the limit in a table.
+const othersKey = "(others)"
+
+// costsCSV writes a report as a table: a line for each group and one for those
+// beyond the limit, or the total alone.
 func costsCSV(r *event.CostReport) []byte {
 	key := string(r.By)
 	lines := r.Groups
 	if key == "" {
 		key, lines = "total", []event.CostLine{{Key: "total", CostSum: r.Total}}
+	}
+	if o := r.Others; o != nil {
+		lines = append(slices.Clip(lines), event.CostLine{Key: othersKey, CostSum: o.CostSum})
 	}
 	rows := [][]string{{
 		key, "calls", "failed", "cost_usd", "estimated_usd", "unpriced_calls", "input_tokens", "cached_read_tokens",

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/csv"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,37 @@ func TestCSVIsInert(t *testing.T) {
 	}
 	if rows[0][0] != "user" || rows[0][3] != "cost_usd" || rows[1][3] != "1.5" {
 		t.Errorf("the first lines are %v and %v", rows[0], rows[1])
+	}
+}
+
+// What the limit leaves out is a line, so that the table adds up to the total.
+func TestCSVOfCostsBeyondTheLimit(t *testing.T) {
+	line := func(key string, cost model.Money) event.CostLine {
+		return event.CostLine{Key: key, CostSum: event.CostSum{Calls: 1, Cost: cost * model.USD}}
+	}
+	r := event.CostReport{By: event.ByWorkflow, Groups: []event.CostLine{line("a", 3), line("b", 2)}, Others: &event.CostOthers{Groups: 7, CostSum: line("", 5).CostSum}}
+	if got := string(costsCSV(&r)); !strings.Contains(got, "\na,1,0,3,") || !strings.Contains(got, "\n(others),1,0,5,") || strings.Count(got, "\n") != 4 {
+		t.Errorf("the table is\n%s", got)
+	}
+	if len(r.Groups) != 2 {
+		t.Errorf("the report now has %d groups", len(r.Groups))
+	}
+}
+
+func TestCostsHaveALimit(t *testing.T) {
+	w := newWorld(t)
+	for path, want := range map[string]int{
+		"by=workflow": event.DefaultCostLines, "by=workflow&limit=3": 3, "by=model&format=csv&limit=100000": event.MaxCostLines, "by=day": 0, "": 0,
+	} {
+		if resp := w.do("GET", "/api/v1/costs?"+path, ""); resp.StatusCode != http.StatusOK || w.reader.query.Limit != want {
+			t.Errorf("%q: status %d, the store is asked for %d groups, want %d", path, resp.StatusCode, w.reader.query.Limit, want)
+		}
+	}
+	for _, path := range []string{"by=workflow&limit=0", "by=workflow&limit=100001", "by=workflow&limit=x"} {
+		resp := w.do("GET", "/api/v1/costs?"+path, "")
+		if e := decodeError(t, resp); resp.StatusCode != http.StatusBadRequest || e.Param == nil || *e.Param != "limit" {
+			t.Errorf("%q: status %d, %+v", path, resp.StatusCode, e)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -19,6 +20,7 @@ type costsShowCmd struct {
 	By     string `help:"Group by model, endpoint, provider, task, strategy, key, user, team, project, tag, workflow, stage, supervisor, day or hour. Default: model." placeholder:"WHAT"`
 	Since  string `default:"24h" help:"Since then: a time, a date, or how long ago such as 24h or 30d." placeholder:"WHEN"`
 	Until  string `help:"Until then." placeholder:"WHEN"`
+	Limit  int    `help:"Show so many, the costliest, and add up the others in one line; not by day or hour. Default: 1000." placeholder:"N"`
 	Format string `enum:"table,json,csv,focus" default:"table" help:"table, json, csv, or focus: the columns of the FinOps specification FOCUS, by provider, model and day." placeholder:"WHAT"`
 	callScope
 }
@@ -37,6 +39,9 @@ func (cmd *costsShowCmd) Run(a *app, g *globals, p *printer) error {
 	setQuery(q, "by", cmd.By)
 	setQuery(q, "since", cmd.Since)
 	setQuery(q, "until", cmd.Until)
+	if cmd.Limit != 0 {
+		q.Set("limit", strconv.Itoa(cmd.Limit))
+	}
 	cmd.restrict(q)
 	if cmd.Format == "csv" || cmd.Format == "focus" {
 		q.Set("format", cmd.Format)
@@ -85,6 +90,9 @@ func (p *printer) costs(r *event.CostReport) {
 	}
 	for i := range r.Groups {
 		add("", r.Groups[i].Key, &r.Groups[i].CostSum)
+	}
+	if o := r.Others; o != nil {
+		add("", fmt.Sprintf("(%d others)", o.Groups), &o.CostSum)
 	}
 	if p.tty {
 		add(bold, "total", &r.Total)

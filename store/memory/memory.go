@@ -297,12 +297,12 @@ func (s *Store) Costs(_ context.Context, q event.CostQuery) (event.CostReport, e
 		total = t
 	}
 	if q.By == "" {
-		return event.NewCostReport(q, total, nil), nil
+		return event.NewCostReport(q, total, event.CostGroups{}), nil
 	}
 	if q.By.OfContext() {
 		dimension = q.By
 	}
-	return event.NewCostReport(q, total, s.sum(q, dimension, q.By)), nil
+	return event.NewCostReport(q, total, event.CutGroups(s.sum(q, dimension, q.By), q.Limit)), nil
 }
 
 // DailyCosts implements event.Reader.

@@ -21,9 +21,16 @@ var groupColumns = map[event.Dimension]string{
 	event.ByHour: `(extract(epoch FROM r.start)::bigint / 3600)::text`,
 }
 
-const rollupSums = `sum(calls)::bigint, sum(failed)::bigint, sum(unpriced)::bigint, sum(cost)::bigint, sum(estimated)::bigint,
-	sum(input)::bigint, sum(cached_read)::bigint, sum(cache_write)::bigint, sum(output)::bigint, sum(reasoning)::bigint,
-	sum(latency_ms), sum(latency_calls)::bigint, sum(ttft_ms), sum(ttft_calls)::bigint`
+const (
+	costColumns = `calls, failed, unpriced, cost, estimated, input, cached_read, cache_write, output, reasoning,
+	latency_ms, latency_calls, ttft_ms, ttft_calls`
+
+	costSums = `sum(calls)::bigint AS calls, sum(failed)::bigint AS failed, sum(unpriced)::bigint AS unpriced,
+	sum(cost)::bigint AS cost, sum(estimated)::bigint AS estimated, sum(input)::bigint AS input,
+	sum(cached_read)::bigint AS cached_read, sum(cache_write)::bigint AS cache_write, sum(output)::bigint AS output,
+	sum(reasoning)::bigint AS reasoning, sum(latency_ms) AS latency_ms, sum(latency_calls)::bigint AS latency_calls,
+	sum(ttft_ms) AS ttft_ms, sum(ttft_calls)::bigint AS ttft_calls`
+)
 
 // Costs implements event.Reader.
 func (s *Store) Costs(ctx context.Context, q event.CostQuery) (report event.CostReport, err error) {
@@ -36,20 +43,20 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (report event.Cost
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) error {
 		dimension, _ := q.Restriction()
-		all, err := sumGroups(ctx, tx, q, dimension, "")
+		all, err := sumGroups(ctx, tx, q, dimension, "", 0)
 		if err != nil {
 			return err
 		}
-		var groups map[string]event.Tally
+		var groups event.CostGroups
 		if q.By != "" {
 			if q.By.OfContext() {
 				dimension = q.By
 			}
-			if groups, err = sumGroups(ctx, tx, q, dimension, q.By); err != nil {
+			if groups, err = sumGroups(ctx, tx, q, dimension, q.By, q.Limit); err != nil {
 				return err
 			}
 		}
-		report = event.NewCostReport(q, all[""], groups)
+		report = event.NewCostReport(q, all.All, groups)
 		return nil
 	})
 	return report, failure("postgres.Costs", err)
@@ -66,11 +73,11 @@ func (s *Store) DailyCosts(ctx context.Context, q event.CostQuery) ([]event.Dail
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	dimension, _ := q.Restriction()
-	groups, err := sumGroups(ctx, s.pool, q, dimension, batch.ByBill)
+	groups, err := sumGroups(ctx, s.pool, q, dimension, batch.ByBill, 0)
 	if err != nil {
 		return nil, failure(op, err)
 	}
-	return batch.Bills(groups)
+	return batch.Bills(groups.Lines)
 }
 
 // asker is a connection, or a transaction.
@@ -78,39 +85,41 @@ type asker interface {
 	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
 }
 
-// sumGroups adds up the sums of one dimension by another.
-func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, group event.Dimension) (map[string]event.Tally, error) {
+// sumGroups adds up the sums of one dimension by another; limit says how many
+// groups are wanted, the costliest, 0 all.
+func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, group event.Dimension, limit int) (event.CostGroups, error) {
 	column := groupColumns[group]
 	if group.OfContext() {
 		column = `r.value`
 	}
-	ask := &query{text: `SELECT ` + column + `, ` + rollupSums + ` FROM (`}
+	ask := &query{text: `SELECT (` + column + `) COLLATE "C" AS key, ` + costSums + ` FROM (`}
 	askSums(ask, &q, dimension, batch.Pieces(&q, dimension, group))
 	ask.text += `) r LEFT JOIN targets t ON t.id = r.target WHERE true`
 	targetConditions(ask, q.Model, q.Endpoint, q.Provider)
-	rows, err := from.Query(ctx, ask.text+` GROUP BY 1`, ask.args...)
+	rows, err := from.Query(ctx, batch.AskGroups(ask.text+` GROUP BY 1`, costColumns, costSums, limit), ask.args...)
 	if err != nil {
-		return nil, err
+		return event.CostGroups{}, err
 	}
-	out := map[string]event.Tally{}
+	out := batch.NewGroups(limit)
+	var n int64
 	var key string
 	var t event.Tally
 	_, err = pgx.ForEachRow(rows, []any{
-		&key, &t.Calls, &t.Failed, &t.Unpriced, (*int64)(&t.Cost), (*int64)(&t.Estimated),
+		&n, &key, &t.Calls, &t.Failed, &t.Unpriced, (*int64)(&t.Cost), (*int64)(&t.Estimated),
 		&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls,
 	}, func() error {
 		name := key
-		if group == event.ByDay || group == event.ByHour {
+		if group.InTime() {
 			hours, err := strconv.ParseInt(key, 10, 64)
 			if err != nil {
 				return err
 			}
 			name = event.TimeKey(group, batch.HourTime(hours))
 		}
-		out[name] = t
+		out.Add(n, name, &t)
 		return nil
 	})
-	return out, err
+	return out.CostGroups, err
 }
 
 // askSums asks for the rows of the pieces that a query is about, as far as it is

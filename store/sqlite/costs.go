@@ -17,8 +17,9 @@ var groupColumns = map[event.Dimension]string{
 	batch.ByBill: `t.provider || char(31) || t.model || char(31) || (r.start / 24 * 24)`,
 }
 
-const rollupSums = `sum(calls), sum(failed), sum(unpriced), sum(cost), sum(estimated),
-	sum(input), sum(cached_read), sum(cache_write), sum(output), sum(reasoning), sum(latency_ms), sum(latency_calls), sum(ttft_ms), sum(ttft_calls)`
+const costSums = `sum(calls) AS calls, sum(failed) AS failed, sum(unpriced) AS unpriced, sum(cost) AS cost, sum(estimated) AS estimated,
+	sum(input) AS input, sum(cached_read) AS cached_read, sum(cache_write) AS cache_write, sum(output) AS output, sum(reasoning) AS reasoning,
+	sum(latency_ms) AS latency_ms, sum(latency_calls) AS latency_calls, sum(ttft_ms) AS ttft_ms, sum(ttft_calls) AS ttft_calls`
 
 // Costs implements event.Reader.
 func (s *Store) Costs(ctx context.Context, q event.CostQuery) (event.CostReport, error) {
@@ -34,20 +35,20 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (event.CostReport,
 	}
 	defer tx.Rollback()
 	dimension, _ := q.Restriction()
-	all, err := sumGroups(ctx, tx, q, dimension, "")
+	all, err := sumGroups(ctx, tx, q, dimension, "", 0)
 	if err != nil {
 		return event.CostReport{}, failure(op, err)
 	}
-	var groups map[string]event.Tally
+	var groups event.CostGroups
 	if q.By != "" {
 		if q.By.OfContext() {
 			dimension = q.By
 		}
-		if groups, err = sumGroups(ctx, tx, q, dimension, q.By); err != nil {
+		if groups, err = sumGroups(ctx, tx, q, dimension, q.By, q.Limit); err != nil {
 			return event.CostReport{}, failure(op, err)
 		}
 	}
-	return event.NewCostReport(q, all[""], groups), nil
+	return event.NewCostReport(q, all.All, groups), nil
 }
 
 // DailyCosts implements event.Reader.
@@ -59,45 +60,47 @@ func (s *Store) DailyCosts(ctx context.Context, q event.CostQuery) ([]event.Dail
 		return nil, err
 	}
 	dimension, _ := q.Restriction()
-	groups, err := sumGroups(ctx, s.read, q, dimension, batch.ByBill)
+	groups, err := sumGroups(ctx, s.read, q, dimension, batch.ByBill, 0)
 	if err != nil {
 		return nil, failure(op, err)
 	}
-	return batch.Bills(groups)
+	return batch.Bills(groups.Lines)
 }
 
-// sumGroups adds up the sums of one dimension by another.
-func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, group event.Dimension) (map[string]event.Tally, error) {
+// sumGroups adds up the sums of one dimension by another; limit says how many
+// groups are wanted, the costliest, 0 all.
+func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, group event.Dimension, limit int) (event.CostGroups, error) {
 	column := groupColumns[group]
 	if group.OfContext() {
 		column = `r.value`
 	}
 	sums, args := sumsOf(&q, dimension, batch.Pieces(&q, dimension, group))
-	text := `SELECT ` + column + `, ` + rollupSums + ` FROM (` + sums + `) r LEFT JOIN targets t ON t.id = r.target WHERE 1`
+	groups := `SELECT ` + column + ` AS key, ` + costSums + ` FROM (` + sums + `) r LEFT JOIN targets t ON t.id = r.target WHERE 1`
 	where, more := targetConditions(q.Model, q.Endpoint, q.Provider)
-	rows, err := from.QueryContext(ctx, text+where+` GROUP BY 1`, append(args, more...)...)
+	rows, err := from.QueryContext(ctx, batch.AskGroups(groups+where+` GROUP BY 1`, tallyColumns, costSums, limit), append(args, more...)...)
 	if err != nil {
-		return nil, err
+		return event.CostGroups{}, err
 	}
 	defer rows.Close()
-	out := map[string]event.Tally{}
+	out := batch.NewGroups(limit)
 	for rows.Next() {
+		var n int64
 		var key string
 		var t event.Tally
-		if err := rows.Scan(&key, &t.Calls, &t.Failed, &t.Unpriced, &t.Cost, &t.Estimated,
+		if err := rows.Scan(&n, &key, &t.Calls, &t.Failed, &t.Unpriced, &t.Cost, &t.Estimated,
 			&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls); err != nil {
-			return nil, err
+			return event.CostGroups{}, err
 		}
-		if group == event.ByDay || group == event.ByHour {
+		if group.InTime() {
 			hour, err := strconv.ParseInt(key, 10, 64)
 			if err != nil {
-				return nil, err
+				return event.CostGroups{}, err
 			}
 			key = event.TimeKey(group, batch.HourTime(hour))
 		}
-		out[key] = t
+		out.Add(n, key, &t)
 	}
-	return out, rows.Err()
+	return out.CostGroups, rows.Err()
 }
 
 // sumsOf asks for the rows of the pieces that a query is about, as far as it is

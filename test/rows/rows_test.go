@@ -245,7 +245,11 @@ func questions(s store, set Set) []question {
 		}},
 	}
 	for _, d := range event.Dimensions() {
-		out = append(out, costs("three months by "+string(d), func(int) event.CostQuery { return event.CostQuery{By: d} }))
+		q := event.CostQuery{By: d}
+		if !d.InTime() {
+			q.Limit = event.DefaultCostLines // as the API asks
+		}
+		out = append(out, costs("three months by "+string(d), func(int) event.CostQuery { return q }))
 	}
 	return out
 }

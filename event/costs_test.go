@@ -1,0 +1,35 @@
+package event
+
+import (
+	"testing"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// The costliest groups come, and what is left out is in the sum of the others;
+// the calls without a value are not among them.
+func TestAReportIsCutToTheCostliest(t *testing.T) {
+	tally := func(calls int64, cost model.Money) Tally {
+		return Tally{CostSum: CostSum{Calls: calls, Cost: cost * model.USD}, Latency: float64(10 * calls), LatencyCalls: calls}
+	}
+	groups := map[string]Tally{"a": tally(1, 2), "b": tally(3, 9), "c": tally(2, 2), "d": tally(1, 2)}
+	r := NewCostReport(CostQuery{By: ByUser}, tally(9, 20), CutGroups(groups, 2))
+	want := []struct {
+		key   string
+		calls int64
+	}{{"b", 3}, {"", 2}, {"c", 2}}
+	if len(r.Groups) != len(want) {
+		t.Fatalf("the groups are %+v", r.Groups)
+	}
+	for i, w := range want {
+		if g := r.Groups[i]; g.Key != w.key || g.Calls != w.calls {
+			t.Errorf("group %d is %+v, want %+v", i, g, w)
+		}
+	}
+	if o := r.Others; o == nil || o.Groups != 2 || o.Calls != 2 || o.Cost != 4*model.USD || *o.LatencyMS != 10 {
+		t.Errorf("the others are %+v", r.Others)
+	}
+	if r = NewCostReport(CostQuery{By: ByUser}, tally(9, 20), CutGroups(groups, 0)); r.Others != nil || len(r.Groups) != 5 {
+		t.Errorf("without a limit: %+v", r)
+	}
+}
