@@ -263,6 +263,8 @@ type Events struct {
 	Segment Size `json:"segment"`
 	// Most disk space of the spool while the store cannot take records. [1GiB]
 	MaxSpool Size `json:"max_spool"`
+	// Most ended calls that lie in Redis, where PostgreSQL and Redis are shared, until they are stored: every gateway shows them live, and stores them should the one that recorded them be lost with its disk. 0: none. [10000]
+	SharedBuffer int `json:"shared_buffer"`
 }
 
 // Embeddings says how the registry is searched for likeness.

@@ -25,6 +25,7 @@ const (
 
 	DefaultSegment           = 32 * MiB
 	DefaultMaxSpool          = GiB
+	DefaultSharedBuffer      = 10_000
 	DefaultServiceName       = "cartrita"
 	DefaultAlertsEvery       = Duration(5 * time.Second)
 	DefaultEmbeddingsTimeout = Duration(10 * time.Second)
@@ -84,7 +85,7 @@ func Default() Config {
 		},
 		Log:        Log{Level: "info", Format: "auto"},
 		Telemetry:  Telemetry{ServiceName: DefaultServiceName, SampleRatio: 1},
-		Events:     Events{Fsync: FsyncOff, Segment: DefaultSegment, MaxSpool: DefaultMaxSpool},
+		Events:     Events{Fsync: FsyncOff, Segment: DefaultSegment, MaxSpool: DefaultMaxSpool, SharedBuffer: DefaultSharedBuffer},
 		Alerts:     Alerts{Every: DefaultAlertsEvery},
 		Embeddings: Embeddings{Timeout: DefaultEmbeddingsTimeout},
 		Discovery:  Discovery{Env: true, Ollama: true, OllamaURL: DefaultOllamaURL},

@@ -39,6 +39,9 @@ func (v *validator) warn(path, format string, args ...any) {
 	v.warnings = append(v.warnings, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
+// maxSharedBuffer is some gigabytes of a Redis server.
+const maxSharedBuffer = 1_000_000
+
 func (v *validator) config() {
 	c := v.c
 	v.listen()
@@ -67,6 +70,9 @@ func (v *validator) config() {
 	v.atLeast("events.segment", int64(c.Events.Segment), int64(64*KiB), "64KiB")
 	if v.read("events.segment") {
 		v.atLeast("events.max_spool", int64(c.Events.MaxSpool), 2*int64(c.Events.Segment), "twice events.segment")
+	}
+	if n := c.Events.SharedBuffer; n < 0 || n > maxSharedBuffer {
+		v.problem("events.shared_buffer", "%d: want a number of calls from 0 to %d", n, maxSharedBuffer)
 	}
 	v.embeddings()
 	v.shared()

@@ -33,8 +33,10 @@ type Config struct {
 	Sink Sink   // required
 	// Notices keeps what is not about one call; default: nobody does.
 	Notices NoticeStore
-	Clock   func() time.Time // default time.Now
-	Logger  *slog.Logger     // default discards
+	// Shared has calls shown to others before they are stored; default: they are not.
+	Shared *SharedConfig
+	Clock  func() time.Time // default time.Now
+	Logger *slog.Logger     // default discards
 
 	Sync         SyncMode      // default SyncNone
 	SegmentBytes int64         // size at which a segment file ends; default 32 MiB

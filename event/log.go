@@ -35,6 +35,8 @@ type Log struct {
 	now  chan struct{} // do not wait for more
 	subs subscribers
 
+	share *sharer // nil: calls are not shared
+
 	notices chan Notice // that wait for the store
 }
 
@@ -57,6 +59,9 @@ func Open(c Config) (*Log, error) {
 	l := &Log{
 		cfg: c, pending: map[model.CallID]pendingCall{}, progress: make(chan struct{}),
 		work: make(chan struct{}, 1), now: make(chan struct{}, 1), notices: make(chan Notice, maxNotices),
+	}
+	if l.share, err = newSharer(c.Shared); err != nil {
+		return nil, err
 	}
 	if c.Dir == "" {
 		return l, nil
@@ -175,6 +180,7 @@ func (l *Log) Outcome(rec *model.Record) error {
 	if !inMemory {
 		buf.release()
 	}
+	l.share.add(&call)
 	if l.subs.any() {
 		if had {
 			l.subs.publish(ended(call))

@@ -10,6 +10,9 @@ const (
 	othersEvery = 500 * time.Millisecond
 	othersCalls = 200     // read at once
 	shownEvents = 1 << 14 // remembered: what this process published is stored, too
+
+	sharedEvery = 100 * time.Millisecond
+	sharedCheck = 20 // looks that found nothing, after which the buffer may have begun anew
 )
 
 // shown are the ids of events that were published lately. It is used under the
@@ -66,5 +69,94 @@ func (l *Log) FollowOthers(ctx context.Context, f Feed) error {
 			*at = stored.Next
 			l.subs.publish(stored.Events())
 		}
+	}
+}
+
+// FollowShared publishes to subscribers the calls that other processes put into
+// the shared buffer, until ctx ends: at once when they end, also while the store
+// is away. Without a subscriber it asks for nothing; without a SharedConfig it
+// returns at once.
+func (l *Log) FollowShared(ctx context.Context) error {
+	if l.share == nil {
+		return nil
+	}
+	t := time.NewTicker(sharedEvery)
+	defer t.Stop()
+	f := sharedFollower{Log: l}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		if !l.subs.any() {
+			f.following = false
+			continue
+		}
+		f.look(ctx)
+	}
+}
+
+// sharedFollower is how far FollowShared came.
+type sharedFollower struct {
+	*Log
+	following bool
+	at        string
+	idle      int // looks that found nothing
+}
+
+// look publishes what is new. A buffer that is away is reported by who watches it.
+func (f *sharedFollower) look(ctx context.Context) {
+	buffer := f.share.cfg.Buffer
+	if !f.following {
+		last, err := buffer.Last(ctx)
+		f.at, f.following = last, err == nil
+		return
+	}
+	secret, err := f.share.key(ctx)
+	if err != nil {
+		return
+	}
+	last, check := "", f.idle >= sharedCheck
+	if check {
+		// Before the entries, so that none is passed over. After a loss of its data
+		// the buffer may give ids below those that it gave.
+		if last, err = buffer.Last(ctx); err != nil {
+			return
+		}
+		f.idle = 0
+	}
+	for {
+		entries, err := buffer.After(ctx, f.at, sharedAtOnce)
+		if err != nil {
+			return
+		}
+		if len(entries) == 0 {
+			break
+		}
+		f.idle, check = 0, false
+		f.at = entries[len(entries)-1].ID
+		f.show(secret, entries)
+	}
+	if f.idle++; check {
+		f.at = last
+	}
+}
+
+func (f *sharedFollower) show(secret []byte, entries []SharedEntry) {
+	for _, e := range entries {
+		if !isShared(secret, e.Data) {
+			continue
+		}
+		c, ok := openShared(e.Data)
+		if !ok || c.spool == f.Spool() {
+			continue
+		}
+		rec, err := ParseRecord(c.call.RecordJSON, c.call.PlanJSON)
+		if err != nil {
+			continue // of a newer version
+		}
+		c.call.Record = rec
+		f.subs.publish(Of(c.call))
 	}
 }

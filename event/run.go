@@ -179,6 +179,7 @@ func (in *ingester) settle(b *batch) {
 		in.stored, in.next = b.end, b.end
 	}
 	in.mu.Unlock()
+	in.share.settle(b.calls)
 	for _, q := range b.items {
 		q.release()
 	}

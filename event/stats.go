@@ -21,6 +21,7 @@ type Stats struct {
 	Segments    int
 	Subscribers int
 	SinkError   string // of the last batch, "" if it was stored
+	Share       ShareStats
 }
 
 // Stats returns the counters.
@@ -34,5 +35,8 @@ func (l *Log) Stats() Stats {
 		s.Backlog = l.spool.behind(l.stored, l.tail)
 	}
 	s.Missed, s.Subscribers = l.subs.stats()
+	if l.share != nil {
+		l.share.count(func(now *ShareStats) { s.Share = *now })
+	}
 	return s
 }

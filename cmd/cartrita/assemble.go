@@ -141,7 +141,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	}); err != nil {
 		return nil, err
 	}
-	if n.events, err = event.Open(n.eventConfig(&l.Config)); err != nil {
+	if n.events, err = event.Open(n.eventConfig(&l.Config, o.Alone)); err != nil {
 		return nil, err
 	}
 	if n.estimator, n.learned, err = learner(a.ctx, &l.Config, o.Log); err != nil {
@@ -215,7 +215,7 @@ func dataError(dir string, err error) error {
 	return model.Errorf("", model.KindUnavailable, "the data directory %s cannot be used: %v", dir, err)
 }
 
-func (n *node) eventConfig(c *config.Config) event.Config {
+func (n *node) eventConfig(c *config.Config, alone bool) event.Config {
 	e := event.Config{
 		Sink: watched{n.store, n.alerts.Sampler()}, Notices: n.store, Logger: n.log,
 		SegmentBytes: int64(c.Events.Segment), MaxBytes: int64(c.Events.MaxSpool),
@@ -225,6 +225,9 @@ func (n *node) eventConfig(c *config.Config) event.Config {
 	}
 	if c.Events.Fsync == config.FsyncBatch {
 		e.Sync = event.SyncBatch
+	}
+	if s, ok := n.store.(event.SharedStore); ok && n.redis != nil && c.Events.SharedBuffer > 0 && !alone {
+		e.Shared = &event.SharedConfig{Buffer: n.redis.Events(), Store: s, Calls: c.Events.SharedBuffer}
 	}
 	return e
 }
@@ -387,6 +390,8 @@ func (n *node) start() error {
 	n.runSinks()
 	if n.current().Store != config.StoreSQLite && n.current().Store != config.StoreMemory { // others store there, too
 		n.background.Go(func() { n.logged("following the events of others", n.events.FollowOthers(n.ctx, n.store)) })
+		n.background.Go(func() { n.logged("following the shared buffer", n.events.FollowShared(n.ctx)) })
+		n.background.Go(func() { n.logged("sharing what is not stored yet", n.events.Share(n.ctx)) })
 	}
 	n.background.Go(func() { n.logged("watching the keys", n.keys.Run(n.ctx)) })
 	if n.learned != nil {

@@ -48,6 +48,9 @@ func newReplica(n *node, alertsEvery time.Duration) *replica {
 	}
 	if db, shared := n.store.(*postgres.Store); shared {
 		c.Store, c.Jobs = db, append(c.Jobs, databaseJobs(db)...)
+		if n.redis != nil {
+			c.Jobs = append(c.Jobs, n.salvageJob())
+		}
 	}
 	r.Replica = cluster.NewReplica(c)
 	return r
@@ -65,6 +68,19 @@ func databaseJobs(db *postgres.Store) []cluster.Job {
 		}},
 	}
 }
+
+// salvageJob stores what lost gateways left in Redis, while that is there.
+func (n *node) salvageJob() cluster.Job {
+	return cluster.Job{Name: "salvage", Every: salvageEvery, Run: func(ctx context.Context, _ cluster.Fence) error {
+		if !n.redis.Available() {
+			return nil
+		}
+		return n.events.Salvage(ctx)
+	}}
+}
+
+// salvageEvery is how often Redis is searched for calls that nobody stored.
+const salvageEvery = 15 * time.Second
 
 func (r *replica) self() cluster.Member {
 	m := r.member

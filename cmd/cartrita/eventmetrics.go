@@ -32,6 +32,9 @@ var eventFigures = []struct {
 	{eventDesc("rejected_calls_total", "Calls that the store can never take, which were set aside."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Rejected) }},
 	{eventDesc("interrupted_calls_total", "Calls that a process left under way when it died, closed as failed."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Interrupted) }},
 	{eventDesc("missed_events_total", "Events that slow followers did not get."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Missed) }},
+	{eventDesc("shared_calls_total", "Ended calls put into Redis until they are stored."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Share.Shared) }},
+	{eventDesc("unshared_calls_total", "Ended calls that were not put into Redis: it was away, or they are too large."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Share.Unshared) }},
+	{eventDesc("salvaged_calls_total", "Calls that another gateway recorded and did not store, stored from Redis."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Share.Salvaged) }},
 }
 
 func eventDesc(name, help string) *prometheus.Desc {

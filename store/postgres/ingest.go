@@ -79,19 +79,27 @@ func takeClock(ctx context.Context, tx pgx.Tx, calls []*event.Call) (last int64,
 	q := &pgx.Batch{} // one round trip; each statement sees what was committed when it starts
 	q.Queue(`SELECT last FROM call_clock FOR UPDATE`).QueryRow(func(row pgx.Row) error { return row.Scan(&last) })
 	if len(calls) > 0 {
-		ids := make([]pgtype.UUID, len(calls))
+		ids := make([]model.CallID, len(calls))
 		for i, c := range calls {
-			ids[i] = pgtype.UUID{Bytes: c.ID, Valid: true}
+			ids[i] = c.ID
 		}
-		// One look into the index for each, whatever the planner believes of a
-		// month that has just begun.
-		q.Queue(`SELECT c.id FROM unnest($1::uuid[]) AS u(id) CROSS JOIN LATERAL (SELECT id FROM calls WHERE id = u.id LIMIT 1) c`, ids).Query(func(rows pgx.Rows) error {
-			var id [16]byte
-			_, err := pgx.ForEachRow(rows, []any{&id}, func() error { known[id] = true; return nil })
-			return err
-		})
+		queueStored(q, ids, known)
 	}
 	return last, known, tx.SendBatch(ctx, q).Close()
+}
+
+// queueStored asks which calls are stored: one look into the index for each,
+// whatever the planner believes of a month that has just begun.
+func queueStored(q *pgx.Batch, calls []model.CallID, known map[model.CallID]bool) {
+	ids := make([]pgtype.UUID, len(calls))
+	for i, id := range calls {
+		ids[i] = pgtype.UUID{Bytes: id, Valid: true}
+	}
+	q.Queue(`SELECT c.id FROM unnest($1::uuid[]) AS u(id) CROSS JOIN LATERAL (SELECT id FROM calls WHERE id = u.id LIMIT 1) c`, ids).Query(func(rows pgx.Rows) error {
+		var id [16]byte
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error { known[id] = true; return nil })
+		return err
+	})
 }
 
 var callColumns = []string{
