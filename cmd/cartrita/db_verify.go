@@ -98,8 +98,9 @@ type verification struct {
 	Spends      int64        `json:"spend_rows"`
 	Since       *time.Time   `json:"since"` // sums of before are not looked at: their calls have left; null: all are
 	Agrees      bool         `json:"agrees"`
-	Rebuilt     bool         `json:"rebuilt"` // the differences were there before, and are no more
-	Differences []difference `json:"differences"`
+	Differ      int64        `json:"different_rows"`
+	Rebuilt     bool         `json:"rebuilt"`     // the differences were there before, and are no more
+	Differences []difference `json:"differences"` // of the first database.MaxDifferences rows of each kind
 
 	Audit  *audit.Report    `json:"audit"`  // of the audit trail
 	Strays []database.Stray `json:"strays"` // records that are not as it says
@@ -157,7 +158,7 @@ const shownDifferences = 100
 func (p *printer) verified(a *database.Audit, trail *audit.Report, strays []database.Stray, rebuilt bool) error {
 	v := verification{
 		Calls: a.Rows, Documents: a.Calls, Sums: a.Sums, Spends: a.Spends,
-		Agrees: a.Agrees(), Rebuilt: rebuilt, Differences: differences(a), Audit: trail, Strays: strays,
+		Agrees: a.Agrees(), Differ: a.Differ(), Rebuilt: rebuilt, Differences: differences(a), Audit: trail, Strays: strays,
 	}
 	if !a.Since.IsZero() {
 		v.Since = &a.Since
@@ -177,12 +178,15 @@ func (p *printer) verified(a *database.Audit, trail *audit.Report, strays []data
 		t.flush()
 	}
 	if n := len(v.Differences) - shownDifferences; n > 0 {
-		p.notef("%s more; --json lists all", plural(n, "difference"))
+		p.notef("%s more; --json lists them", plural(n, "difference"))
+	}
+	if n := a.Differ() - int64(len(a.Rollups)+len(a.Spending)); n > 0 {
+		p.notef("%s more that differ are listed nowhere", plural(int(n), "row"))
 	}
 	if v.Calls != v.Documents {
 		p.printf("%d calls are stored, but the documents of %d\n", v.Calls, v.Documents)
 	}
-	rows, calls := plural(len(a.Rollups)+len(a.Spending), "row"), plural(int(v.Calls), "call")
+	rows, calls := plural(int(a.Differ()), "row"), plural(int(v.Calls), "call")
 	if v.Since != nil {
 		calls += " from " + v.Since.Format(time.DateOnly) + " on (those of before are archived)"
 	}

@@ -21,7 +21,7 @@ func TestDBVerifyFindsARowThatIsWrongAndRebuildsIt(t *testing.T) {
 			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 		}
 		r = b.run("db", "verify", "--json")
-		if r.code != exitFailure || !strings.Contains(r.out, `"stored": 12345678901234567`) || !strings.Contains(r.out, `"stored": null`) || !strings.Contains(r.out, `"agrees": false`) {
+		if r.code != exitFailure || !strings.Contains(r.out, `"stored": 12345678901234567`) || !strings.Contains(r.out, `"stored": null`) || !strings.Contains(r.out, `"agrees": false`) || !strings.Contains(r.out, `"different_rows": 2,`) {
 			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 		}
 		if out := b.ok("db", "verify", "--rebuild"); !strings.Contains(out, "2 rows replaced") {

@@ -23,14 +23,14 @@ const (
 
 // start is the beginning of the piece that an hour lies in, in hours since the
 // epoch, UTC.
-func (u Unit) start(hour int64) int64 {
-	if u == Hour {
-		return hour
-	}
-	return HourOf(u.floor(HourTime(hour)))
-}
+func (u Unit) start(hour int64) int64 { return HourOf(u.Floor(HourTime(hour))) }
 
-func (u Unit) floor(t time.Time) time.Time {
+// Floor returns when the piece began that a time lies in; those of "", the unit
+// of cost_rollup, are hours.
+func (u Unit) Floor(t time.Time) time.Time {
+	if u == Hour || u == "" {
+		return HourTime(HourOf(t))
+	}
 	y, m, d := t.UTC().Date()
 	if u == Month {
 		d = 1
@@ -40,7 +40,7 @@ func (u Unit) floor(t time.Time) time.Time {
 
 // ceil is the beginning of the first piece that does not begin before t.
 func (u Unit) ceil(t time.Time) time.Time {
-	f := u.floor(t)
+	f := u.Floor(t)
 	switch {
 	case f.Equal(t):
 		return f
@@ -73,6 +73,12 @@ type Sums map[SumKey]*event.Tally
 // Coarse returns the coarser sums of the rollups.
 func (r Rollups) Coarse() Sums {
 	s := Sums{}
+	s.Fold(r)
+	return s
+}
+
+// Fold adds the coarser sums of rollups.
+func (s Sums) Fold(r Rollups) {
 	for k, t := range r {
 		if k.Dimension == "" {
 			s.add(SumKey{Unit: Hour, Start: k.Hour}, t)
@@ -82,7 +88,6 @@ func (r Rollups) Coarse() Sums {
 		s.add(SumKey{Unit: Day, Dimension: k.Dimension, Start: Day.start(k.Hour), Value: k.Value}, t)
 		s.add(SumKey{Unit: Month, Dimension: k.Dimension, Start: Month.start(k.Hour), Value: k.Value}, t)
 	}
-	return s
 }
 
 func (s Sums) add(k SumKey, t *event.Tally) {
@@ -169,7 +174,7 @@ func pieces(out []Piece, since, until time.Time, units []Unit) []Piece {
 		from = u.ceil(since)
 	}
 	if !until.IsZero() {
-		to = u.floor(until)
+		to = u.Floor(until)
 	}
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		return pieces(out, since, until, units[1:])

@@ -46,7 +46,7 @@ func TestPieces(t *testing.T) {
 			}
 			if p.Unit == Day || p.Unit == Month {
 				for _, at := range []time.Time{p.Since, p.Until} {
-					if !at.IsZero() && !p.Unit.floor(at).Equal(at) {
+					if !at.IsZero() && !p.Unit.Floor(at).Equal(at) {
 						t.Fatalf("%v: %s is not where a %s begins", got, at, p.Unit)
 					}
 				}
@@ -88,7 +88,7 @@ func TestCoarseSumsAddUp(t *testing.T) {
 		got := map[part]int64{}
 		for k, s := range r.Coarse() {
 			got[part{k.Unit, k.Dimension}] += s.Calls
-			if k.Unit != Hour && !k.Unit.floor(HourTime(k.Start)).Equal(HourTime(k.Start)) {
+			if k.Unit != Hour && !k.Unit.Floor(HourTime(k.Start)).Equal(HourTime(k.Start)) {
 				t.Fatalf("%+v", k)
 			}
 		}

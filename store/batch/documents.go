@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/klauspost/compress/s2"
 
@@ -103,6 +104,15 @@ func Unpack(first int64, records, plans []byte) ([]Entry, error) {
 		return nil, ErrBlock
 	}
 	return out, nil
+}
+
+// Ended returns when the first and the last of some calls ended.
+func Ended(entries []Entry) (oldest, newest time.Time) {
+	low, high := entries[0].Ended, entries[0].Ended
+	for i := range entries {
+		low, high = min(low, entries[i].Ended), max(high, entries[i].Ended)
+	}
+	return time.UnixMicro(low).UTC(), time.UnixMicro(high).UTC()
 }
 
 // Decompress undoes s2, within bounds.

@@ -22,13 +22,36 @@ type Audit struct {
 
 	Since time.Time // sums of before are not looked at: their calls have left the store; zero: none have
 
+	SumsDiffer   int64 // of Sums or missing: those in Rollups, and those beyond MaxDifferences
+	SpendsDiffer int64 // likewise
+
 	Rollups  []RollupDifference // sorted by row
 	Spending []SpendDifference  // sorted by budget and period
 }
 
+// MaxDifferences is how many rows of sums that differ, and how many of budgets,
+// an Audit holds at most: the first that are found.
+const MaxDifferences = 100_000
+
 // Agrees reports whether nothing differs.
-func (a *Audit) Agrees() bool {
-	return a.Rows == a.Calls && len(a.Rollups) == 0 && len(a.Spending) == 0
+func (a *Audit) Agrees() bool { return a.Rows == a.Calls && a.Differ() == 0 }
+
+// Differ is how many rows differ.
+func (a *Audit) Differ() int64 { return a.SumsDiffer + a.SpendsDiffer }
+
+// add notes rows that differ.
+func (a *Audit) add(f *Found) {
+	a.SumsDiffer += int64(len(f.Rollups))
+	a.SpendsDiffer += int64(len(f.Spending))
+	a.Rollups = append(a.Rollups, f.Rollups[:min(len(f.Rollups), MaxDifferences-len(a.Rollups))]...)
+	a.Spending = append(a.Spending, f.Spending[:min(len(f.Spending), MaxDifferences-len(a.Spending))]...)
+}
+
+func (a *Audit) sort() {
+	slices.SortFunc(a.Rollups, func(x, y RollupDifference) int { return x.Row.compare(&y.Row) })
+	slices.SortFunc(a.Spending, func(x, y SpendDifference) int {
+		return cmp.Or(cmp.Compare(x.Budget, y.Budget), x.Period.Compare(y.Period))
+	})
 }
 
 // RollupRow says which row of cost_rollup or, with a unit, of cost_sums.
@@ -84,130 +107,6 @@ type SpendDifference struct {
 
 // Column is one number that differs, in decimal; "" where the row is missing.
 type Column struct{ Name, Stored, Computed string }
-
-// Comparison makes an Audit: first it is given every call, then every row.
-type Comparison struct {
-	audit   Audit
-	rollups batch.Rollups // of the calls; the targets are numbered here, from 1
-	coarse  batch.Sums    // of the rollups; nil before the first row
-	spend   batch.Spending
-	targets []event.Target // by their numbers
-	numbers map[event.Target]int64
-}
-
-// NewComparison returns one that knows of no call. Those below the boundary have
-// left the store.
-func NewComparison(boundary int64) *Comparison {
-	return &Comparison{audit: Audit{Since: BoundaryTime(boundary)}, rollups: batch.Rollups{}, spend: batch.Spending{}, numbers: map[event.Target]int64{}}
-}
-
-// Summarized reads the documents of a call as far as sums need them.
-func Summarized(e *batch.Entry) (*event.Call, error) {
-	rec, err := event.ParseRecord(e.Record, nil)
-	if err != nil {
-		return nil, err
-	}
-	if e.Plan != nil {
-		rec.Plan = new(model.Plan)
-		if rec.Plan.Strategy, err = event.PlanStrategy(e.Plan); err != nil {
-			return nil, err
-		}
-	}
-	return &event.Call{Seq: e.Seq, Ended: time.UnixMicro(e.Ended).UTC(), Summary: event.Summarize(rec)}, nil
-}
-
-// Call adds a call to the sums, which the store would have counted like this.
-func (c *Comparison) Call(call *event.Call) error {
-	c.audit.Calls++
-	c.spend.Add(call)
-	return c.rollups.Add(call, func(t event.Target) (int64, error) { return c.number(t), nil })
-}
-
-func (c *Comparison) number(t event.Target) int64 {
-	n, ok := c.numbers[t]
-	if !ok {
-		c.targets = append(c.targets, t)
-		n = int64(len(c.targets))
-		c.numbers[t] = n
-	}
-	return n
-}
-
-// Rollup compares a stored row, behind all calls. Every row is given once.
-func (c *Comparison) Rollup(row RollupRow, stored event.Tally) {
-	if c.left(row.Start) {
-		return
-	}
-	c.audit.Sums++
-	c.fold()
-	var target int64
-	if row.Apart() {
-		target = c.number(row.Target)
-	}
-	var computed *event.Tally
-	if row.Unit != "" {
-		if k, ok := row.SumKey(target); ok {
-			computed = c.coarse[k]
-			delete(c.coarse, k)
-		}
-	} else if k, ok := row.RollupKey(target); ok {
-		computed = c.rollups[k]
-		delete(c.rollups, k)
-	}
-	d := RollupDifference{row, &stored, computed}
-	if computed == nil || len(d.Columns()) > 0 {
-		c.audit.Rollups = append(c.audit.Rollups, d)
-	}
-}
-
-// fold works the coarser sums out, once, before anything is compared.
-func (c *Comparison) fold() {
-	if c.coarse == nil {
-		c.coarse = c.rollups.Coarse()
-	}
-}
-
-// Spend compares a stored row, likewise.
-func (c *Comparison) Spend(stored event.BudgetSpend) {
-	if c.left(stored.Period) {
-		return
-	}
-	c.audit.Spends++
-	k := batch.SpendKey{Budget: stored.Budget, Period: stored.Period.UnixMicro()}
-	d := SpendDifference{stored.Budget, stored.Period, &stored, c.spend[k]}
-	delete(c.spend, k)
-	if d.Computed == nil || len(d.Columns()) > 0 {
-		c.audit.Spending = append(c.audit.Spending, d)
-	}
-}
-
-// End returns what differs: of rows, those that were given and those that are
-// missing. rows is the number of rows of calls.
-func (c *Comparison) End(rows int64) *Audit {
-	a := &c.audit
-	a.Rows = rows
-	c.fold()
-	c.forget()
-	for k, t := range c.rollups {
-		row := RollupRow{"", k.Dimension, batch.HourTime(k.Hour), k.Value, c.targets[k.Target-1], k.Task.String(), k.Strategy}
-		a.Rollups = append(a.Rollups, RollupDifference{Row: row, Computed: t})
-	}
-	for k, t := range c.coarse {
-		row := RollupRow{k.Unit, k.Dimension, batch.HourTime(k.Start), k.Value, event.Target{}, k.Task, k.Strategy}
-		if k.Target != 0 {
-			row.Target = c.targets[k.Target-1]
-		}
-		a.Rollups = append(a.Rollups, RollupDifference{Row: row, Computed: t})
-	}
-	for k, s := range c.spend {
-		a.Spending = append(a.Spending, SpendDifference{Budget: k.Budget, Period: time.UnixMicro(k.Period).UTC(), Computed: s})
-	}
-	slices.SortFunc(a.Rollups, func(x, y RollupDifference) int { return x.Row.compare(&y.Row) })
-	slices.SortFunc(a.Spending, func(x, y SpendDifference) int {
-		return cmp.Or(cmp.Compare(x.Budget, y.Budget), x.Period.Compare(y.Period))
-	})
-	return a
-}
 
 func (r *RollupRow) compare(o *RollupRow) int {
 	return cmp.Or(cmp.Compare(r.Unit, o.Unit), cmp.Compare(r.Dimension, o.Dimension), r.Start.Compare(o.Start), cmp.Compare(r.Value, o.Value),

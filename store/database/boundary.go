@@ -21,14 +21,13 @@ func BoundaryTime(below int64) time.Time {
 
 // left reports whether calls that belong to a piece of time, by its beginning,
 // may have left the store.
-func (c *Comparison) left(start time.Time) bool { return start.Before(c.audit.Since) }
+func (c *comparison) left(start time.Time) bool { return start.Before(c.audit.Since) }
 
 // forget drops what was worked out of the calls of such pieces that are still
 // here: those stored late, and those that are going.
-func (c *Comparison) forget() {
+func (c *comparison) forget() {
 	maps.DeleteFunc(c.rollups, func(k batch.RollupKey, _ *event.Tally) bool { return c.left(batch.HourTime(k.Hour)) })
 	maps.DeleteFunc(c.coarse, func(k batch.SumKey, _ *event.Tally) bool { return c.left(batch.HourTime(k.Start)) })
-	maps.DeleteFunc(c.spend, func(k batch.SpendKey, _ *event.BudgetSpend) bool { return c.left(time.UnixMicro(k.Period)) })
 }
 
 // refuseArchived keeps a database from being copied whose sums are not those of

@@ -111,7 +111,7 @@ func ConfigChange(c *cluster.Configuration) audit.Change {
 
 // RebuildChange are sums that were replaced by those of the calls.
 func RebuildChange(a *Audit) audit.Change {
-	return change(audit.SumsRebuilt, "sums", map[string]any{"cost_rows": len(a.Rollups), "budget_rows": len(a.Spending)})
+	return change(audit.SumsRebuilt, "sums", map[string]any{"cost_rows": a.SumsDiffer, "budget_rows": a.SpendsDiffer})
 }
 
 // ArchiveChange are calls that left the store.

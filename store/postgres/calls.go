@@ -146,7 +146,8 @@ func (s *Store) blocksOf(ctx context.Context, calls []event.Call, plans bool) (m
 // block is a row of call_blocks.
 type block struct {
 	seq            int64
-	calls          []int64 // of a page, that it holds
+	calls          []int64   // of a page, that it holds
+	oldest, newest time.Time // when its calls ended; of a walk
 	records, plans []byte
 }
 

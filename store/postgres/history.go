@@ -49,14 +49,14 @@ func (s *Store) Walk(ctx context.Context, since, until time.Time, visit func([]e
 }
 
 func scanBlock(row pgx.CollectableRow) (b block, err error) {
-	err = row.Scan(&b.seq, &b.records, &b.plans)
+	err = row.Scan(&b.seq, &b.oldest, &b.newest, &b.records, &b.plans)
 	return b, err
 }
 
 // eachBlock shows the blocks of a condition in order, until visit fails.
 func eachBlock(ask func(*query) ([]block, error), condition query, visit func(*block) error) error {
 	for next := int64(0); ; {
-		q := query{text: `SELECT seq, records, plans FROM call_blocks` + condition.text, args: condition.args}
+		q := query{text: `SELECT seq, oldest, newest, records, plans FROM call_blocks` + condition.text, args: condition.args}
 		q.add(` AND seq >= ? ORDER BY seq`, next)
 		q.add(` LIMIT ?`, walkBlocks)
 		blocks, err := ask(&q)

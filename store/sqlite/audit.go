@@ -25,20 +25,18 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 			return nil, failure(op, err)
 		}
 		defer tx.Rollback()
-		a, err := compare(ctx, ctx, tx, progress)
+		a, err := compare(ctx, auditSource{asker: tx}, database.Options{Progress: progress})
 		return a, failure(op, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var a *database.Audit
 	err := s.write.do(func(writing context.Context) (err error) {
-		if a, err = compare(ctx, writing, s.write.conn, progress); err != nil {
+		repair := func(_ context.Context, f *database.Found) error { return s.repair(writing, f) }
+		if a, err = compare(ctx, auditSource{s.write.conn, true}, database.Options{Progress: progress, Repair: repair}); err != nil {
 			return err
 		}
 		if err := a.Unaccounted(op); err != nil {
-			return err
-		}
-		if err := s.repair(writing, a); err != nil {
 			return err
 		}
 		return s.record(writing, ctx, "", database.RebuildChange(a))
@@ -49,74 +47,14 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 	return a, failure(op, s.restart(ctx)) // targets may be new
 }
 
-// compare stops when stop does; its statements run with ctx.
-func compare(stop, ctx context.Context, from asker, progress func(int)) (*database.Audit, error) {
-	below, err := boundary(ctx, from)
-	if err != nil {
+func compare(ctx context.Context, from auditSource, o database.Options) (a *database.Audit, err error) {
+	if o.Boundary, err = boundary(from.asking(ctx), from.asker); err != nil {
 		return nil, err
 	}
-	c := database.NewComparison(below)
-	err = eachBlock(ctx, from, 0, func(b *block) (bool, error) {
-		entries, err := batch.Unpack(b.seq, b.records, b.plans)
-		if err != nil {
-			return false, database.Damaged(b.seq)
-		}
-		for i := range entries {
-			call, err := database.Summarized(&entries[i])
-			if err != nil {
-				return false, err
-			}
-			if err := c.Call(call); err != nil {
-				return false, err
-			}
-		}
-		progress(len(entries))
-		return true, stop.Err()
-	})
-	if err != nil {
+	if a, err = database.Compare(ctx, from, o); err != nil {
 		return nil, err
 	}
-	if err := auditRollups(ctx, from, c); err != nil {
-		return nil, err
-	}
-	if err := auditSpending(ctx, from, c); err != nil {
-		return nil, err
-	}
-	var rows int64
-	err = each(ctx, from, `SELECT count(*) FROM calls`, func(r *sql.Rows) error { return r.Scan(&rows) })
-	return c.End(rows), err
-}
-
-func auditRollups(ctx context.Context, from asker, c *database.Comparison) error {
-	sums := `calls, failed, unpriced, cost, estimated, input, cached_read, cache_write, output, reasoning,
-		latency_ms, latency_calls, ttft_ms, ttft_calls`
-	return each(ctx, from, `SELECT '', r.dimension, r.hour, r.value, t.endpoint, t.model, t.provider, r.task, r.strategy, `+sums+`
-		FROM cost_rollup r JOIN targets t ON t.id = r.target
-		UNION ALL
-		SELECT r.unit, r.dimension, r.start, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, `+sums+`
-		FROM cost_sums r LEFT JOIN targets t ON t.id = r.target`, func(rows *sql.Rows) error {
-		var row database.RollupRow
-		var hour int64
-		var t event.Tally
-		if err := rows.Scan(&row.Unit, &row.Dimension, &hour, &row.Value, &row.Target.Endpoint, &row.Target.Model, &row.Target.Provider, &row.Task, &row.Strategy,
-			&t.Calls, &t.Failed, &t.Unpriced, &t.Cost, &t.Estimated, &t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning,
-			&t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls); err != nil {
-			return err
-		}
-		row.Start = batch.HourTime(hour)
-		c.Rollup(row, t)
-		return nil
-	})
-}
-
-func auditSpending(ctx context.Context, from asker, c *database.Comparison) error {
-	return each(ctx, from, `SELECT budget, period, calls, cost, assumed, tokens, requests FROM budget_spend`, func(rows *sql.Rows) error {
-		b, err := scanSpend(rows)
-		if err == nil {
-			c.Spend(b)
-		}
-		return err
-	})
+	return a, each(from.asking(ctx), from, `SELECT count(*) FROM calls`, func(r *sql.Rows) error { return r.Scan(&a.Rows) })
 }
 
 func each(ctx context.Context, from asker, query string, f func(*sql.Rows) error, args ...any) error {
@@ -134,7 +72,7 @@ func each(ctx context.Context, from asker, query string, f func(*sql.Rows) error
 }
 
 // repair replaces the rows that differ.
-func (s *Store) repair(ctx context.Context, a *database.Audit) error {
+func (s *Store) repair(ctx context.Context, a *database.Found) error {
 	sums, coarse, spend := batch.Rollups{}, batch.Sums{}, batch.Spending{}
 	added := map[event.Target]int64{}
 	clear(s.targets) // ask the file, whatever this process believes

@@ -109,14 +109,8 @@ func endedIn(ctx context.Context, tx *sql.Tx, query string) (first, last time.Ti
 		at := time.UnixMicro(b.seq).UTC()
 		return at, at, nil //nolint:nilerr // see above
 	}
-	for i := range entries {
-		at := time.UnixMicro(entries[i].Ended).UTC()
-		if i == 0 || at.Before(first) {
-			first = at
-		}
-		if i == 0 || at.After(last) {
-			last = at
-		}
+	if len(entries) > 0 {
+		first, last = batch.Ended(entries)
 	}
 	return first, last, nil
 }

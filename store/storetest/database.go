@@ -31,6 +31,7 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 	}{
 		{"audit/agrees", auditAgrees},
 		{"audit/finds and repairs", auditRepairs},
+		{"audit/anywhere", auditAnywhere},
 		{"audit/while others write", auditConcurrent},
 		{"archive/calls leave", archiveLeaves},
 		{"archive/crashes", archiveCrashes},

@@ -127,7 +127,10 @@ func measure(t *testing.T, s store, g goals, exec func(statement string) error) 
 	if err != nil || report.Total.Cost != cost {
 		t.Errorf("costs come to %d, want %d; %v", report.Total.Cost, cost, err)
 	}
-	audit, err := s.Audit(t.Context(), false, func(int) {})
+	start := time.Now()
+	var audit *database.Audit
+	resident := peak(func() { audit, err = s.Audit(t.Context(), false, func(int) {}) })
+	t.Logf("%-34s %9.1f s, %s", "db verify", time.Since(start).Seconds(), resident)
 	if err != nil || !audit.Agrees() || audit.Rows != int64(set.Calls()) {
 		t.Errorf("the sums disagree with the %d calls: %+v, %v", set.Calls(), audit, err)
 	}
