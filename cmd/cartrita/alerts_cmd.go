@@ -231,24 +231,16 @@ type alertsTestCmd struct {
 
 // Run tries a channel. One that does not take the message is an error.
 func (cmd *alertsTestCmd) Run(a *app, g *globals, p *printer) error {
-	failed := ""
-	err := ask(a, g, p, func(c *client) ([]byte, error) {
-		raw, err := c.post(a.ctx, alertsPath+"/test", nil, gateway.AlertTest{Channel: cmd.Channel})
-		if err != nil {
-			return nil, err
-		}
-		d, err := decode[alert.Delivery](raw)
-		if d.State != alert.Delivered {
-			failed = d.Error
-		}
-		return raw, err
+	return judge(a, g, p, func(c *client) ([]byte, error) {
+		return c.post(a.ctx, alertsPath+"/test", nil, gateway.AlertTest{Channel: cmd.Channel})
 	}, func(d alert.Delivery) {
 		if d.State == alert.Delivered {
 			p.notef("%s took the message", cmd.Channel)
 		}
+	}, func(d alert.Delivery) error {
+		if d.State == alert.Delivered || d.Error == "" {
+			return nil
+		}
+		return model.Errorf("", model.KindUnavailable, "the channel %s did not take the message: %s", cmd.Channel, d.Error)
 	})
-	if err == nil && failed != "" {
-		err = model.Errorf("", model.KindUnavailable, "the channel %s did not take the message: %s", cmd.Channel, failed)
-	}
-	return err
 }

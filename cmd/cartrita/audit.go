@@ -50,29 +50,10 @@ type auditVerifyCmd struct {
 
 // Run checks the audit trail; one that is broken ends it with exit code 1.
 func (cmd *auditVerifyCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	q := url.Values{}
 	setQuery(q, "head", cmd.Head)
-	raw, err := c.get(a.ctx, auditPath+"/verify", q)
-	if err != nil {
-		return err
-	}
-	report, err := decode[audit.Report](raw)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		if err := p.raw(raw); err != nil {
-			return err
-		}
-	} else {
-		p.trail(&report)
-	}
-	return brokenTrail(&report)
+	return judge(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, auditPath+"/verify", q) },
+		func(r audit.Report) { p.trail(&r) }, func(r audit.Report) error { return brokenTrail(&r) })
 }
 
 // trail says what a verification of the audit trail found whole.

@@ -99,28 +99,13 @@ type budgetState struct {
 
 // budget asks the gateway for something that answers with one budget, and
 // prints that.
-func (a *app) budget(g *globals, p *printer, ask func(*client) ([]byte, error)) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := ask(c)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	s, err := decode[budgetState](raw)
-	if err != nil {
-		return err
-	}
-	p.budget(&s)
-	for _, w := range s.Warnings {
-		p.notef("%s %s", paint(p.errColor, yellow, "warning:"), w)
-	}
-	return nil
+func (a *app) budget(g *globals, p *printer, send func(*client) ([]byte, error)) error {
+	return ask(a, g, p, send, func(s budgetState) {
+		p.budget(&s)
+		for _, w := range s.Warnings {
+			p.notef("%s %s", paint(p.errColor, yellow, "warning:"), w)
+		}
+	})
 }
 
 // budgetPath is the path of a budget or, behind its name, a counter.
@@ -137,26 +122,12 @@ type budgetListCmd struct{}
 
 // Run lists budgets.
 func (cmd *budgetListCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.get(a.ctx, budgetsPath, nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	answer, err := decode[struct {
+	type answer struct {
 		Budgets []budgetState `json:"budgets"`
-	}](raw)
-	if err != nil {
-		return err
 	}
-	p.budgets(answer.Budgets)
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, budgetsPath, nil) }, func(answer answer) {
+		p.budgets(answer.Budgets)
+	})
 }
 
 type budgetShowCmd struct {
@@ -200,20 +171,11 @@ type budgetDeleteCmd struct {
 
 // Run deletes a budget.
 func (cmd *budgetDeleteCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.exchange(a.ctx, http.MethodDelete, budgetsPath+"/"+url.PathEscape(cmd.Name), nil, "", nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	p.notef("the budget %q is deleted; what it had spent stays on record", cmd.Name)
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) {
+		return c.exchange(a.ctx, http.MethodDelete, budgetsPath+"/"+url.PathEscape(cmd.Name), nil, "", nil)
+	}, func(map[string]any) {
+		p.notef("the budget %q is deleted; what it had spent stays on record", cmd.Name)
+	})
 }
 
 type budgetAuditCmd struct {
@@ -229,30 +191,18 @@ type budgetAudit struct {
 
 // Run audits the budgets; it fails when something does not add up.
 func (cmd *budgetAuditCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	q := url.Values{}
 	setQuery(q, "since", cmd.Since)
-	raw, err := c.get(a.ctx, budgetsPath+"/audit", q)
-	if err != nil {
-		return err
-	}
-	report, err := decode[budgetAudit](raw)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		err = p.raw(raw)
-	} else {
+	return judge(a, g, p, func(c *client) ([]byte, error) {
+		return c.get(a.ctx, budgetsPath+"/audit", q)
+	}, func(report budgetAudit) {
 		p.audit(&report)
-	}
-	if err == nil && !(report.Records.Balanced && report.Counters.Balanced()) {
+	}, func(report budgetAudit) error {
+		if report.Records.Balanced && report.Counters.Balanced() {
+			return nil
+		}
 		return model.Errorf("", model.KindConflict, "counters and records of budgets do not agree; calls that have just ended may not be in the records yet")
-	}
-	return err
+	})
 }
 
 func (p *printer) budgets(list []budgetState) {

@@ -39,33 +39,21 @@ type budgetReleaseCmd struct {
 
 // Run frees what a gateway holds, and says what is risked.
 func (cmd *budgetReleaseCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.exchange(a.ctx, http.MethodDelete, leasesPath+"/"+url.PathEscape(cmd.Spool), nil, "", nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	answer, err := decode[struct {
+	type answer struct {
 		Released budget.Replica `json:"released"`
-	}](raw)
-	if err != nil {
-		return err
 	}
-	r := &answer.Released
-	p.printf("released what %s (%s) held\n", r.Spool, r.Name)
-	for _, l := range r.Leases {
-		over := max(l.Granted.USD-l.Recorded.USD, 0)
-		p.notef("budget %s may be passed by up to %s and %s: what it spent before and did not record, should it come back",
-			l.Budget, over, plural(int(max(l.Granted.Tokens-l.Recorded.Tokens, 0)), "token"))
-	}
-	if ago := time.Since(r.Seen); ago < time.Minute {
-		p.notef("%s it was seen %s ago: while it runs it takes what it needs anew", paint(p.errColor, yellow, "warning:"), fmt.Sprint(ago.Round(time.Second)))
-	}
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) {
+		return c.exchange(a.ctx, http.MethodDelete, leasesPath+"/"+url.PathEscape(cmd.Spool), nil, "", nil)
+	}, func(answer answer) {
+		r := &answer.Released
+		p.printf("released what %s (%s) held\n", r.Spool, r.Name)
+		for _, l := range r.Leases {
+			over := max(l.Granted.USD-l.Recorded.USD, 0)
+			p.notef("budget %s may be passed by up to %s and %s: what it spent before and did not record, should it come back",
+				l.Budget, over, plural(int(max(l.Granted.Tokens-l.Recorded.Tokens, 0)), "token"))
+		}
+		if ago := time.Since(r.Seen); ago < time.Minute {
+			p.notef("%s it was seen %s ago: while it runs it takes what it needs anew", paint(p.errColor, yellow, "warning:"), fmt.Sprint(ago.Round(time.Second)))
+		}
+	})
 }

@@ -226,6 +226,31 @@ func decode[T any](raw []byte) (T, error) {
 
 // ask sends a request to the gateway and shows what it answers: as JSON, or by show.
 func ask[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, error), show func(T)) error {
+	return tell(a, g, p, send, func(v T) error {
+		show(v)
+		return nil
+	})
+}
+
+// judge is ask for an answer about which the command fails: by verdict, behind
+// what is shown.
+func judge[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, error), show func(T), verdict func(T) error) error {
+	var v T
+	err := ask(a, g, p, func(c *client) ([]byte, error) {
+		raw, err := send(c)
+		if err == nil {
+			v, err = decode[T](raw)
+		}
+		return raw, err
+	}, show)
+	if err == nil {
+		err = verdict(v)
+	}
+	return err
+}
+
+// tell is ask for what may turn out not to be shown.
+func tell[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, error), show func(T) error) error {
 	c, err := a.connect(g)
 	if err != nil {
 		return err
@@ -239,8 +264,8 @@ func ask[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, erro
 		return p.raw(raw)
 	}
 	v, err := decode[T](raw)
-	if err == nil {
-		show(v)
+	if err != nil {
+		return err
 	}
-	return err
+	return show(v)
 }

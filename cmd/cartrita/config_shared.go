@@ -33,34 +33,21 @@ func (cmd *configPushCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.post(a.ctx, configPath, nil, gateway.ConfigDocument{Document: string(document), After: cmd.After, DryRun: cmd.DryRun})
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	saved, err := decode[configSaved](raw)
-	if err != nil {
-		return err
-	}
-	for _, w := range saved.Warnings {
-		p.notef("%s %s", paint(p.errColor, yellow, "warning:"), w)
-	}
-	for _, change := range saved.Changes {
-		p.printf("%s\n", change)
-	}
-	if cmd.DryRun {
-		p.printf("%s; nothing was saved\n", p.style(green, "ok"))
-		return nil
-	}
-	p.printf("%s version %d\n", p.style(green, "saved"), saved.Version)
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) {
+		return c.post(a.ctx, configPath, nil, gateway.ConfigDocument{Document: string(document), After: cmd.After, DryRun: cmd.DryRun})
+	}, func(saved configSaved) {
+		for _, w := range saved.Warnings {
+			p.notef("%s %s", paint(p.errColor, yellow, "warning:"), w)
+		}
+		for _, change := range saved.Changes {
+			p.printf("%s\n", change)
+		}
+		if cmd.DryRun {
+			p.printf("%s; nothing was saved\n", p.style(green, "ok"))
+			return
+		}
+		p.printf("%s version %d\n", p.style(green, "saved"), saved.Version)
+	})
 }
 
 type configPullCmd struct {
@@ -69,64 +56,36 @@ type configPullCmd struct {
 
 // Run prints a version of the shared configuration.
 func (cmd *configPullCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	query := url.Values{}
 	if cmd.Version != 0 {
 		query.Set("version", strconv.FormatInt(cmd.Version, 10))
 	}
-	raw, err := c.get(a.ctx, configPath, query)
-	if err != nil {
+	return tell(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, configPath, query) }, func(v cluster.Configuration) error {
+		if v.Version == 0 {
+			return model.Errorf("", model.KindNotFound, "no configuration is shared yet; see cartrita config push")
+		}
+		_, err := io.WriteString(p.out, v.Document)
 		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	v, err := decode[cluster.Configuration](raw)
-	if err != nil {
-		return err
-	}
-	if v.Version == 0 {
-		return model.Errorf("", model.KindNotFound, "no configuration is shared yet; see cartrita config push")
-	}
-	_, err = io.WriteString(p.out, v.Document)
-	return err
+	})
 }
 
 type configVersionsCmd struct{}
 
 // Run lists the versions of the shared configuration.
 func (cmd *configVersionsCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.get(a.ctx, configPath+"/versions", nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	list, err := decode[struct {
+	type answer struct {
 		Versions []cluster.Configuration `json:"versions"`
 		InForce  int64                   `json:"in_force"`
-	}](raw)
-	if err != nil {
-		return err
 	}
-	t := p.table("VERSION", "SAVED", "BY", "IN FORCE")
-	for _, v := range list.Versions {
-		inForce := ""
-		if v.Version == list.InForce {
-			inForce = "yes"
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, configPath+"/versions", nil) }, func(list answer) {
+		t := p.table("VERSION", "SAVED", "BY", "IN FORCE")
+		for _, v := range list.Versions {
+			inForce := ""
+			if v.Version == list.InForce {
+				inForce = "yes"
+			}
+			t.row(strconv.FormatInt(v.Version, 10), v.At.Local().Format(time.DateTime), v.By, inForce)
 		}
-		t.row(strconv.FormatInt(v.Version, 10), v.At.Local().Format(time.DateTime), v.By, inForce)
-	}
-	t.flush()
-	return nil
+		t.flush()
+	})
 }

@@ -172,17 +172,3 @@ func (a *app) readInput(path string) ([]byte, error) {
 	}
 	return raw, nil
 }
-
-// ask posts the criteria and returns the answer as it came.
-func (f *criteriaFlags) ask(a *app, g *globals, path string) (json.RawMessage, error) {
-	criteria, err := f.criteria(a)
-	if err != nil {
-		return nil, err
-	}
-	c, err := a.connect(g)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	return c.post(a.ctx, path, nil, criteria)
-}

@@ -33,28 +33,16 @@ func (cmd *estimateCallCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.post(a.ctx, "/api/v1/estimate", nil, cartrita.EstimateRequest{
-		Criteria: criteria, Level: cmd.Level, MaxTokens: cmd.MaxTokens,
-	})
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	answer, err := decode[struct {
+	type answer struct {
 		Estimates []cartrita.EndpointEstimate `json:"estimates"`
-	}](raw)
-	if err != nil {
-		return err
 	}
-	p.estimates(answer.Estimates, cmd.All)
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) {
+		return c.post(a.ctx, "/api/v1/estimate", nil, cartrita.EstimateRequest{
+			Criteria: criteria, Level: cmd.Level, MaxTokens: cmd.MaxTokens,
+		})
+	}, func(answer answer) {
+		p.estimates(answer.Estimates, cmd.All)
+	})
 }
 
 func (p *printer) estimates(list []cartrita.EndpointEstimate, all bool) {
@@ -92,35 +80,21 @@ type estimateCalibrationCmd struct{}
 
 // Run shows how well estimates held.
 func (cmd *estimateCalibrationCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.get(a.ctx, "/api/v1/estimate/calibration", nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	answer, err := decode[struct {
+	type answer struct {
 		Calibration []cartrita.Calibration `json:"calibration"`
-	}](raw)
-	if err != nil {
-		return err
 	}
-	if len(answer.Calibration) == 0 {
-		p.notef("no calls were settled yet: there is nothing to compare estimates with")
-		return nil
-	}
-	t := p.table("~model", "task", ">calls", ">covered", ">share", ">lately", ">wanted", "~note")
-	for _, c := range answer.Calibration {
-		t.row(c.Model, c.Task.String(), strconv.FormatInt(c.Calls, 10), strconv.FormatInt(c.Covered, 10),
-			percent(c.Share), percent(c.Recent), percent(c.Level), c.Note)
-	}
-	t.flush()
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, "/api/v1/estimate/calibration", nil) }, func(answer answer) {
+		if len(answer.Calibration) == 0 {
+			p.notef("no calls were settled yet: there is nothing to compare estimates with")
+			return
+		}
+		t := p.table("~model", "task", ">calls", ">covered", ">share", ">lately", ">wanted", "~note")
+		for _, c := range answer.Calibration {
+			t.row(c.Model, c.Task.String(), strconv.FormatInt(c.Calls, 10), strconv.FormatInt(c.Covered, 10),
+				percent(c.Share), percent(c.Recent), percent(c.Level), c.Note)
+		}
+		t.flush()
+	})
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }

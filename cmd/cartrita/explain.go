@@ -17,30 +17,17 @@ type explainCmd struct {
 
 // Run explains a stored decision.
 func (cmd *explainCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	id := cmd.Call
-	if id == "last" {
-		if id, err = lastCall(a, c); err != nil {
-			return err
+	return ask(a, g, p, func(c *client) (_ []byte, err error) {
+		id := cmd.Call
+		if id == "last" {
+			if id, err = lastCall(a, c); err != nil {
+				return nil, err
+			}
 		}
-	}
-	raw, err := c.get(a.ctx, "/api/v1/decisions/"+url.PathEscape(id), nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	d, err := decode[cartrita.Decision](raw)
-	if err != nil {
-		return err
-	}
-	p.decision(&d, cmd.All)
-	return nil
+		return c.get(a.ctx, "/api/v1/decisions/"+url.PathEscape(id), nil)
+	}, func(d cartrita.Decision) {
+		p.decision(&d, cmd.All)
+	})
 }
 
 // lastCall returns the latest call; decisions that no call followed are none.

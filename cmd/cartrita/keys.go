@@ -70,10 +70,7 @@ func (cmd *keysCreateCmd) Run(a *app, g *globals, p *printer) error {
 	if cmd.Expires != "" {
 		f.Expires = &cmd.Expires
 	}
-	return a.withKeys(g, func(c *client) error {
-		raw, err := c.post(a.ctx, keysPath, nil, f)
-		return p.newKey(raw, err)
-	})
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.post(a.ctx, keysPath, nil, f) }, p.newKey)
 }
 
 type keysListCmd struct {
@@ -82,20 +79,9 @@ type keysListCmd struct {
 
 // Run lists keys.
 func (cmd *keysListCmd) Run(a *app, g *globals, p *printer) error {
-	return a.withKeys(g, func(c *client) error {
-		raw, err := c.get(a.ctx, keysPath, nil)
-		if err != nil {
-			return err
-		}
-		if p.json {
-			return p.raw(raw)
-		}
-		list, err := decode[struct{ Keys []keyAnswer }](raw)
-		if err != nil {
-			return err
-		}
+	type answer struct{ Keys []keyAnswer }
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, keysPath, nil) }, func(list answer) {
 		p.keys(list.Keys, cmd.All)
-		return nil
 	})
 }
 
@@ -145,14 +131,13 @@ type keysShowCmd struct {
 
 // Run shows one key.
 func (cmd *keysShowCmd) Run(a *app, g *globals, p *printer) error {
-	return a.withKeys(g, func(c *client) error {
+	return ask(a, g, p, func(c *client) ([]byte, error) {
 		path, err := a.keyPath(c, cmd.Key)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		raw, err := c.get(a.ctx, path, nil)
-		return p.oneKey(raw, err)
-	})
+		return c.get(a.ctx, path, nil)
+	}, p.oneKey)
 }
 
 type keysRotateCmd struct {
@@ -162,14 +147,13 @@ type keysRotateCmd struct {
 
 // Run rotates a key.
 func (cmd *keysRotateCmd) Run(a *app, g *globals, p *printer) error {
-	return a.withKeys(g, func(c *client) error {
+	return ask(a, g, p, func(c *client) ([]byte, error) {
 		path, err := a.keyPath(c, cmd.Key)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		raw, err := c.post(a.ctx, path+"/rotate", nil, map[string]string{"grace": cmd.Grace})
-		return p.newKey(raw, err)
-	})
+		return c.post(a.ctx, path+"/rotate", nil, map[string]string{"grace": cmd.Grace})
+	}, p.newKey)
 }
 
 type keysRevokeCmd struct {
@@ -178,23 +162,13 @@ type keysRevokeCmd struct {
 
 // Run revokes a key.
 func (cmd *keysRevokeCmd) Run(a *app, g *globals, p *printer) error {
-	return a.withKeys(g, func(c *client) error {
+	return ask(a, g, p, func(c *client) ([]byte, error) {
 		path, err := a.keyPath(c, cmd.Key)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		raw, err := c.post(a.ctx, path+"/revoke", nil, struct{}{})
-		return p.oneKey(raw, err)
-	})
-}
-
-func (a *app) withKeys(g *globals, f func(c *client) error) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	return f(c)
+		return c.post(a.ctx, path+"/revoke", nil, struct{}{})
+	}, p.oneKey)
 }
 
 // keyPath finds a key by its id, or by its name: of those that share one, by the
@@ -232,24 +206,13 @@ func (a *app) keyPath(c *client, name string) (string, error) {
 
 // newKey prints a key with its secret: the secret alone on standard output, so
 // that a script can keep it.
-func (p *printer) newKey(raw []byte, err error) error {
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	k, err := decode[keyAnswer](raw)
-	if err != nil {
-		return err
-	}
+func (p *printer) newKey(k keyAnswer) {
 	p.printf("%s\n", k.Token)
 	p.warnings(&k)
 	p.notef("key %s (%s, %s): keep it now, it is not shown again", k.ID, k.Name, k.Role)
 	if !k.GraceEnds.IsZero() {
 		p.notef("the former secret is accepted until %s UTC", dayOf(k.GraceEnds, ""))
 	}
-	return nil
 }
 
 func (p *printer) warnings(k *keyAnswer) {
@@ -258,17 +221,7 @@ func (p *printer) warnings(k *keyAnswer) {
 	}
 }
 
-func (p *printer) oneKey(raw []byte, err error) error {
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	k, err := decode[keyAnswer](raw)
-	if err != nil {
-		return err
-	}
+func (p *printer) oneKey(k keyAnswer) {
 	for _, line := range [][2]string{
 		{"id", string(k.ID)}, {"name", k.Name}, {"role", k.Role.String()}, {"state", string(k.State)}, {"user", k.User},
 		{"team", k.Team}, {"project", k.Project}, {"tags", strings.Join(k.Tags, ", ")}, {"models", strings.Join(k.Models, ", ")},
@@ -282,7 +235,6 @@ func (p *printer) oneKey(raw []byte, err error) error {
 		}
 	}
 	p.warnings(&k)
-	return nil
 }
 
 func by(t time.Time, who string) string {

@@ -51,19 +51,18 @@ func (cmd *keysUpdateCmd) Run(a *app, g *globals, p *printer) error {
 	if f == (key.Fields{}) && !limits {
 		return model.Invalidf("", "", "nothing to change: give one of --name, --role, --user, --team, --project, --tag, --model, --strategy, --endpoint, --rpm, --tpm, --concurrency, --expires")
 	}
-	return a.withKeys(g, func(c *client) error {
+	return ask(a, g, p, func(c *client) ([]byte, error) {
 		path, err := a.keyPath(c, cmd.Key)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if limits {
 			if f.Limits, err = cmd.limits(a, c, path); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		raw, err := c.post(a.ctx, path+"/update", nil, f)
-		return p.oneKey(raw, err)
-	})
+		return c.post(a.ctx, path+"/update", nil, f)
+	}, p.oneKey)
 }
 
 // limits are those of the key with what is to change: the API takes all three.

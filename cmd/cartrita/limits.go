@@ -18,24 +18,11 @@ type limitsCmd struct {
 
 // Run shows the rate limits.
 func (cmd *limitsCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.get(a.ctx, limitsPath, url.Values{"counters": {strconv.Itoa(cmd.Counters)}})
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	v, err := decode[limit.View](raw)
-	if err != nil {
-		return err
-	}
-	p.limits(&v)
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) {
+		return c.get(a.ctx, limitsPath, url.Values{"counters": {strconv.Itoa(cmd.Counters)}})
+	}, func(v limit.View) {
+		p.limits(&v)
+	})
 }
 
 func (p *printer) limits(v *limit.View) {

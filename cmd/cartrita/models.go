@@ -69,7 +69,12 @@ type modelsListCmd struct {
 
 // Run lists models. As JSON they are a plain list of records.
 func (cmd *modelsListCmd) Run(a *app, g *globals, p *printer) error {
-	raw, err := a.findModels(g, cmd.query(), cmd.Limit)
+	c, err := a.connect(g)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	raw, err := findModels(a, c, cmd.query(), cmd.Limit)
 	if err != nil {
 		return err
 	}
@@ -96,38 +101,29 @@ type modelsSearchCmd struct {
 
 // Run searches models.
 func (cmd *modelsSearchCmd) Run(a *app, g *globals, p *printer) error {
+	return tell(a, g, p, func(c *client) ([]byte, error) {
+		if !cmd.Similar {
+			raw, err := cmd.search(a, c, "q")
+			if err != nil {
+				return nil, err
+			}
+			if found, err := decode[foundModels](raw); err != nil || found.Total > 0 {
+				return raw, err
+			}
+			p.notef("no model matches these words; ranking by likeness")
+		}
+		return cmd.search(a, c, "similar")
+	}, p.found)
+}
+
+func (cmd *modelsSearchCmd) search(a *app, c *client, by string) ([]byte, error) {
 	q := cmd.query()
-	name := "q"
-	if cmd.Similar {
-		name = "similar"
-	}
-	q.Set(name, strings.Join(cmd.Text, " "))
-	raw, err := a.findModels(g, q, cmd.Limit)
-	if err != nil {
-		return err
-	}
-	found, err := decode[foundModels](raw)
-	if err != nil {
-		return err
-	}
-	if found.Total == 0 && !cmd.Similar {
-		p.notef("no model matches these words; ranking by likeness")
-		similar := *cmd
-		similar.Similar = true
-		return similar.Run(a, g, p)
-	}
-	return p.found(raw)
+	q.Set(by, strings.Join(cmd.Text, " "))
+	return findModels(a, c, q, cmd.Limit)
 }
 
 // found shows the answer to a search.
-func (p *printer) found(raw []byte) error {
-	if p.json {
-		return p.raw(raw)
-	}
-	found, err := decode[foundModels](raw)
-	if err != nil {
-		return err
-	}
+func (p *printer) found(found foundModels) error {
 	if err := p.models(&found); err != nil {
 		return err
 	}
@@ -147,19 +143,10 @@ type modelsSimilarCmd struct {
 func (cmd *modelsSimilarCmd) Run(a *app, g *globals, p *printer) error {
 	q := cmd.query()
 	q.Set("similar_to", cmd.ID)
-	raw, err := a.findModels(g, q, cmd.Limit)
-	if err != nil {
-		return err
-	}
-	return p.found(raw)
+	return tell(a, g, p, func(c *client) ([]byte, error) { return findModels(a, c, q, cmd.Limit) }, p.found)
 }
 
-func (a *app) findModels(g *globals, q url.Values, limit int) ([]byte, error) {
-	c, err := a.connect(g)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
+func findModels(a *app, c *client, q url.Values, limit int) ([]byte, error) {
 	q.Set("limit", strconv.Itoa(limit))
 	return c.get(a.ctx, modelsPath, q)
 }
@@ -259,24 +246,13 @@ type modelsShowCmd struct {
 
 // Run shows one record.
 func (cmd *modelsShowCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
+	return tell(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, modelPath(cmd.ID, ""), nil) }, func(record json.RawMessage) error {
+		text, err := yamlOf(record)
+		if err == nil {
+			p.yaml(text)
+		}
 		return err
-	}
-	defer c.close()
-	raw, err := c.get(a.ctx, modelPath(cmd.ID, ""), nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	text, err := yamlOf(raw)
-	if err != nil {
-		return err
-	}
-	p.yaml(text)
-	return nil
+	})
 }
 
 // modelPath is the path of a record: ids hold slashes, which are encoded so
@@ -295,33 +271,19 @@ type modelsHistoryCmd struct {
 
 // Run shows the versions of a record.
 func (cmd *modelsHistoryCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := c.get(a.ctx, modelPath(cmd.ID, "history"), nil)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	answer, err := decode[struct {
+	type answer struct {
 		Versions []registry.Version `json:"versions"`
-	}](raw)
-	if err != nil {
-		return err
 	}
-	for _, v := range answer.Versions {
-		at := v.At.Local().Format(time.DateTime)
-		if v.At.IsZero() {
-			at = "built in"
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, modelPath(cmd.ID, "history"), nil) }, func(answer answer) {
+		for _, v := range answer.Versions {
+			at := v.At.Local().Format(time.DateTime)
+			if v.At.IsZero() {
+				at = "built in"
+			}
+			p.printf("%s  %s  %s  %s\n", p.style(bold, fmt.Sprintf("version %d", v.Number)), string(v.Action), p.style(dim, at), v.Actor)
+			p.changes("  ", v.Diff)
 		}
-		p.printf("%s  %s  %s  %s\n", p.style(bold, fmt.Sprintf("version %d", v.Number)), string(v.Action), p.style(dim, at), v.Actor)
-		p.changes("  ", v.Diff)
-	}
-	return nil
+	})
 }
 
 // changes prints changed fields with their old and new values.

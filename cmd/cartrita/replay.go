@@ -41,35 +41,23 @@ func (cmd *replayCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	q := url.Values{"changes": {strconv.Itoa(cmd.Changes)}}
 	for name, v := range map[string]string{
 		"since": cmd.Since, "until": cmd.Until, "by": cmd.By, "user": cmd.User, "team": cmd.Team, "project": cmd.Project,
 	} {
 		setQuery(q, name, v)
 	}
-	raw, err := c.post(a.ctx, "/api/v1/replay", q, change)
-	if err != nil {
-		return err
-	}
-	report, err := decode[cartrita.ReplayReport](raw)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		err = p.raw(raw)
-	} else {
+	return judge(a, g, p, func(c *client) ([]byte, error) {
+		return c.post(a.ctx, "/api/v1/replay", q, change)
+	}, func(report cartrita.ReplayReport) {
 		p.replay(&report, cmd.By)
-	}
-	if err == nil && report.Different > 0 {
-		err = model.Errorf("", model.KindInternal, "%d of %d decisions were made otherwise when made again without any change",
+	}, func(report cartrita.ReplayReport) error {
+		if report.Different == 0 {
+			return nil
+		}
+		return model.Errorf("", model.KindInternal, "%d of %d decisions were made otherwise when made again without any change",
 			report.Different, report.Calls)
-	}
-	return err
+	})
 }
 
 // change is what the flags and the file ask for.

@@ -25,33 +25,20 @@ func (cmd *costsRepriceCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	q := url.Values{}
 	for name, v := range map[string]string{
 		"since": cmd.Since, "until": cmd.Until, "user": cmd.User, "team": cmd.Team, "project": cmd.Project,
 	} {
 		setQuery(q, name, v)
 	}
-	raw, err := c.post(a.ctx, "/api/v1/costs/reprice", q, struct {
-		Prices map[string]*model.Pricing `json:"prices"`
-		DryRun bool                      `json:"dry_run"`
-	}{prices, cmd.DryRun})
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	report, err := decode[cartrita.RepriceReport](raw)
-	if err != nil {
-		return err
-	}
-	p.repriced(&report)
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) {
+		return c.post(a.ctx, "/api/v1/costs/reprice", q, struct {
+			Prices map[string]*model.Pricing `json:"prices"`
+			DryRun bool                      `json:"dry_run"`
+		}{prices, cmd.DryRun})
+	}, func(report cartrita.RepriceReport) {
+		p.repriced(&report)
+	})
 }
 
 func (p *printer) repriced(r *cartrita.RepriceReport) {

@@ -20,19 +20,13 @@ const shownCandidates = 10
 
 // Run asks for a decision without a call.
 func (cmd *selectCmd) Run(a *app, g *globals, p *printer) error {
-	raw, err := cmd.ask(a, g, "/api/v1/select")
+	criteria, err := cmd.criteria(a)
 	if err != nil {
 		return err
 	}
-	if p.json {
-		return p.raw(raw)
-	}
-	s, err := decode[cartrita.Selection](raw)
-	if err != nil {
-		return err
-	}
-	p.selection(&s, cmd.All)
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.post(a.ctx, "/api/v1/select", nil, criteria) }, func(s cartrita.Selection) {
+		p.selection(&s, cmd.All)
+	})
 }
 
 func (p *printer) selection(s *cartrita.Selection, all bool) {

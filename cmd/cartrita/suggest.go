@@ -16,28 +16,13 @@ type costsSuggestCmd struct {
 
 // Run says what could be saved.
 func (cmd *costsSuggestCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	q := url.Values{}
 	for name, v := range map[string]string{"since": cmd.Since, "until": cmd.Until, "team": cmd.Team, "project": cmd.Project} {
 		setQuery(q, name, v)
 	}
-	raw, err := c.get(a.ctx, "/api/v1/costs/suggest", q)
-	if err != nil {
-		return err
-	}
-	if p.json {
-		return p.raw(raw)
-	}
-	report, err := decode[cartrita.SuggestReport](raw)
-	if err != nil {
-		return err
-	}
-	p.suggestions(&report)
-	return nil
+	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, "/api/v1/costs/suggest", q) }, func(report cartrita.SuggestReport) {
+		p.suggestions(&report)
+	})
 }
 
 func (p *printer) suggestions(r *cartrita.SuggestReport) {
