@@ -3,7 +3,6 @@ package alert
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -217,34 +216,4 @@ func (s *State) summary(e Event) string {
 		return fmt.Sprintf("%s is %s, no longer %s %s", what, value, r.Operator, threshold)
 	}
 	return fmt.Sprintf("%s is %s (%s %s)", what, value, r.Operator, threshold)
-}
-
-// Write writes a value of the rule's for people.
-func (r *Rule) Write(v float64) string {
-	short := func(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
-	switch {
-	case r.Type == BurnRate:
-		return short(v, 1) + "×"
-	case kinds[r.Type].unit == "":
-		return strconv.FormatFloat(v*100, 'g', 4, 64) + " %"
-	case r.Type == CostThreshold && v < 0.01 && v > 0:
-		return "$" + strconv.FormatFloat(v, 'g', 2, 64)
-	case r.Type == CostThreshold:
-		return "$" + short(v, 2)
-	case r.Type == LatencySpike:
-		return short(v, 0) + " ms"
-	case r.Type == SpoolDepth:
-		return writeBytes(v)
-	}
-	return short(v, 0)
-}
-
-func writeBytes(v float64) string {
-	for _, u := range [...]string{"B", "KiB", "MiB"} {
-		if v < 1024 {
-			return strconv.FormatFloat(v, 'g', 4, 64) + " " + u
-		}
-		v /= 1024
-	}
-	return strconv.FormatFloat(v, 'f', 1, 64) + " GiB"
 }

@@ -3,8 +3,6 @@ package notify
 import (
 	"cmp"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -120,63 +118,9 @@ func lasted(d time.Duration) string {
 	return strings.Join(parts, " ")
 }
 
-// amount writes a value with its unit: shares as per cent, burn rates as factors.
+// amount writes a value with its unit, which comes from elsewhere.
 func amount(t alert.Type, unit string, v float64) string {
-	switch {
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return "unknown"
-	case unit == "USD" && math.Abs(v) < 0.01 && v != 0:
-		return "$" + strconv.FormatFloat(v, 'g', 2, 64)
-	case unit == "USD":
-		return "$" + decimal(v, 2)
-	case unit == "bytes":
-		return size(v)
-	case unit == "" && t == alert.BurnRate:
-		return decimal(v, 1) + "×"
-	case unit == "":
-		return percent(v*100) + " %"
-	case unit == "calls" && v == 1:
-		return "1 call"
-	}
-	return short(v) + " " + line(unit, 20, "")
-}
-
-// decimal writes so many digits after the point, as long as that can be read.
-func decimal(v float64, digits int) string {
-	if math.Abs(v) >= 1e15 {
-		return strconv.FormatFloat(v, 'g', 3, 64)
-	}
-	return strconv.FormatFloat(v, 'f', digits, 64)
-}
-
-// percent writes two digits after the point, and no zeros at its end: of an
-// availability every one counts.
-func percent(v float64) string {
-	if math.Abs(v) < 0.01 && v != 0 {
-		return strconv.FormatFloat(v, 'g', 2, 64)
-	}
-	s := decimal(v, 2)
-	if strings.Contains(s, "e") {
-		return s
-	}
-	return strings.TrimRight(strings.TrimRight(s, "0"), ".")
-}
-
-// short writes at least three digits, and all before the point.
-func short(v float64) string {
-	if math.Abs(v) >= 100 {
-		return decimal(v, 0)
-	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
-}
-
-func size(v float64) string {
-	units := [...]string{"B", "KiB", "MiB", "GiB", "TiB"}
-	i := 0
-	for ; math.Abs(v) >= 1024 && i < len(units)-1; i++ {
-		v /= 1024
-	}
-	return short(v) + " " + units[i]
+	return line(alert.WriteValue(t, unit, v), 60, "unknown")
 }
 
 // line makes one line of a text: what is not a character, steers a terminal or
