@@ -126,6 +126,10 @@ func IsPostgres(store string) bool {
 	return strings.HasPrefix(store, "postgres://") || strings.HasPrefix(store, "postgresql://")
 }
 
+// SharesStore reports whether the store is a database in which other gateways may
+// store, too.
+func (c *Config) SharesStore() bool { return c.Store != StoreSQLite && c.Store != StoreMemory }
+
 func (v *validator) listen() {
 	host, port, err := net.SplitHostPort(v.c.Listen)
 	n, perr := strconv.ParseUint(port, 10, 16)

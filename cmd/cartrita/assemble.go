@@ -388,7 +388,7 @@ func (n *node) start() error {
 	n.background.Go(func() { n.logged("recording", n.events.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("watching the store", n.registry.Run(n.ctx)) })
 	n.runSinks()
-	if n.current().Store != config.StoreSQLite && n.current().Store != config.StoreMemory { // others store there, too
+	if _, shared := sharedDatabase(n.store); shared {
 		n.background.Go(func() { n.logged("following the events of others", n.events.FollowOthers(n.ctx, n.store)) })
 		n.background.Go(func() { n.logged("following the shared buffer", n.events.FollowShared(n.ctx)) })
 		n.background.Go(func() { n.logged("sharing what is not stored yet", n.events.Share(n.ctx)) })

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/gateway"
 	"github.com/cartrita/cartrita/store/postgres"
 )
@@ -23,7 +22,7 @@ const (
 // once what it waits for, and again when that is something else.
 func (s *server) untilDatabase(start func() error) error {
 	err := start()
-	if s.loaded.Store == config.StoreSQLite || s.loaded.Store == config.StoreMemory || !postgres.Away(err) {
+	if !s.loaded.SharesStore() || !postgres.Away(err) {
 		return err
 	}
 	stop := s.answer(gateway.Starting("it waits for the database")) // where that is, is in the log alone

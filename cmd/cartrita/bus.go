@@ -28,10 +28,18 @@ type bus struct {
 	poll       time.Duration                 // of the store; 0: as rarely as those do who share nothing
 }
 
+// sharedDatabase returns the database that other gateways may store in, too;
+// false for a store that is this one's own. Before it is open,
+// config.Config.SharesStore says so.
+func sharedDatabase(s store) (*postgres.Store, bool) {
+	db, shared := s.(*postgres.Store)
+	return db, shared
+}
+
 // newBus makes the bus of the gateways that share the store: over Redis where one
 // is configured and reached, else over the database.
 func newBus(s store, r *redis.Client, log *slog.Logger) bus {
-	db, shared := s.(*postgres.Store)
+	db, shared := sharedDatabase(s)
 	if !shared {
 		return bus{Bus: cluster.Alone{}}
 	}

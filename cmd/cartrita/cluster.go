@@ -46,7 +46,7 @@ func newReplica(n *node, alertsEvery time.Duration) *replica {
 		n.archive = n.newRetention(s)
 		c.Jobs = append(c.Jobs, n.archive.job(n.current))
 	}
-	if db, shared := n.store.(*postgres.Store); shared {
+	if db, shared := sharedDatabase(n.store); shared {
 		c.Store, c.Jobs = db, append(c.Jobs, databaseJobs(db)...)
 		if n.redis != nil {
 			c.Jobs = append(c.Jobs, n.salvageJob())

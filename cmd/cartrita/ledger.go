@@ -29,10 +29,10 @@ func newBook(s store, events *event.Log, c *config.Config, tell func(), log *slo
 		return nil, err
 	}
 	b := budget.NewBook(l, s, cartrita.Past{Events: events, History: s})
-	if shared, ok := s.(budget.ShareStore); ok {
+	if db, shared := sharedDatabase(s); shared {
 		name, _ := os.Hostname() // only for people
 		budget.NewEscrow(l, budget.EscrowConfig{
-			Store: shared, Spool: events.Spool(), Name: name, Changed: b.Refresh, Tell: tell, Logger: log,
+			Store: db, Spool: events.Spool(), Name: name, Changed: b.Refresh, Tell: tell, Logger: log,
 			Open: c.BudgetSharing.WhenAway == config.WhenAwayOpen, FreeAfter: c.BudgetSharing.FreeAfter.Std(),
 		})
 	}

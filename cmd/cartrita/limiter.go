@@ -8,7 +8,6 @@ import (
 	"github.com/cartrita/cartrita/config"
 	"github.com/cartrita/cartrita/limit"
 	"github.com/cartrita/cartrita/model"
-	"github.com/cartrita/cartrita/store/postgres"
 	"github.com/cartrita/cartrita/store/redis"
 )
 
@@ -20,7 +19,7 @@ const databaseTimeout = time.Second
 // database that several gateways may share, else this gateway's own.
 func newLimiter(s store, r *redis.Client, log *slog.Logger) *limit.Limiter {
 	c := limit.Config{Replica: rand.Text(), Logger: log}
-	db, shared := s.(*postgres.Store)
+	db, shared := sharedDatabase(s)
 	switch {
 	case r != nil:
 		c.Shared, c.Timeout = r.Limits(), r.Timeout()
