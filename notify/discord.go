@@ -52,7 +52,7 @@ type discordText struct {
 
 func discordMessage(n *alert.Notification) any {
 	m := words(n, mostShown)
-	color, _ := strconv.ParseInt(colour(n), 16, 64) // ours
+	color, _ := strconv.ParseInt(toneOf(n).colour, 16, 64) // ours
 	e := discordEmbed{Title: fit(m.Title, discordTitle, discordEscape), Color: color, Timestamp: stamp(n.At), Fields: []discordField{}}
 	for _, it := range m.Items {
 		known := make([]string, 0, len(it.Facts))

@@ -131,7 +131,7 @@ type mailed struct {
 
 // message writes the mail. The same notification makes the same bytes.
 func (e *email) message(n *alert.Notification) (*mail.Msg, error) {
-	shown := mailed{words(n, mostMailed), colour(n)}
+	shown := mailed{words(n, mostMailed), toneOf(n).colour}
 	var plain, html bytes.Buffer
 	if err := plainMail.Execute(&plain, shown); err != nil {
 		return nil, err

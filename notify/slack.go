@@ -69,7 +69,7 @@ func slackMessage(n *alert.Notification) any {
 	return &slackPayload{
 		Text:        fit(strings.Join(fallback, "\n"), slackText, slackEscape),
 		Blocks:      []slackBlock{{Type: "header", Text: &heading}},
-		Attachments: []slackAttachment{{"#" + colour(n), append(blocks, slackBlock{Type: "context", Elements: last})}},
+		Attachments: []slackAttachment{{"#" + toneOf(n).colour, append(blocks, slackBlock{Type: "context", Elements: last})}},
 	}
 }
 

@@ -54,7 +54,7 @@ type teamsRun struct {
 
 func teamsMessage(n *alert.Notification) any {
 	m := words(n, mostShown)
-	body := []teamsContainer{{Type: "Container", Style: teamsStyle(n), Bleed: true, Items: []teamsBlock{teamsLine(teamsRun{Text: m.Title, Size: "Large", Weight: "Bolder"})}}}
+	body := []teamsContainer{{Type: "Container", Style: toneOf(n).card, Bleed: true, Items: []teamsBlock{teamsLine(teamsRun{Text: m.Title, Size: "Large", Weight: "Bolder"})}}}
 	for _, it := range m.Items {
 		c := teamsContainer{Type: "Container", Items: []teamsBlock{teamsLine(teamsRun{Text: it.Summary})}}
 		var known []string
@@ -80,18 +80,4 @@ func teamsMessage(n *alert.Notification) any {
 func teamsLine(r teamsRun) teamsBlock {
 	r.Type, r.Text = "TextRun", strings.ReplaceAll(r.Text, "{", "{\u200b")
 	return teamsBlock{"RichTextBlock", []teamsRun{r}}
-}
-
-func teamsStyle(n *alert.Notification) string {
-	switch {
-	case n.Event == alert.Resolved:
-		return "good"
-	case n.Event == alert.Test:
-		return "emphasis"
-	case n.Severity == alert.Critical:
-		return "attention"
-	case n.Severity == alert.Warning:
-		return "warning"
-	}
-	return "accent"
 }

@@ -172,17 +172,20 @@ func units(s string) (n int) {
 	return n
 }
 
-// colour of a message, as RRGGBB.
-func colour(n *alert.Notification) string {
+// tone is how a message looks by what it says: its colour as RRGGBB, and the
+// style of a card that is nearest.
+type tone struct{ colour, card string }
+
+func toneOf(n *alert.Notification) tone {
 	switch {
 	case n.Event == alert.Resolved:
-		return "12B76A"
+		return tone{"12B76A", "good"}
 	case n.Event == alert.Test:
-		return "667085"
+		return tone{"667085", "emphasis"}
 	case n.Severity == alert.Critical:
-		return "D92D20"
+		return tone{"D92D20", "attention"}
 	case n.Severity == alert.Warning:
-		return "F79009"
+		return tone{"F79009", "warning"}
 	}
-	return "2E90FA"
+	return tone{"2E90FA", "accent"}
 }
