@@ -229,18 +229,6 @@ func (e *Engine) notConfigured(name string) error {
 // Board returns what holds and what waits. Errors: KindUnavailable.
 func (e *Engine) Board(ctx context.Context) (*Board, error) { return e.cfg.Store.AlertBoard(ctx) }
 
-// Incidents returns what fired, the latest first: of a rule ("" all), at most
-// limit. Errors: KindUnavailable.
-func (e *Engine) Incidents(ctx context.Context, rule string, limit int) ([]Incident, error) {
-	return e.cfg.Store.Incidents(ctx, rule, limit)
-}
-
-// Deliveries returns the deliveries of a channel ("" all), the latest first.
-// Errors: KindUnavailable.
-func (e *Engine) Deliveries(ctx context.Context, channel string, limit int) ([]Delivery, error) {
-	return e.cfg.Store.Deliveries(ctx, channel, limit)
-}
-
 // Nudge has rules read anew that another gateway may have changed.
 func (e *Engine) Nudge() {
 	select {

@@ -3,6 +3,7 @@ package alert_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,6 +326,40 @@ func TestAChannelIsTried(t *testing.T) {
 	}
 	if log, err := w.gateways[0].Deliveries(t.Context(), "ops", 10); err != nil || len(log) != 2 {
 		t.Errorf("the log has %+v, %v", log, err)
+	}
+}
+
+// A filter by what there is not is refused; what was, and left something behind,
+// is not.
+func TestAHistoryOfNothingIsRefused(t *testing.T) {
+	w := newWorld(t, "ops", "spare")
+	w.configure(alert.Settings{}, alert.Rule{Name: "slow", Type: alert.LatencySpike, Threshold: new(1.0)})
+	e := w.gateways[0]
+	incidents := func(rule string) error { _, err := e.Incidents(t.Context(), rule, 10); return err }
+	deliveries := func(channel string) error { _, err := e.Deliveries(t.Context(), channel, 10); return err }
+	for _, err := range []error{incidents(""), incidents("slow"), deliveries(""), deliveries("ops"), deliveries("spare")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for err, want := range map[error][2]string{
+		incidents("slw"):  {"rule", `is "slw": want one of slow`},
+		deliveries("opp"): {"channel", `is "opp": want one of ops, spare`},
+	} {
+		if e := model.AsError(err); e.Kind != model.KindInvalid || e.Param != want[0] || !strings.Contains(e.Message, want[1]) {
+			t.Errorf("%+v, want %q", e, want)
+		}
+	}
+	if _, err := e.TestChannel(t.Context(), "spare"); err != nil {
+		t.Fatal(err)
+	}
+	delete(w.channels, "spare")
+	w.configure(alert.Settings{})
+	if err := deliveries("spare"); err != nil {
+		t.Errorf("a channel that was: %v", err)
+	}
+	if e := model.AsError(incidents("slow")); e.Kind != model.KindInvalid || !strings.Contains(e.Message, "there is no rule") {
+		t.Errorf("%+v", e)
 	}
 }
 

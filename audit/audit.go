@@ -32,9 +32,12 @@ type Change struct {
 // Action is what was done: what to, a dot, and how.
 type Action string
 
-// The actions. Of a model they are those of its versions: model.add, model.edit,
-// model.import, model.retire.
+// The actions. Of a model they are those of its versions.
 const (
+	ModelAdded       Action = "model.add"
+	ModelEdited      Action = "model.edit"
+	ModelImported    Action = "model.import"
+	ModelRetired     Action = "model.retire"
 	KeyCreated       Action = "key.create"
 	KeyChanged       Action = "key.update"
 	KeyRotated       Action = "key.rotate"
@@ -49,6 +52,14 @@ const (
 	SumsRebuilt      Action = "db.rebuild"
 	CallsArchived    Action = "db.archive"
 )
+
+// Actions lists them all.
+func Actions() []Action {
+	return []Action{
+		ModelAdded, ModelEdited, ModelImported, ModelRetired, KeyCreated, KeyChanged, KeyRotated, KeyRevoked,
+		BudgetSaved, BudgetDeleted, BudgetOverridden, LeaseReleased, RuleSaved, RuleDeleted, ConfigPushed, SumsRebuilt, CallsArchived,
+	}
+}
 
 // Hash is a SHA-256; in JSON and in texts hexadecimal.
 type Hash [sha256.Size]byte

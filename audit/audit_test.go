@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cartrita/cartrita/audit"
+	"github.com/cartrita/cartrita/model"
 )
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 123_456_789, time.UTC)
@@ -111,6 +112,23 @@ func TestLongTextsAreCut(t *testing.T) {
 	e := audit.Next(&audit.Entry{}, noon, audit.Actor{}, audit.Change{Object: strings.Repeat("é", 1000)})
 	if len(e.Object) > 500 || !strings.HasSuffix(e.Object, "é…") || e.Actor != audit.System {
 		t.Errorf("%d bytes: %q by %q", len(e.Object), e.Object, e.Actor)
+	}
+}
+
+func TestFiltersByActionsThatThereAreNotAreRefused(t *testing.T) {
+	good := []string{"", "key", "budget", "alert", "db", "config", "model"}
+	for _, a := range audit.Actions() {
+		good = append(good, string(a))
+	}
+	for _, action := range good {
+		if err := (&audit.Filter{Action: action}).Check(); err != nil {
+			t.Errorf("%q: %v", action, err)
+		}
+	}
+	for _, action := range []string{"keys", "key.", "key.c", "key.create.", ".", "KEY"} {
+		if e := model.AsError((&audit.Filter{Action: action}).Check()); e == nil || e.Kind != model.KindInvalid || e.Param != "action" || !strings.Contains(e.Message, "key.create") {
+			t.Errorf("%q: %+v", action, e)
+		}
 	}
 }
 

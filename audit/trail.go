@@ -45,6 +45,19 @@ const (
 // PageSize is the number of entries wanted.
 func (f *Filter) PageSize() int { return min(cmp.Or(f.Limit, DefaultLimit), MaxLimit) }
 
+// Check returns an error of KindInvalid for a filter by an action that there is
+// not.
+func (f *Filter) Check() error {
+	var known []string
+	for _, a := range Actions() {
+		known = append(known, string(a))
+		if (&Filter{Action: f.Action}).Match(&Entry{Change: Change{Action: a}}) {
+			return nil
+		}
+	}
+	return model.Invalidf("audit.Filter", "action", "is %.40q: want one of %s, or what it is about, such as key", f.Action, strings.Join(known, ", "))
+}
+
 // Match reports whether an entry is asked for.
 func (f *Filter) Match(e *Entry) bool {
 	return (f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until)) &&

@@ -18,8 +18,9 @@ type Alerts interface {
 	SaveRule(ctx context.Context, r alert.Rule) (alert.Rule, error)
 	// DeleteRule: KindNotFound, KindConflict, KindUnavailable.
 	DeleteRule(ctx context.Context, name string) error
-	// Board: KindUnavailable, as the following.
+	// Board: KindUnavailable.
 	Board(ctx context.Context) (*alert.Board, error)
+	// Incidents and Deliveries: KindInvalid for a name that is not known, KindUnavailable.
 	Incidents(ctx context.Context, rule string, limit int) ([]alert.Incident, error)
 	Deliveries(ctx context.Context, channel string, limit int) ([]alert.Delivery, error)
 	// TestChannel: KindNotFound, KindUnavailable.

@@ -67,6 +67,10 @@ func (g *Gateway) listAudit(x *exchange) {
 		x.fail(err)
 		return
 	}
+	if err := f.Check(); err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
 	page := AuditPage{}
 	entries, err := g.cfg.Trail.Trail(x.r.Context(), f)
 	if err != nil {

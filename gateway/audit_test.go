@@ -71,7 +71,8 @@ func TestTheAuditTrailSaysWhoDidIt(t *testing.T) {
 		status      int
 	}{
 		{"/api/v1/audit", viewer, 403}, {"/api/v1/audit/verify", viewer, 403}, {"/api/v1/audit", "", 401},
-		{"/api/v1/audit?limit=0", admin, 400}, {"/api/v1/audit?colour=red", admin, 400}, {"/api/v1/audit/verify?head=ab", admin, 400},
+		{"/api/v1/audit?limit=0", admin, 400}, {"/api/v1/audit?colour=red", admin, 400}, {"/api/v1/audit?action=key.create", admin, 200}, {"/api/v1/audit?action=db", admin, 200},
+		{"/api/v1/audit?action=key.", admin, 400}, {"/api/v1/audit?action=keys", admin, 400}, {"/api/v1/audit/verify?head=ab", admin, 400},
 	} {
 		if status, a := w.ask("GET", c.path, "", c.token); status != c.status {
 			t.Errorf("%s: %d, %+v; want %d", c.path, status, a, c.status)
