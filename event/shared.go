@@ -62,21 +62,21 @@ const (
 
 // sealShared makes an entry of a call with its record, or nil if it is too large.
 func sealShared(secret []byte, spool string, c *Call) []byte {
-	b := make([]byte, sha256.Size, 4<<10)
-	b = append(b, sharedVersion, byte(len(spool)))
-	b = append(b, spool...)
-	var started uint64
-	if !c.Started.IsZero() {
-		started = uint64(c.Started.UnixMicro())
-	}
-	b = binary.LittleEndian.AppendUint64(b, started)
 	buf, crc := encode(&c.Summary, c.Record, true)
 	defer buf.release()
-	if len(b)+len(buf.b) > maxShared || len(spool) > maxSpoolName {
+	size := sha256.Size + 2 + len(spool) + 8 + len(buf.b)
+	if size > maxShared || len(spool) > maxSpoolName {
 		return nil
 	}
 	f := frame{kind: frameOutcome, at: c.Ended.UnixMicro(), id: c.ID}
 	f.seal(buf.b, 0, crc)
+	var started uint64
+	if !c.Started.IsZero() {
+		started = uint64(c.Started.UnixMicro())
+	}
+	b := append(make([]byte, sha256.Size, size), sharedVersion, byte(len(spool)))
+	b = append(b, spool...)
+	b = binary.LittleEndian.AppendUint64(b, started)
 	b = append(b, buf.b...)
 	copy(b, sharedSum(secret, b[sha256.Size:]))
 	return b

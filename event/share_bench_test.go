@@ -1,0 +1,49 @@
+package event
+
+import (
+	"context"
+	"testing"
+
+	"github.com/cartrita/cartrita/model"
+)
+
+// keeper is a buffer that keeps nothing.
+type keeper struct{ n int }
+
+func (k *keeper) Put(_ context.Context, entries [][]byte, _ int) ([]string, error) {
+	ids := make([]string, len(entries))
+	for i := range ids {
+		ids[i] = "1700000000000-1"
+	}
+	return ids, nil
+}
+func (k *keeper) After(context.Context, string, int) ([]SharedEntry, error) { return nil, nil }
+func (k *keeper) Last(context.Context) (string, error)                      { return "", nil }
+func (k *keeper) Remove(context.Context, []string) error                    { return nil }
+
+// BenchmarkShare is what sharing a call takes, but for the exchange with Redis.
+func BenchmarkShare(b *testing.B) {
+	s, err := newSharer(&SharedConfig{Buffer: &keeper{}, Store: &sharedBuffer{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	rec := sampleRecord(model.NewCallID(), 10)
+	sum := Summarize(rec)
+	var calls []Call
+	b.ReportAllocs()
+	for b.Loop() {
+		c := Call{Summary: sum, Record: rec}
+		c.ID = model.NewCallID()
+		s.add(&c)
+		if calls = append(calls, c); len(calls) == 100 {
+			if err := s.moveAll(b.Context(), "spool"); err != nil {
+				b.Fatal(err)
+			}
+			s.settle(calls)
+			if err := s.moveAll(b.Context(), "spool"); err != nil {
+				b.Fatal(err)
+			}
+			calls = calls[:0]
+		}
+	}
+}
