@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"math"
 	"slices"
 	"sync"
 
+	"github.com/cartrita/cartrita/internal/nearest"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -46,10 +46,8 @@ func (e *Embedding) Check(op string) error {
 	if e.ID == "" || len(e.Vector) == 0 {
 		return model.Invalidf(op, "vector", "want one of a record, with at least one number")
 	}
-	for _, x := range e.Vector {
-		if x := float64(x); math.IsNaN(x) || math.IsInf(x, 0) {
-			return model.Invalidf(op, "vector", "has the number %v", x)
-		}
+	if x, odd := nearest.Odd(e.Vector); odd {
+		return model.Invalidf(op, "vector", "has the number %v", x)
 	}
 	return nil
 }
@@ -60,50 +58,21 @@ type Neighbour struct {
 	Score float64 // the cosine, in [0,1]: opposite vectors are as unlike as unrelated ones
 }
 
+// Compare orders neighbours: the nearest first, ties by id.
+func (n Neighbour) Compare(o Neighbour) int {
+	return cmp.Or(-cmp.Compare(n.Score, o.Score), cmp.Compare(n.ID, o.ID))
+}
+
 // Rank compares a vector with each of the embeddings and returns the k nearest,
-// nearest first, ties by id. Those of another length are left out.
+// in order. Those of another length are left out.
 func Rank(v []float32, among []Embedding, k int) []Neighbour {
-	var out []Neighbour
+	best := nearest.NewBest(k, Neighbour.Compare)
 	for i := range among {
 		if e := &among[i]; len(e.Vector) == len(v) {
-			out = append(out, Neighbour{e.ID, cosine(v, e.Vector)})
+			best.Add(Neighbour{e.ID, nearest.Cosine(v, e.Vector)})
 		}
 	}
-	slices.SortFunc(out, func(a, b Neighbour) int {
-		return cmp.Or(-cmp.Compare(a.Score, b.Score), cmp.Compare(a.ID, b.ID))
-	})
-	return out[:min(max(k, 0), len(out))]
-}
-
-// cosine of two vectors of one length; 0 for one that is zero.
-func cosine(a, b []float32) float64 {
-	var dot, aa, bb float64
-	for i := range a {
-		dot += float64(a[i]) * float64(b[i])
-		aa += float64(a[i]) * float64(a[i])
-		bb += float64(b[i]) * float64(b[i])
-	}
-	if aa == 0 || bb == 0 {
-		return 0
-	}
-	return clamp(dot / math.Sqrt(aa*bb))
-}
-
-// unit returns a vector with its length made 1: what matters is the direction,
-// and indexes of few bits hold no large numbers.
-func unit(v []float32) []float32 {
-	var sum float64
-	for _, x := range v {
-		sum += float64(x) * float64(x)
-	}
-	if sum == 0 {
-		return v
-	}
-	out := make([]float32, len(v))
-	for i, x := range v {
-		out[i] = float32(float64(x) / math.Sqrt(sum))
-	}
-	return out
+	return best.Sorted()
 }
 
 // Embeddings is an EmbeddingStore in memory. The zero value is empty.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/cartrita/cartrita/internal/nearest"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -146,7 +147,7 @@ func embed(ctx context.Context, e Embedder, texts []string) ([][]float32, error)
 		return nil, fmt.Errorf("the embedder returned %d vectors for %d texts", len(vs), len(texts))
 	}
 	for i := range vs {
-		vs[i] = unit(vs[i])
+		vs[i] = nearest.Unit(vs[i])
 	}
 	return vs, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"math"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -43,7 +44,7 @@ func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, e
 	budgets, overrides := Contents{Name: "budgets"}, Contents{Name: "overrides"}
 	openings, rules, fleets := Contents{Name: "openings"}, Contents{Name: "alert rules"}, Contents{Name: "snapshots"}
 	notices, calls := Contents{Name: "notices"}, Contents{Name: "calls"}
-	configs, trail := Contents{Name: "configurations"}, Contents{Name: "audit entries"}
+	configs, trail, prompts := Contents{Name: "configurations"}, Contents{Name: "audit entries"}, Contents{Name: "vectors of prompts"}
 	for _, take := range []func() error{
 		func() error { return takeModels(ctx, s, &models) },
 		func() error { list, err := s.LoadKeys(ctx); return takeAll(list, err, &keys) },
@@ -57,13 +58,16 @@ func Take(ctx context.Context, s Store, progress func(calls int)) ([]Contents, e
 		func() error {
 			return s.WalkTrail(ctx, func(list []audit.Entry) error { return takeAll(list, nil, &trail) })
 		},
+		func() error {
+			return s.WalkPrompts(ctx, func(list []event.Prompt) error { takePrompts(list, &prompts); return nil })
+		},
 		func() error { return takeCalls(ctx, s, &calls, progress) },
 	} {
 		if err := take(); err != nil {
 			return nil, err
 		}
 	}
-	return []Contents{models, keys, budgets, overrides, openings, rules, fleets, notices, configs, trail, calls}, nil
+	return []Contents{models, keys, budgets, overrides, openings, rules, fleets, notices, configs, trail, prompts, calls}, nil
 }
 
 func takeAll[T any](list []T, err error, into *Contents) error {
@@ -105,6 +109,18 @@ func takeFleets(ctx context.Context, s Store, into *Contents) error {
 		into.add(binary.LittleEndian.AppendUint64(nil, id), doc)
 	}
 	return nil
+}
+
+func takePrompts(ps []event.Prompt, into *Contents) {
+	for i := range ps {
+		p := &ps[i]
+		head := binary.LittleEndian.AppendUint64(p.Call[:len(p.Call):len(p.Call)], uint64(p.At.UnixMicro()))
+		vector := make([]byte, 0, 4*len(p.Vector))
+		for _, x := range p.Vector {
+			vector = binary.LittleEndian.AppendUint32(vector, math.Float32bits(x))
+		}
+		into.add(head, []byte(p.Embedder), vector)
+	}
 }
 
 func takeCalls(ctx context.Context, s Store, into *Contents, progress func(int)) error {

@@ -26,8 +26,8 @@ const (
 
 // Copy brings everything that one store holds into another: model versions,
 // keys, budgets with their overrides and openings, alert rules, snapshots,
-// notices, versions of the shared configuration, the audit trail, and calls with
-// the sums that they add up to. The trail stays as it is: a copy makes no
+// notices, versions of the shared configuration, the audit trail, calls with the
+// sums that they add up to, and the vectors of their prompts. The trail stays as it is: a copy makes no
 // entries. What is there already is left out, calls by their ids, so that a copy
 // that ended early is finished by another. How far event spools were read is not
 // copied: a gateway that finds its own spool unread hands over calls that are
@@ -55,6 +55,9 @@ func Copy(ctx context.Context, from, to Store, progress func(calls int)) error {
 		{"notices", func() error { return copyNotices(ctx, from, to) }},
 		{"configurations", func() error { return copyConfigs(ctx, from, to) }},
 		{"calls", func() error { return copyStoredCalls(ctx, from, to, progress) }},
+		{"vectors of prompts", func() error {
+			return from.WalkPrompts(ctx, func(ps []event.Prompt) error { return to.SavePrompts(ctx, ps) })
+		}},
 	} {
 		if err := step.copy(); err != nil {
 			return fmt.Errorf("copying %s: %w", step.what, err)

@@ -71,6 +71,10 @@ func full(t *testing.T) target {
 		}
 		must(s.Ingest(t.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: int64(i)}, Calls: some}))
 	}
+	for n := range 600 {
+		c := storetest.Sample(n)
+		must(s.SavePrompts(t.Context(), []event.Prompt{{Call: c.ID, At: c.Ended, Embedder: "e", Vector: []float32{float32(n), 0.1, -3}}}))
+	}
 	for n := range 3 {
 		v := registry.Version{ID: "a", Number: n + 1, At: at, Actor: "ada", Action: registry.ActionEdit, Doc: json.RawMessage(`{"model_id": "a"}`),
 			Diff: []registry.FieldChange{{Path: "name", New: json.RawMessage(`"new"`)}}}

@@ -23,6 +23,9 @@ type Export interface {
 	// CallStarts returns when the intents of calls were recorded, by number, of
 	// those with first ≤ number ≤ last; a call that had none is left out.
 	CallStarts(ctx context.Context, first, last int64) (map[int64]time.Time, error)
+	// WalkPrompts shows the vectors of prompts in the order of their calls' ids,
+	// some at a time. It stops at the first error of visit and returns it.
+	WalkPrompts(ctx context.Context, visit func([]event.Prompt) error) error
 	event.Departing
 }
 
@@ -37,5 +40,6 @@ type Store interface {
 	event.Sink
 	event.NoticeStore
 	event.History
+	event.PromptStore
 	Export
 }

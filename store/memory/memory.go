@@ -67,6 +67,7 @@ type Store struct {
 	notices     []event.Notice // as they were added
 	trail       []audit.Entry  // likewise
 	alerts      alerts
+	prompts     map[model.CallID]event.Prompt // of calls that are kept, or come yet
 }
 
 // spendKey is a budget and the start of a period, in seconds since the epoch.
@@ -182,6 +183,9 @@ func (s *Store) Ingest(_ context.Context, b event.Batch) error {
 		s.count(&c)
 	}
 	if extra := len(s.calls) - s.keep; extra > 0 {
+		for i := range s.calls[:extra] {
+			delete(s.prompts, s.calls[i].ID)
+		}
 		s.calls = append(s.calls[:0:0], s.calls[extra:]...)
 	}
 	if b.Position != (event.Position{}) {
@@ -243,13 +247,31 @@ func (s *Store) Position(_ context.Context, spool string) (event.Position, error
 func (s *Store) Call(_ context.Context, id model.CallID) (*model.Record, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if c := s.call(id); c != nil {
+		return c.Record, nil
+	}
+	return nil, model.Errorf("memory.Call", model.KindNotFound, "no call %s is stored", id)
+}
+
+// call returns a call that is kept, nil for any other.
+func (s *Store) call(id model.CallID) *event.Call {
 	if seq, ok := s.byID[id]; ok {
 		i := sort.Search(len(s.calls), func(i int) bool { return s.calls[i].Seq >= seq })
 		if i < len(s.calls) && s.calls[i].Seq == seq {
-			return s.calls[i].Record, nil
+			return &s.calls[i]
 		}
 	}
-	return nil, model.Errorf("memory.Call", model.KindNotFound, "no call %s is stored", id)
+	return nil
+}
+
+// withoutPlan returns a record as a list shows it.
+func withoutPlan(r *model.Record) *model.Record {
+	if r.Plan == nil {
+		return r
+	}
+	bare := *r
+	bare.Plan = nil
+	return &bare
 }
 
 // Calls implements event.Reader.
@@ -273,10 +295,8 @@ func (s *Store) Calls(_ context.Context, f event.Filter) (event.Page, error) {
 			page.Next = strconv.FormatInt(page.Calls[n-1].Seq, 36)
 			return page, nil
 		}
-		if !f.Plans && c.Record.Plan != nil {
-			bare := *c.Record
-			bare.Plan = nil
-			c.Record = &bare
+		if !f.Plans {
+			c.Record = withoutPlan(c.Record)
 		}
 		page.Calls = append(page.Calls, c)
 	}

@@ -150,8 +150,10 @@ func deleteBelow(ctx context.Context, tx pgx.Tx, to int64) (calls int64, err err
 	if err != nil {
 		return 0, err
 	}
-	_, err = tx.Exec(ctx, `DELETE FROM call_blocks WHERE seq < $1`, to)
-	return result.RowsAffected(), err
+	if _, err = tx.Exec(ctx, `DELETE FROM call_blocks WHERE seq < $1`, to); err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), forgetAlone(ctx, tx, to)
 }
 
 // cutBlock writes what a block holds from a number on as one of its own.

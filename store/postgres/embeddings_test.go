@@ -64,7 +64,7 @@ func TestTheExtensionMayComeLater(t *testing.T) {
 	lengths := []int{16, 2500, 4500} // numbers of 32 bits, of 16, too many for an index
 	questions := map[int][]float32{}
 	answers := map[int][]registry.Neighbour{}
-	s := reopened("compare with every model")
+	s := reopened("compare with every vector")
 	for _, n := range lengths {
 		es := spread(300, n)
 		if err := s.SaveEmbeddings(t.Context(), fmt.Sprint(n), es); err != nil {

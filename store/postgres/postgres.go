@@ -80,8 +80,8 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows
 	targets map[event.Target]int64
-	months  map[month]time.Time // has a partition (zero), or when to try again
-	indexed map[int]bool        // lengths of vectors whose index is made
+	months  map[month]time.Time  // has a partition (zero), or when to try again
+	indexed map[vectorIndex]bool // that are made
 }
 
 // Open connects to the database and brings its schema up to date; of several
@@ -101,7 +101,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		pool: pool, log: c.Logger, now: time.Now, answer: answerTimeout,
-		targets: map[event.Target]int64{}, months: map[month]time.Time{}, indexed: map[int]bool{},
+		targets: map[event.Target]int64{}, months: map[month]time.Time{}, indexed: map[vectorIndex]bool{},
 		packers: sync.Pool{New: func() any { return new(batch.Packer) }},
 	}
 	if s.log == nil {

@@ -148,6 +148,9 @@ func (s *Store) deleteBelow(ctx context.Context, to int64) (calls int64, err err
 	if _, err = s.write.conn.ExecContext(ctx, `DELETE FROM call_blocks WHERE seq < ?`, to); err != nil {
 		return 0, err
 	}
+	if err := s.forgetAlone(ctx, to); err != nil {
+		return 0, err
+	}
 	return result.RowsAffected()
 }
 

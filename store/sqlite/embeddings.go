@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/cartrita/cartrita/internal/nearest"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
 )
@@ -50,21 +51,20 @@ func (s *Store) SaveEmbeddings(ctx context.Context, embedder string, es []regist
 // NearestModels implements registry.EmbeddingStore. It compares with every
 // vector: some ms for the records of a large registry.
 func (s *Store) NearestModels(ctx context.Context, embedder string, v []float32, k int) ([]registry.Neighbour, error) {
-	var among []registry.Embedding
+	best := nearest.NewBest(k, registry.Neighbour.Compare)
 	err := each(ctx, s.read, `SELECT model_id, embedding FROM model_embeddings WHERE embedder = ? AND dimensions = ?`, func(rows *sql.Rows) error {
-		var e registry.Embedding
+		var id model.ModelID
 		var packed sql.RawBytes
-		if err := rows.Scan((*string)(&e.ID), &packed); err != nil {
+		if err := rows.Scan(&id, &packed); err != nil {
 			return err
 		}
-		e.Vector = unpackVector(packed)
-		among = append(among, e)
+		best.Add(registry.Neighbour{ID: id, Score: nearest.Cosine(v, unpackVector(packed))})
 		return nil
 	}, embedder, len(v))
 	if err != nil {
 		return nil, failure("sqlite.NearestModels", err)
 	}
-	return registry.Rank(v, among, k), nil
+	return best.Sorted(), nil
 }
 
 func packVector(v []float32) []byte {

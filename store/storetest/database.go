@@ -38,6 +38,7 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 		{"archive/late calls", archiveLate},
 		{"archive/waits for sinks", archiveWaits},
 		{"archive/drops", archiveDrops},
+		{"archive/vectors of prompts", archivePrompts},
 		{"views", views},
 		{"trail/tampering", trailTampered},
 		{"trail/rebuilt sums", trailOfRebuild},

@@ -1,6 +1,6 @@
 // Package storetest is the conformance suite of stores: what any
 // implementation of registry.Store, registry.EmbeddingStore, key.Store, event.Sink, event.Reader,
-// event.SpendReader, event.NoticeStore, event.History, budget.Store, alert.Store,
+// event.SpendReader, event.NoticeStore, event.History, event.PromptStore, budget.Store, alert.Store,
 // cluster.ConfigStore, audit.Store and database.Export must do.
 // Whoever writes a store runs it from a test of theirs:
 //
@@ -40,6 +40,7 @@ type Store interface {
 	cluster.ConfigStore
 	alert.Store
 	event.History
+	event.PromptStore
 	database.Export
 }
 
@@ -58,6 +59,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"embeddings/nearest", embeddingsNearest},
 		{"embeddings/ties", embeddingsTies},
 		{"embeddings/while others write", embeddingsConcurrent},
+		{"prompts/come back", promptsReturn},
+		{"prompts/nearest", promptsNearest},
+		{"prompts/are forgotten", promptsForgotten},
+		{"prompts/while others write", promptsConcurrent},
 		{"keys/come back whole", keysWhole},
 		{"keys/one writer wins", keysRace},
 		{"keys/last used", keysLastUsed},
