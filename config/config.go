@@ -53,7 +53,7 @@ type Config struct {
 	Sinks []Sink `json:"sinks,omitempty"`
 	// Who is told of what.
 	Alerts Alerts `json:"alerts"`
-	// The model by which models are searched for likeness; without one, built-in features are used.
+	// The model by which models, and calls, are searched for likeness.
 	Embeddings Embeddings `json:"embeddings"`
 	// Endpoints that appear by themselves.
 	Discovery Discovery `json:"discovery"`
@@ -265,14 +265,6 @@ type Events struct {
 	MaxSpool Size `json:"max_spool"`
 	// Most ended calls that lie in Redis, where PostgreSQL and Redis are shared, until they are stored: every gateway shows them live, and stores them should the one that recorded them be lost with its disk. 0: none. [10000]
 	SharedBuffer int `json:"shared_buffer"`
-}
-
-// Embeddings says how the registry is searched for likeness.
-type Embeddings struct {
-	// Model to ask, as a call names it; one of the endpoints must serve it. Who searches pays. Empty: built-in features.
-	Model string `json:"model,omitempty"`
-	// Time for one question to it. [10s]
-	Timeout Duration `json:"timeout"`
 }
 
 // Discovery says which endpoints appear by themselves.

@@ -252,12 +252,6 @@ func (v *validator) shared() {
 	}
 }
 
-func (v *validator) embeddings() {
-	if v.c.Embeddings.Timeout == 0 {
-		v.problem("embeddings.timeout", "want more than 0")
-	}
-}
-
 // url checks the address of a server. It never repeats the address when that
 // holds a password.
 func (v *validator) url(path, s string) {
