@@ -18,6 +18,7 @@ func (g *Gateway) serveCall(parse func([]byte) (*request, *model.Error)) func(*e
 			return
 		}
 		rec, err := x.carry(x.r.Context(), call, x)
+		g.prompts.offer(x.who, call, rec)
 		switch {
 		case err != nil:
 			x.tell(rec)

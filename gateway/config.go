@@ -52,9 +52,12 @@ type Config struct {
 	// GET /v1/models show. Default: none.
 	Strategies func() []Strategy
 
-	// Embeddings says by which model the registry is searched for likeness.
-	// Default: by built-in features.
+	// Embeddings says by which model the registry, and calls, are searched for
+	// likeness. Default: the registry by built-in features, no calls.
 	Embeddings Embeddings
+	// Prompts are the vectors of what calls were asked, for
+	// /api/v1/calls/similar. Default: none, and no such path.
+	Prompts event.PromptStore
 
 	// Budgets are what limits spending, for the paths under /api/v1/budgets.
 	// Default: none, and no such paths.
@@ -121,6 +124,7 @@ type Config struct {
 type Embeddings struct {
 	Model   string
 	Timeout time.Duration // of one call; 0: none but the caller's
+	Sample  float64       // share of the calls whose prompts are embedded, 0 to 1; that is done by Run
 }
 
 // Version says which build is running.
@@ -243,6 +247,11 @@ func (c Config) validate() error {
 	}
 	if n := len(c.LocalToken); n > 0 && n < MinKeyBytes {
 		return model.Invalidf(op, "local_token", "has %d bytes; want at least %d", n, MinKeyBytes)
+	}
+	if e := c.Embeddings; !(e.Sample >= 0 && e.Sample <= 1) {
+		return model.Invalidf(op, "embeddings.sample", "is %v; want a share from 0 to 1", e.Sample)
+	} else if e.Sample > 0 && (e.Model == "" || c.Prompts == nil) {
+		return model.Invalidf(op, "embeddings.sample", "is %v; want a Model that embeds the prompts, and Prompts to keep the vectors", e.Sample)
 	}
 	l := c.Limits
 	for _, f := range []struct {

@@ -15,8 +15,9 @@ func TestTheDocumentationNamesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := string(raw)
-	w, _ := newWorldWithKeys(t, withBudgets(t))
+	w, _, _ := withPrompts(t, nil, withBudgets(t))
 	charge(t, w, 1) // so that there is something to measure
+	w.prompts.count(promptEmbedded, "")
 	names := []string{headerCallID, headerModel, headerCost, headerEstimated, headerAttempts, headerOverhead, headerError}
 	for _, path := range w.routes.paths() {
 		names = append(names, strings.TrimSuffix(path, "{id}"))

@@ -24,6 +24,8 @@ type Gateway struct {
 	gate       *gate.Gate
 	criteria   criteriaDecoder
 	estimating strict.Decoder[cartrita.EstimateRequest]
+	similar    strict.Decoder[similarRequest]
+	prompts    *prompts // nil: none are embedded
 	bodies     byteBudget
 	local      [sha256.Size]byte // digest of Config.LocalToken
 	metrics    *metrics
@@ -40,7 +42,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{cfg: cfg, heartbeat: heartbeat, stopping: make(chan struct{}), criteria: newCriteriaDecoder()}
-	g.estimating = strict.For[cartrita.EstimateRequest](opParse)
+	g.estimating, g.similar = strict.For[cartrita.EstimateRequest](opParse), strict.For[similarRequest](opParse)
 	if err := g.SetAPIKeys(cfg.APIKeys); err != nil {
 		return nil, err
 	}
@@ -48,6 +50,9 @@ func New(cfg Config) (*Gateway, error) {
 	l := cfg.Limits
 	g.gate = gate.New(l.MaxConcurrent, l.MaxQueue)
 	g.bodies.limit = l.MaxBodyMemory
+	if cfg.Embeddings.Sample > 0 {
+		g.prompts = newPrompts(g)
+	}
 	g.metrics = newMetrics(g)
 	g.routes = g.routeTable()
 	return g, nil

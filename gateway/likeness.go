@@ -13,26 +13,43 @@ import (
 // likeness asks a model for the vectors of a search. Each question is a call of
 // whoever searches: their key's limits and models, budgets and records apply as
 // to any other.
-type likeness struct{ x *exchange }
+type likeness struct {
+	x *exchange
+	// behind is the context of the call that the question follows, nil for none.
+	// It is the question's own, at the lowest priority and without its limits.
+	behind *model.Context
+}
 
 // Name implements registry.Embedder.
 func (l likeness) Name() string { return l.x.g.cfg.Embeddings.Model }
 
 // Embed implements registry.Embedder.
 func (l likeness) Embed(ctx context.Context, texts []string) ([][]float32, error) {
+	vs, _, err := l.ask(ctx, texts)
+	return vs, err
+}
+
+// ask also says which model answered: what is configured may be a strategy, or
+// mean another model tomorrow.
+func (l likeness) ask(ctx context.Context, texts []string) ([][]float32, model.ModelID, error) {
 	x, cfg := l.x, &l.x.g.cfg.Embeddings
 	if !x.who.Role.Has(key.Infer) {
-		return nil, model.Errorf("gateway.Embed", model.KindForbidden, "a key of the role %s sends no calls", x.who.Role)
+		return nil, "", model.Errorf("gateway.Embed", model.KindForbidden, "a key of the role %s sends no calls", x.who.Role)
 	}
 	body, err := json.Marshal(map[string]any{"model": cfg.Model, "input": texts})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	call, bad := x.callOf(body, parseEmbeddings)
 	if bad != nil {
-		return nil, bad
+		return nil, "", bad
 	}
 	call.ID, call.Received = model.NewCallID(), x.g.cfg.Clock()
+	if c := l.behind; c != nil {
+		call.Criteria.Context = model.Context{
+			UserID: c.UserID, WorkflowRunID: c.WorkflowRunID, Stage: c.Stage, Supervisor: c.Supervisor, SessionID: c.SessionID, Priority: model.PriorityLow,
+		}
+	}
 	if cfg.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, cfg.Timeout)
@@ -40,16 +57,20 @@ func (l likeness) Embed(ctx context.Context, texts []string) ([][]float32, error
 	}
 	var a kept
 	if _, failure := x.carry(ctx, call, &a); failure != nil {
-		return nil, failure
+		return nil, "", failure
 	}
-	return vectors(a.body, len(texts))
+	vs, err := vectors(a.body, len(texts))
+	return vs, a.by, err
 }
 
 // kept keeps a whole answer. Embeddings are never streamed.
-type kept struct{ body []byte }
+type kept struct {
+	body []byte
+	by   model.ModelID
+}
 
-func (a *kept) Answer(_ cartrita.Info, _ int, _ http.Header, body []byte) error {
-	a.body = append([]byte(nil), body...)
+func (a *kept) Answer(info cartrita.Info, _ int, _ http.Header, body []byte) error {
+	a.body, a.by = append([]byte(nil), body...), info.Model
 	return nil
 }
 

@@ -87,6 +87,9 @@ func newMetrics(g *Gateway) *metrics {
 	if g.cfg.Budgets != nil {
 		reg.MustRegister(budgetCollector{g})
 	}
+	if g.prompts != nil {
+		reg.MustRegister(g.prompts.outcomes, g.prompts.waiting)
+	}
 	m.handler = promhttp.HandlerFor(reg, promhttp.HandlerOpts{DisableCompression: true})
 	return m
 }

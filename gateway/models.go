@@ -34,7 +34,7 @@ func (g *Gateway) searchModels(x *exchange) {
 		Filters: q.list("filter"), Limit: q.number("limit", 1, maxHits),
 	}
 	if g.cfg.Embeddings.Model != "" {
-		search.Embedder = likeness{x}
+		search.Embedder = likeness{x: x}
 	}
 	if err := q.done(); err != nil {
 		x.fail(err)

@@ -65,6 +65,9 @@ func (g *Gateway) routeTable() routes {
 	add("/api/v1/events/stream", reads(g.streamEvents))
 	add("/api/v1/decisions/", reads(g.getDecision))
 	add("/api/v1/costs", reads(g.sumCosts))
+	if g.cfg.Prompts != nil {
+		add("/api/v1/calls/similar", writes(g.findSimilarCalls)).wants(key.Read, key.Read)
+	}
 	g.addBudgetRoutes(add)
 	g.addLimitRoutes(add)
 	g.addReplayRoutes(add)

@@ -49,6 +49,7 @@ type store interface {
 	event.NoticeStore
 	event.FeedStore
 	event.History
+	event.PromptStore
 	Close() error
 }
 
@@ -239,7 +240,10 @@ func (n *node) gatewayConfig(l *config.Loaded, o assembleOptions) (gateway.Confi
 	}
 	c, lim := gateway.FromService(n.service), &l.Limits
 	c.APIKeys, c.AllowedHosts, c.Notices = keys, l.AllowedHosts, n.store
-	c.Embeddings = gateway.Embeddings{Model: l.Embeddings.Model, Timeout: l.Embeddings.Timeout.Std()}
+	c.Prompts, c.Embeddings = n.store, gateway.Embeddings{Model: l.Embeddings.Model, Timeout: l.Embeddings.Timeout.Std()}
+	if !o.Alone { // what lives for one command ends before the vectors came
+		c.Embeddings.Sample = l.Embeddings.Prompts.Sample
+	}
 	c.Limiter = n.limiter
 	c.Collectors = n.collectors()
 	c.Budgets, c.SharedConfig = publicBook{n.budgets, n.events}, n.shared
@@ -394,6 +398,7 @@ func (n *node) start() error {
 		n.background.Go(func() { n.logged("sharing what is not stored yet", n.events.Share(n.ctx)) })
 	}
 	n.background.Go(func() { n.logged("watching the keys", n.keys.Run(n.ctx)) })
+	n.background.Go(func() { n.logged("embedding prompts", n.gateway.Run(n.ctx)) })
 	if n.learned != nil {
 		n.background.Go(func() {
 			t := time.NewTicker(saveEvery)

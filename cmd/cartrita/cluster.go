@@ -41,7 +41,7 @@ func newReplica(n *node, alertsEvery time.Duration) *replica {
 		ID: rand.Text()[:12], Version: buildVersion().Version, Started: time.Now().UTC().Truncate(time.Microsecond),
 	}}
 	r.member.Name, _ = os.Hostname() // unknown is empty
-	c := cluster.ReplicaConfig{Store: &cluster.Local{}, Jobs: []cluster.Job{n.alertJob(alertsEvery)}, Self: r.self, Logger: n.log}
+	c := cluster.ReplicaConfig{Store: &cluster.Local{}, Jobs: []cluster.Job{n.alertJob(alertsEvery), n.promptJob()}, Self: r.self, Logger: n.log}
 	if s, ok := n.store.(archive.Store); ok {
 		n.archive = n.newRetention(s)
 		c.Jobs = append(c.Jobs, n.archive.job(n.current))

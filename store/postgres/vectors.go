@@ -98,7 +98,7 @@ const margin = 1e-6
 func candidates[T any](ctx context.Context, s *Store, q *question[T], k int) (found []T, sure bool, err error) {
 	kind, n := s.vectorType(len(q.vector)), k+max(k, 64)
 	if q.sieved {
-		n = maxIndexed
+		n = min(4*n, maxIndexed)
 	}
 	inOrder := &query{text: q.part(), args: q.args}
 	inOrder.add(fmt.Sprintf(` ORDER BY (embedding::%s) OPERATOR(%s.<=>) ?::real[]::%[1]s`, kind, s.vectorSchema), q.vector)
