@@ -30,7 +30,7 @@ func TestDBCopyBringsSQLiteToPostgres(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		}
-		if !got.Same || len(got.Contents) != 11 {
+		if !got.Same || len(got.Contents) != 12 {
 			t.Errorf("%+v", got)
 		}
 	}

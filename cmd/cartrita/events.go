@@ -17,6 +17,8 @@ import (
 type eventsCmd struct {
 	List eventsListCmd `cmd:"" default:"withargs" help:"Show past events, latest first."`
 	Tail eventsTailCmd `cmd:"" help:"Follow events as they happen."`
+
+	Similar eventsSimilarCmd `cmd:"" help:"Find calls that were asked alike: which models served them, at what price, how well."`
 }
 
 // eventFilter restricts events, as flags.
