@@ -153,9 +153,7 @@ func TestPromptsAreEmbeddedBehindTheirCalls(t *testing.T) {
 			t.Error("the question has the id of the call")
 		}
 	}
-	if used := w.prompts.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes are still held", used)
-	}
+	until(t, "no bytes are held any more", func() bool { return w.prompts.held.used.Load() == 0 })
 }
 
 // What is refused leaves no vector and does not touch the call; it is counted by
@@ -211,9 +209,7 @@ func TestFaultsBehindACall(t *testing.T) {
 		text(t, w.do("POST", "/v1/chat/completions", chatBody, auth...))
 		until(t, "it goes on", func() bool { return w.outcome(promptRefused, model.KindInternal.String()) == n })
 	}
-	if inside, _ := w.gate.Load(); inside != 0 {
-		t.Errorf("%d places are still taken", inside)
-	}
+	until(t, "no places are taken any more", func() bool { inside, _ := w.gate.Load(); return inside == 0 })
 }
 
 type brokenPrompts struct{ event.PromptStore }
@@ -252,9 +248,7 @@ func TestTheQueueOfPromptsIsBounded(t *testing.T) {
 	w.prompts.held.limit = 1
 	text(t, w.do("POST", "/v1/chat/completions", chatBody, auth...))
 	until(t, "one is dropped for its size", func() bool { return w.outcome(promptDropped, reasonFull) == more+1 })
-	if used := w.prompts.held.used.Load(); used != 0 {
-		t.Errorf("%d bytes are still held", used)
-	}
+	until(t, "no bytes are held any more", func() bool { return w.prompts.held.used.Load() == 0 })
 }
 
 // What is under way at shutdown has a moment to finish, and no more.
