@@ -8,7 +8,7 @@ import (
 )
 
 // keeper is a buffer that keeps nothing.
-type keeper struct{ n int }
+type keeper struct{}
 
 func (k *keeper) Put(_ context.Context, entries [][]byte, _ int) ([]string, error) {
 	ids := make([]string, len(entries))
