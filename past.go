@@ -57,11 +57,12 @@ func entryOf(rec *model.Record, ended time.Time) budget.Entry {
 	return e
 }
 
-// unseen is what the last attempt of a call whose process died was charged as
-// likely, to whatever budgets there were: it has no cost of its own on record.
+// unseen is what an attempt of a call whose process died was charged as likely,
+// to whatever budgets there were: it has no cost of its own on record. It is the
+// last attempt, or one behind it that was about to be sent.
 func unseen(rec *model.Record) (p budget.Part, ok bool) {
 	n := len(rec.Attempts)
-	if n == 0 || rec.State != model.StateFailed || rec.Attempts[n-1].Cost != 0 {
+	if n == 0 || rec.State != model.StateFailed {
 		return p, false
 	}
 	last := &rec.Attempts[n-1]
@@ -71,7 +72,7 @@ func unseen(rec *model.Record) (p budget.Part, ok bool) {
 			p.USD, p.Tokens, p.Requests, ok = max(p.USD, c.Cost), max(p.Tokens, c.Tokens), 1, true
 		}
 	}
-	for i := range rec.Attempts[:n-1] { // a charge is that of the whole call
+	for i := range rec.Attempts { // a charge is that of the whole call
 		a := &rec.Attempts[i]
 		p.USD -= min(p.USD, a.Cost)
 		p.Tokens -= min(p.Tokens, a.Usage.Input.Or(0)+a.Usage.Output.Or(0))
