@@ -232,31 +232,9 @@ func ask[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, erro
 	})
 }
 
-// judge is ask for an answer about which the command fails: by verdict, behind
-// what is shown.
-func judge[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, error), show func(T), verdict func(T) error) error {
-	var v T
-	err := ask(a, g, p, func(c *client) ([]byte, error) {
-		raw, err := send(c)
-		if err == nil {
-			v, err = decode[T](raw)
-		}
-		return raw, err
-	}, show)
-	if err == nil {
-		err = verdict(v)
-	}
-	return err
-}
-
 // tell is ask for what may turn out not to be shown.
 func tell[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, error), show func(T) error) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	raw, err := send(c)
+	raw, err := a.answer(g, send)
 	if err != nil {
 		return err
 	}
@@ -268,4 +246,33 @@ func tell[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, err
 		return err
 	}
 	return show(v)
+}
+
+// judge is ask for an answer about which the command fails: by verdict, behind
+// what is shown.
+func judge[T any](a *app, g *globals, p *printer, send func(*client) ([]byte, error), show func(T), verdict func(T) error) error {
+	raw, err := a.answer(g, send)
+	if err != nil {
+		return err
+	}
+	v, err := decode[T](raw)
+	if err != nil {
+		return err
+	}
+	if !p.json {
+		show(v)
+	} else if err := p.raw(raw); err != nil {
+		return err
+	}
+	return verdict(v)
+}
+
+// answer returns what the gateway answers to a request.
+func (a *app) answer(g *globals, send func(*client) ([]byte, error)) ([]byte, error) {
+	c, err := a.connect(g)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	return send(c)
 }
