@@ -42,9 +42,34 @@ func (s *shown) first(id string) bool {
 // second of a call's end, all of one call at once. Without a subscriber it asks
 // the store for nothing.
 func (l *Log) FollowOthers(ctx context.Context, f Feed) error {
-	t := time.NewTicker(othersEvery)
-	defer t.Stop()
 	var at *FeedPosition
+	return l.whileFollowed(ctx, othersEvery, func(begin bool) {
+		if begin {
+			at = nil
+		}
+		if at == nil {
+			if head, err := f.Head(ctx); err == nil {
+				at = &head
+			}
+			return
+		}
+		for {
+			stored, err := f.After(ctx, *at, othersCalls)
+			if err != nil || stored.Next == *at { // a store that is away is reported by who writes to it
+				return
+			}
+			*at = stored.Next
+			l.subs.publish(stored.Events())
+		}
+	})
+}
+
+// whileFollowed looks again and again while there is a subscriber, until ctx
+// ends. A look begins anew when there was none before.
+func (l *Log) whileFollowed(ctx context.Context, every time.Duration, look func(begin bool)) error {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	begin := true
 	for {
 		select {
 		case <-ctx.Done():
@@ -52,23 +77,11 @@ func (l *Log) FollowOthers(ctx context.Context, f Feed) error {
 		case <-t.C:
 		}
 		if !l.subs.any() {
-			at = nil
+			begin = true
 			continue
 		}
-		if at == nil {
-			if head, err := f.Head(ctx); err == nil {
-				at = &head
-			}
-			continue
-		}
-		for {
-			stored, err := f.After(ctx, *at, othersCalls)
-			if err != nil || stored.Next == *at { // a store that is away is reported by who writes to it
-				break
-			}
-			*at = stored.Next
-			l.subs.publish(stored.Events())
-		}
+		look(begin)
+		begin = false
 	}
 }
 
@@ -80,21 +93,13 @@ func (l *Log) FollowShared(ctx context.Context) error {
 	if l.share == nil {
 		return nil
 	}
-	t := time.NewTicker(sharedEvery)
-	defer t.Stop()
 	f := sharedFollower{Log: l}
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-t.C:
-		}
-		if !l.subs.any() {
+	return l.whileFollowed(ctx, sharedEvery, func(begin bool) {
+		if begin {
 			f.following = false
-			continue
 		}
 		f.look(ctx)
-	}
+	})
 }
 
 // sharedFollower is how far FollowShared came.

@@ -97,6 +97,13 @@ func (b *sharedBuffer) Stored(_ context.Context, ids []model.CallID) (map[model.
 	return out, nil
 }
 
+// storeAway makes a store that is down, and the buffer beside it.
+func storeAway() (*sink, *sharedBuffer) {
+	s := newSink()
+	s.setFail(func(Batch) error { return errDown })
+	return s, newSharedBuffer(s)
+}
+
 // background runs f until the returned function is called.
 func background(f func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -121,9 +128,7 @@ func sharing(b *sharedBuffer, calls int) *SharedConfig {
 // What ends while the store is away lies in the buffer, and leaves it when it
 // is stored.
 func TestACallIsSharedUntilItIsStored(t *testing.T) {
-	s := newSink()
-	b := newSharedBuffer(s)
-	s.setFail(func(Batch) error { return errDown })
+	s, b := storeAway()
 	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0), BatchDelay: 10 * time.Millisecond})
 	stopSharing := background(l.Share)
 	stop := run(t, l)
@@ -146,9 +151,7 @@ func TestACallIsSharedUntilItIsStored(t *testing.T) {
 // A buffer that is away holds up nothing and is caught up with; of what is too
 // much for it the oldest goes.
 func TestABufferThatIsAway(t *testing.T) {
-	s := newSink()
-	b := newSharedBuffer(s)
-	s.setFail(func(Batch) error { return errDown })
+	s, b := storeAway()
 	b.setFail(errDown)
 	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 100), BatchDelay: 10 * time.Millisecond})
 	stopSharing := background(l.Share)
@@ -179,9 +182,7 @@ func TestABufferThatIsAway(t *testing.T) {
 // A gateway that is lost with its disk leaves what it recorded to the others:
 // with its plan, under its own spool, once.
 func TestTheCallsOfALostGatewayAreSalvaged(t *testing.T) {
-	s := newSink()
-	b := newSharedBuffer(s)
-	s.setFail(func(Batch) error { return errDown })
+	s, b := storeAway()
 	lost := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
 	stopSharing := background(lost.Share)
 	var ids []model.CallID
@@ -232,9 +233,7 @@ func TestTheCallsOfALostGatewayAreSalvaged(t *testing.T) {
 // What is stored already is only taken out, and what this process has itself is
 // left to it.
 func TestSalvageLeavesAloneWhatIsNotLost(t *testing.T) {
-	s := newSink()
-	b := newSharedBuffer(s)
-	s.setFail(func(Batch) error { return errDown })
+	s, b := storeAway()
 	now := time.Now()
 	clock := func() time.Time { return now }
 	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0), Clock: clock})
@@ -257,10 +256,8 @@ func TestSalvageLeavesAloneWhatIsNotLost(t *testing.T) {
 // Followers of one gateway see what another one did, while the store is away,
 // each event once; and on after the buffer lost its data and counts anew.
 func TestFollowersSeeWhatOthersShare(t *testing.T) {
-	s := newSink()
-	b := newSharedBuffer(s)
+	s, b := storeAway()
 	b.next = 1000
-	s.setFail(func(Batch) error { return errDown })
 	a := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
 	other := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
 	defer background(a.Share)()
