@@ -65,6 +65,16 @@ func NewPostgres(t testing.TB) *Postgres {
 	return s
 }
 
+// VectorDatabase is a Database with the extension pgvector. It skips the test
+// where the server has none.
+func VectorDatabase(t testing.TB) string {
+	t.Helper()
+	database := Database(t)
+	NeedVector(t, database)
+	admin(t, database, "CREATE EXTENSION vector")
+	return database
+}
+
 // NeedVector skips a test whose server has no pgvector to create in its databases.
 func NeedVector(t testing.TB, url string) {
 	t.Helper()

@@ -26,31 +26,33 @@ func command(t *testing.T, data string, args ...string) string {
 	return first
 }
 
+// statusFor is what a call of a model is answered with; token: whose it is, "" nobody's.
+func (p *process) statusFor(token, model string) int {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.url+"/v1/chat/completions",
+		strings.NewReader(`{"model":"`+model+`","messages":[{"role":"user","content":"Say something about rivers."}]}`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
 // TestVirtualKeys: made by command, used by plain HTTP and by OpenAI's own
 // client, rotated, revoked, and known again after a restart.
 func TestVirtualKeys(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, data, "--demo")
-	status := func(token string) int {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/v1/chat/completions",
-			strings.NewReader(`{"model":"auto","messages":[{"role":"user","content":"Say something about rivers."}]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if token != "" {
-			req.Header.Set("Authorization", "Bearer "+token)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp.StatusCode
-	}
 	want := func(what, token string, code int) {
 		t.Helper()
-		if got := status(token); got != code {
+		if got := p.statusFor(token, "auto"); got != code {
 			t.Errorf("%s: %d, want %d", what, got, code)
 		}
 	}

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cartrita/cartrita/internal/testserver"
 	"github.com/cartrita/cartrita/mock"
@@ -15,16 +12,7 @@ import (
 // What a search learned of the models is stored: after a restart only the wish
 // is asked for. It is the same over PostgreSQL with pgvector.
 func TestVectorsOutliveTheGateway(t *testing.T) {
-	database := testserver.Database(t)
-	testserver.NeedVector(t, database)
-	conn, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = conn.Exec(t.Context(), `CREATE EXTENSION vector`)
-	if err := errors.Join(err, conn.Close(t.Context())); err != nil {
-		t.Fatal(err)
-	}
+	database := testserver.VectorDatabase(t)
 	lab := upstream(t, mock.Profile{Name: "vectors"})
 	config := func(store string) string {
 		return writeFile(t, "likeness.yaml", fmt.Sprintf(`

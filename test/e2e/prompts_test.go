@@ -2,15 +2,12 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cartrita/cartrita/gateway"
 	"github.com/cartrita/cartrita/internal/testserver"
@@ -62,16 +59,7 @@ func (p *process) prompts(key, outcome, reason string) string {
 
 // Calls are found by what they were asked, over each store, and after a restart.
 func TestCallsAreFoundByTheirPrompts(t *testing.T) {
-	database := testserver.Database(t)
-	testserver.NeedVector(t, database)
-	conn, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = conn.Exec(t.Context(), `CREATE EXTENSION vector`)
-	if err := errors.Join(err, conn.Close(t.Context())); err != nil {
-		t.Fatal(err)
-	}
+	database := testserver.VectorDatabase(t)
 	lab := promptsLab(t)
 	for _, store := range []string{"sqlite", database} {
 		data, file := t.TempDir(), writeFile(t, "prompts.yaml", fmt.Sprintf(promptsConfig, store, lab))
@@ -139,18 +127,8 @@ func TestPromptsThatAreRefused(t *testing.T) {
 		"rate_limit_exceeded": {"--rpm", "1"}, "forbidden": {"--model", "sound"}, "budget_exceeded": {"--team", "poor"},
 	} {
 		token := command(t, data, append([]string{"keys", "create", reason}, args...)...)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/v1/chat/completions",
-			strings.NewReader(`{"model":"sound","messages":[{"role":"user","content":"Say something about rivers."}]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if resp.Body.Close(); resp.StatusCode != http.StatusOK {
-			t.Errorf("%s: the call got %s", reason, resp.Status)
+		if status := p.statusFor(token, "sound"); status != http.StatusOK {
+			t.Errorf("%s: the call got %d", reason, status)
 		}
 		waitFor(t, 10*time.Second, "one is refused as "+reason, func() bool { return p.prompts(ops, "refused", reason) == "1" })
 	}
