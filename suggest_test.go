@@ -242,7 +242,7 @@ func TestSuggestKeepsHardwareThatSomeCallsMayNeed(t *testing.T) {
 		"a call without a decision on record": func(p *past, store *memory.Store) {
 			rec := &model.Record{ID: model.NewCallID(), Received: p.now, State: model.StateCompleted, Endpoint: "p0/model-4"}
 			c := event.Call{Started: p.now, Ended: p.now, Record: rec, Summary: event.Summarize(rec), RecordJSON: event.AppendRecord(nil, rec)}
-			if err := store.Ingest(p.t.Context(), event.Batch{Spool: "other", Position: event.Position{Segment: 1, Offset: 1}, Calls: []event.Call{c}}); err != nil {
+			if _, err := store.Ingest(p.t.Context(), event.Batch{Spool: "other", Position: event.Position{Segment: 1, Offset: 1}, Calls: []event.Call{c}}); err != nil {
 				p.t.Fatal(err)
 			}
 		},

@@ -13,11 +13,13 @@ import (
 // be given again what is still in the spool.
 type printer struct{}
 
-func (printer) Ingest(_ context.Context, b event.Batch) error {
-	for _, c := range b.Calls {
+func (printer) Ingest(_ context.Context, b event.Batch) (stored []*event.Call, err error) {
+	for i := range b.Calls {
+		c := &b.Calls[i]
 		fmt.Printf("stored: %s by %s for %s\n", c.State, c.Model, c.Cost)
+		stored = append(stored, c)
 	}
-	return nil
+	return stored, nil
 }
 
 func (printer) Position(context.Context, string) (event.Position, error) {

@@ -27,23 +27,24 @@ type sink struct {
 
 func newSink() *sink { return &sink{ids: map[model.CallID]int{}, pos: map[string]Position{}} }
 
-func (s *sink) Ingest(_ context.Context, b Batch) error {
+func (s *sink) Ingest(_ context.Context, b Batch) (stored []*Call, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil {
 		if err := s.fail(b); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	for _, c := range b.Calls {
+	for i, c := range b.Calls {
 		s.ids[c.ID]++
+		stored = append(stored, &b.Calls[i])
 		c.RecordJSON, c.PlanJSON = bytes.Clone(c.RecordJSON), bytes.Clone(c.PlanJSON)
 		s.calls = append(s.calls, c)
 	}
 	if b.Position != (Position{}) {
 		s.pos[b.Spool] = b.Position
 	}
-	return nil
+	return stored, nil
 }
 
 func (s *sink) Position(_ context.Context, spool string) (Position, error) {

@@ -28,7 +28,7 @@ func TestSubscribersSeeWhatOthersStore(t *testing.T) {
 	go func() { _ = l.FollowOthers(ctx, s); close(done) }()
 	store := func(i int) {
 		t.Helper()
-		if err := s.Ingest(ctx, event.Batch{Calls: []event.Call{storetest.Sample(i)}}); err != nil {
+		if _, err := s.Ingest(ctx, event.Batch{Calls: []event.Call{storetest.Sample(i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,7 +37,7 @@ func TestSubscribersSeeWhatOthersStore(t *testing.T) {
 	// The first that is seen says that it follows.
 	go func() {
 		for i := 1; ctx.Err() == nil; i++ {
-			if s.Ingest(ctx, event.Batch{Calls: []event.Call{storetest.Sample(i)}}) != nil {
+			if _, err := s.Ingest(ctx, event.Batch{Calls: []event.Call{storetest.Sample(i)}}); err != nil {
 				return
 			}
 			time.Sleep(100 * time.Millisecond)

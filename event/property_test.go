@@ -41,9 +41,9 @@ type oneTimeSink struct {
 	accept    int  // batches until it goes down
 }
 
-func (s *oneTimeSink) Ingest(ctx context.Context, b Batch) error {
+func (s *oneTimeSink) Ingest(ctx context.Context, b Batch) (stored []*Call, err error) {
 	if s.accept == 0 {
-		return errDown
+		return nil, errDown
 	}
 	s.accept--
 	var fresh []Call
@@ -56,13 +56,13 @@ func (s *oneTimeSink) Ingest(ctx context.Context, b Batch) error {
 		fresh = append(fresh, c)
 	}
 	b.Calls = fresh
-	if err := s.sink.Ingest(ctx, b); err != nil {
-		return err
+	if stored, err = s.sink.Ingest(ctx, b); err != nil {
+		return nil, err
 	}
 	if s.ambiguous {
-		return errDown
+		return nil, errDown
 	}
-	return nil
+	return stored, nil
 }
 
 func (w *world) start(t *rapid.T) {

@@ -21,6 +21,7 @@ const (
 type ingester struct {
 	*Log
 	located bool     // the Sink told us where it stands
+	again   bool     // what is read may have been stored long ago
 	next    Position // where to read on
 	arena   []byte   // documents of one batch
 	reader  frameReader
@@ -119,7 +120,7 @@ func (in *ingester) locate(ctx context.Context) error {
 		// The directory was put back from an older copy. What is in it may or may
 		// not be stored; the Sink skips the calls that are.
 		in.cfg.Logger.Warn("the store has read further than this event spool reaches; the spool is read from its beginning")
-		pos = Position{}
+		pos, in.again = Position{}, true
 	}
 	in.next, in.stored, in.located = pos, pos, true
 	return nil
@@ -158,11 +159,12 @@ func (in *ingester) send(ctx context.Context, calls []Call, end Position) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, ingestTimeout)
 	defer cancel()
-	b := Batch{Position: end, Calls: calls}
+	b := Batch{Position: end, Calls: calls, Again: in.again}
 	if in.spool != nil {
 		b.Spool = in.spool.name()
 	}
-	return in.cfg.Sink.Ingest(ctx, b)
+	_, err := in.cfg.Sink.Ingest(ctx, b)
+	return err
 }
 
 // settle takes a stored batch out of memory and drops the segments that

@@ -99,7 +99,7 @@ func (l *Log) overdue(secret []byte, entries []SharedEntry) (old map[model.CallI
 func (l *Log) store(ctx context.Context, spool string, calls []Call) error {
 	ctx, cancel := context.WithTimeout(ctx, ingestTimeout)
 	defer cancel()
-	err := l.cfg.Sink.Ingest(ctx, Batch{Spool: spool, Calls: calls})
+	_, err := l.cfg.Sink.Ingest(ctx, Batch{Spool: spool, Calls: calls})
 	if model.KindOf(err) == model.KindInvalid && len(calls) > 1 {
 		for i := range calls {
 			if err := l.store(ctx, spool, calls[i:i+1]); err != nil {

@@ -38,6 +38,9 @@ type Batch struct {
 	Spool    string   // identity of the spool that the batch comes from
 	Position Position // of the spool behind this batch; zero: leave the stored one as it is
 	Calls    []Call   //
+	// Again says that the calls may have been stored before, so long ago that they
+	// were archived since: those that ended before what is archived are skipped.
+	Again bool
 }
 
 // Sink is where the Log puts calls. Implementations are safe for concurrent
@@ -46,8 +49,9 @@ type Batch struct {
 // written now, and the Log tries again.
 type Sink interface {
 	// Ingest stores the calls, their rollups and the position, all or nothing.
-	// A call whose id is stored already is skipped, rollups included.
-	Ingest(ctx context.Context, b Batch) error
+	// A call whose id is stored already is skipped, rollups included. It returns
+	// those that it stored.
+	Ingest(ctx context.Context, b Batch) (stored []*Call, err error)
 	// Position returns the position last stored for the spool, zero if none.
 	Position(ctx context.Context, spool string) (Position, error)
 }

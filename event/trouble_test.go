@@ -328,3 +328,27 @@ func TestAnOutcomeOfAnotherVersionIsSetAside(t *testing.T) {
 		t.Errorf("before %d, after %d, stats %+v", s.count(before), s.count(after), l.Stats())
 	}
 }
+
+// A spool that was put back from an older copy is read from its beginning, and
+// the store told that it may have had all of it long ago.
+func TestASpoolThatWasPutBack(t *testing.T) {
+	s := newSink()
+	l := open(t, Config{Dir: t.TempDir(), Sink: s})
+	s.pos[l.Spool()] = Position{Segment: 99, Offset: 1}
+	again := 0
+	s.setFail(func(b Batch) error {
+		if b.Again {
+			again += len(b.Calls)
+		}
+		return nil
+	})
+	stop := run(t, l)
+	for range 3 {
+		call(t, l)
+	}
+	flush(t, l)
+	stop()
+	if again != 3 || len(s.calls) != 3 {
+		t.Errorf("%d calls are stored, %d of them as ones that may come again; want 3", len(s.calls), again)
+	}
+}

@@ -36,7 +36,7 @@ func TestFOCUSBillsAFallbackToWhoBilledIt(t *testing.T) {
 	c := paidCall(1, "p1", "m1", "a", 3*model.USD)
 	c.Record.Attempts = []model.Attempt{{Endpoint: "p0/m0", Model: "m0", Cost: model.USD}, {Endpoint: "p1/m1", Model: "m1", Cost: 2 * model.USD}}
 	c.Summary, c.RecordJSON = event.Summarize(c.Record), event.AppendRecord(nil, c.Record)
-	if err := store.Ingest(t.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: 1}, Calls: []event.Call{c}}); err != nil {
+	if _, err := store.Ingest(t.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: 1}, Calls: []event.Call{c}}); err != nil {
 		t.Fatal(err)
 	}
 	w := newWorld(t, func(c *Config) { c.Reader = store })
@@ -64,7 +64,7 @@ func TestFOCUSBillsEveryCallOnce(t *testing.T) {
 	for n := range 72 { // over the end of a month
 		calls = append(calls, paidCall(n, fmt.Sprint("p", n%2), fmt.Sprint("m", n%3), fmt.Sprint("team-", n%2), model.Money(n+1)*1_000_000))
 	}
-	if err := store.Ingest(t.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: 1}, Calls: calls}); err != nil {
+	if _, err := store.Ingest(t.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: 1}, Calls: calls}); err != nil {
 		t.Fatal(err)
 	}
 	w := newWorld(t, func(c *Config) { c.Reader = store })

@@ -29,7 +29,7 @@ func storePrompt(t *testing.T, s *memory.Store, n int, vector []float32, change 
 		change(rec)
 	}
 	c := event.Call{Ended: ended, Summary: event.Summarize(rec), RecordJSON: event.AppendRecord(nil, rec)}
-	if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.SavePrompts(t.Context(), []event.Prompt{{Call: rec.ID, At: ended, Embedder: "lab/vectors-2", Vector: vector}}); err != nil {

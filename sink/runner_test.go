@@ -67,7 +67,7 @@ func add(t *testing.T, s *memory.Store, from, to int) (ids []string) {
 		t.Fatal(err)
 	}
 	for i := from; i < to; i++ {
-		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(i)}}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -76,30 +76,30 @@ func alertSettings(l *config.Loaded, secrets *config.Secrets) (alert.Settings, e
 	return s, nil
 }
 
-// watched is the store of calls as the log writes to it: what is stored counts
-// for the alerts.
+// watched is the store of calls as the log writes to it: what it stores counts
+// for the alerts. What another gateway stored before counted there.
 type watched struct {
 	event.Sink
 	sampler *alert.Sampler
 }
 
 // Ingest implements event.Sink.
-func (w watched) Ingest(ctx context.Context, b event.Batch) error {
-	if err := w.Sink.Ingest(ctx, b); err != nil {
-		return err
+func (w watched) Ingest(ctx context.Context, b event.Batch) (stored []*event.Call, err error) {
+	if stored, err = w.Sink.Ingest(ctx, b); err != nil {
+		return nil, err
 	}
 	wanted, attempts := w.sampler.Wants()
 	if !wanted {
-		return nil
+		return stored, nil
 	}
-	calls := make([]alert.Call, 0, len(b.Calls))
-	for i := range b.Calls {
-		if c := &b.Calls[i]; c.State != model.StatePlanned {
+	calls := make([]alert.Call, 0, len(stored))
+	for _, c := range stored {
+		if c.State != model.StatePlanned {
 			calls = append(calls, alertCall(c, attempts))
 		}
 	}
 	w.sampler.Add(calls)
-	return nil
+	return stored, nil
 }
 
 func alertCall(c *event.Call, attempts bool) alert.Call {

@@ -19,7 +19,7 @@ func TestDBArchiveMovesCallsOut(t *testing.T) {
 		day, next := first.Format(time.DateOnly), first.AddDate(0, 0, 1).Format(time.DateOnly)
 		last := storetest.Sample(300)
 		last.Ended = first.AddDate(0, 0, 1)
-		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{last}}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{last}}); err != nil {
 			t.Fatal(err)
 		}
 		if out := b.ok("db", "archive", "--dry-run", "--before", next); !strings.Contains(out, day+"\t300\twould leave\n") {
@@ -79,7 +79,7 @@ func TestServeArchives(t *testing.T) {
 		for n := range 3 {
 			c := storetest.Sample(n)
 			c.Ended = time.Now().AddDate(0, 0, n-6)
-			if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
+			if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
 				t.Fatal(err)
 			}
 		}

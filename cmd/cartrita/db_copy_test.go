@@ -14,7 +14,7 @@ func TestDBCopyBringsSQLiteToPostgres(t *testing.T) {
 	b.environ = to.environ
 	b.fill(b.open(), 300)
 	// A part is there already, as after a copy that was cut off.
-	if err := to.open().Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(0), storetest.Sample(1)}}); err != nil {
+	if _, err := to.open().Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(0), storetest.Sample(1)}}); err != nil {
 		t.Fatal(err)
 	}
 	var got struct {
@@ -38,7 +38,7 @@ func TestDBCopyBringsSQLiteToPostgres(t *testing.T) {
 		t.Errorf("the copy's sums:\n%s", out)
 	}
 
-	if err := to.open().Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(300)}}); err != nil {
+	if _, err := to.open().Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(300)}}); err != nil {
 		t.Fatal(err)
 	}
 	r := b.run("db", "copy", "--to", "env:DATABASE_URL")

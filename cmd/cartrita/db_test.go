@@ -95,7 +95,7 @@ func (b *dbBench) fill(s store, calls int) {
 		for n := i; n < min(i+100, calls); n++ {
 			batch = append(batch, storetest.Sample(n))
 		}
-		if err := s.Ingest(b.t.Context(), event.Batch{Calls: batch}); err != nil {
+		if _, err := s.Ingest(b.t.Context(), event.Batch{Calls: batch}); err != nil {
 			b.t.Fatal(err)
 		}
 	}

@@ -28,7 +28,7 @@ func filled(t *testing.T) (s *sqlite.Store, until time.Time) {
 		c := storetest.Sample(n)
 		c.Ended = c.Ended.AddDate(0, 0, n)
 		until = c.Ended.AddDate(0, 0, 1).Truncate(24 * time.Hour)
-		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -295,7 +295,7 @@ func copyStoredCalls(ctx context.Context, from, to Store, progress func(int)) er
 		if len(waiting) == 0 {
 			return nil
 		}
-		if err := to.Ingest(ctx, event.Batch{Calls: waiting}); err != nil {
+		if _, err := to.Ingest(ctx, event.Batch{Calls: waiting}); err != nil {
 			return err
 		}
 		progress(len(waiting))

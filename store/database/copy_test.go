@@ -69,7 +69,8 @@ func full(t *testing.T) target {
 			}
 			some = append(some, c)
 		}
-		must(s.Ingest(t.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: int64(i)}, Calls: some}))
+		_, err := s.Ingest(t.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: int64(i)}, Calls: some})
+		must(err)
 	}
 	for n := range 600 {
 		c := storetest.Sample(n)

@@ -156,7 +156,7 @@ func (s *Store) ModelsVersion(context.Context) (uint64, error) {
 }
 
 // Ingest implements event.Sink.
-func (s *Store) Ingest(_ context.Context, b event.Batch) error {
+func (s *Store) Ingest(_ context.Context, b event.Batch) (stored []*event.Call, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// Everything that can fail comes first: all or nothing.
@@ -164,18 +164,19 @@ func (s *Store) Ingest(_ context.Context, b event.Batch) error {
 	for i, c := range b.Calls {
 		var err error
 		if records[i], err = event.ParseRecord(c.RecordJSON, c.PlanJSON); err != nil {
-			return model.Invalidf("memory.Ingest", "record", "cannot be read: %v", err)
+			return nil, model.Invalidf("memory.Ingest", "record", "cannot be read: %v", err)
 		}
 		switch c.State {
 		case model.StatePlanned, model.StateCompleted, model.StateFailed:
 		default:
-			return model.Invalidf("memory.Ingest", "state", "is %q, want planned, completed or failed", c.State)
+			return nil, model.Invalidf("memory.Ingest", "state", "is %q, want planned, completed or failed", c.State)
 		}
 	}
 	for i, c := range b.Calls {
 		if _, known := s.byID[c.ID]; known {
 			continue
 		}
+		stored = append(stored, &b.Calls[i])
 		c.Record, c.RecordJSON, c.PlanJSON = records[i], nil, nil
 		c.Seq = int64(len(s.byID)) + 1
 		s.byID[c.ID] = c.Seq
@@ -191,7 +192,7 @@ func (s *Store) Ingest(_ context.Context, b event.Batch) error {
 	if b.Position != (event.Position{}) {
 		s.positions[b.Spool] = b.Position
 	}
-	return nil
+	return stored, nil
 }
 
 // count adds a call that ended to the rollups.

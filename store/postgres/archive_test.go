@@ -24,7 +24,7 @@ func TestPartitionsGoWithTheirCalls(t *testing.T) {
 		callAt(at(3, 3), at(2, 6)),  // likewise
 		callAt(at(2, 7), at(2, 7)),
 	}
-	if err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
 		t.Fatal(err)
 	}
 	there := func(table string, back month) bool {
@@ -52,7 +52,7 @@ func TestPartitionsGoWithTheirCalls(t *testing.T) {
 	until(at(1, 0), []month{2}, []month{2})
 
 	old := callAt(at(4, 3), at(4, 4))
-	if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{old}}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{old}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Call(t.Context(), old.ID); err != nil {
@@ -65,7 +65,7 @@ func TestArchivingEndsWithTheTerm(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	at := time.Now().AddDate(0, 0, -3)
-	if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{callAt(at, at)}}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{callAt(at, at)}}); err != nil {
 		t.Fatal(err)
 	}
 	for id, lead := range map[string]time.Duration{"a": 0, "b": time.Minute} {

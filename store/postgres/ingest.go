@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +17,7 @@ import (
 )
 
 // Ingest implements event.Sink.
-func (s *Store) Ingest(ctx context.Context, b event.Batch) error {
+func (s *Store) Ingest(ctx context.Context, b event.Batch) (stored []*event.Call, err error) {
 	calls := make([]*event.Call, 0, len(b.Calls))
 	seen := make(map[model.CallID]bool, len(b.Calls))
 	for i := range b.Calls {
@@ -26,27 +27,34 @@ func (s *Store) Ingest(ctx context.Context, b event.Batch) error {
 		}
 	}
 	s.partition(ctx, calls)
-	err := s.ingest(ctx, b, calls)
+	stored, err = s.ingest(ctx, b, calls)
 	if refused(err) && s.forgetTargets() {
-		err = s.ingest(ctx, b, calls) // the database may have been restored to before a target was added
+		stored, err = s.ingest(ctx, b, calls) // the database may have been restored to before a target was added
 	}
-	return failure("postgres.Ingest", err)
+	return stored, failure("postgres.Ingest", err)
 }
 
-// ingest stores what is new of the calls. Between the first and the last
-// statement no other process stores any.
-func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) error {
+// ingest stores what is new of the calls, and returns that. Between the first and
+// the last statement no other process stores any.
+func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) (stored []*event.Call, err error) {
 	var added map[event.Target]int64
-	err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		stored = stored[:0]
 		last, known, err := takeClock(ctx, tx, calls)
 		if err != nil {
 			return err
 		}
+		archived := int64(math.MinInt64)
+		if b.Again {
+			if err := tx.QueryRow(ctx, `SELECT below FROM archive_boundary`).Scan(&archived); err != nil {
+				return err
+			}
+		}
 		rows := make([]batch.Row, 0, len(calls))
 		for _, c := range calls {
-			if !known[c.ID] {
-				last = max(last+1, c.Ended.UnixMicro())
-				rows = append(rows, batch.Row{Seq: last, Call: c})
+			if at := c.Ended.UnixMicro(); !known[c.ID] && at >= archived { // its number was not lower than that
+				last = max(last+1, at)
+				rows, stored = append(rows, batch.Row{Seq: last, Call: c}), append(stored, c)
 			}
 		}
 		if len(rows) == 0 {
@@ -62,14 +70,14 @@ func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) 
 		return s.writeSums(ctx, tx, b, rows, ids)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for t, id := range added {
 		s.targets[t] = id
 	}
-	return nil
+	return stored, nil
 }
 
 // takeClock waits until no other process stores calls, and returns the number

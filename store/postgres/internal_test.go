@@ -77,7 +77,7 @@ func TestPartitionsAreThereBeforeTheyAreNeeded(t *testing.T) {
 		t.Errorf("a new database has %v, want %v", got, want)
 	}
 	s.now = func() time.Time { return (monthOf(time.Now()) + 1).begin() } // a month passes
-	if err := s.Ingest(t.Context(), event.Batch{}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := partitions(); !slices.Contains(got, next(monthsAhead+1)) {
@@ -96,7 +96,7 @@ func TestCallsOfOddDatesAreKept(t *testing.T) {
 		callAt(now, now), callAt(now.AddDate(-2, 0, 0), now.AddDate(-2, 0, 0)), callAt(time.UnixMilli(0), time.UnixMilli(1)), callAt(ahead, ahead),
 	}
 	for range 2 {
-		if err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestCallsOfOddDatesAreKept(t *testing.T) {
 	}
 	check(2)
 	s.now = func() time.Time { return ahead.AddDate(0, -1, 0) }
-	if err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
 		t.Fatal(err)
 	}
 	check(1)
@@ -139,7 +139,7 @@ func TestAPartitionThatCannotBeMadeIsMadeLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := callAt(old, old)
-	if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{first}}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{first}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.Rollback(t.Context()); err != nil {
@@ -150,7 +150,7 @@ func TestAPartitionThatCannotBeMadeIsMadeLater(t *testing.T) {
 		t.Errorf("the call is in %v", got)
 	}
 	s.now = func() time.Time { return time.Now().Add(2 * partitionRetry) }
-	if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{first, callAt(old, old)}}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{first, callAt(old, old)}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := tables(t, s, "calls"); got[own] != 2 || got["calls_default"] != 0 {
@@ -215,7 +215,7 @@ func TestNoQueryLooksAtEverything(t *testing.T) {
 			}
 			calls = append(calls, c)
 		}
-		if err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -281,7 +281,8 @@ func TestAFrozenWriterIsCutOff(t *testing.T) {
 		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = '1ms'; SELECT last FROM call_clock FOR UPDATE`); err != nil {
 			return err
 		}
-		return s.Ingest(ctx, event.Batch{Calls: []event.Call{callAt(time.Now(), time.Now())}}) // another connection
+		_, err := s.Ingest(ctx, event.Batch{Calls: []event.Call{callAt(time.Now(), time.Now())}}) // another connection
+		return err
 	})
 	if model.KindOf(failure("", err)) != model.KindUnavailable {
 		t.Errorf("the frozen transaction ends with %v", err)

@@ -116,7 +116,7 @@ func TestSeveralProcessesOpenAnEmptyDatabaseAtOnce(t *testing.T) {
 				t.Error(err)
 			}
 			for n := range 5 {
-				if err := s.Ingest(t.Context(), event.Batch{Calls: samples(10*n+i, 10*n+i+1)}); err != nil {
+				if _, err := s.Ingest(t.Context(), event.Batch{Calls: samples(10*n+i, 10*n+i+1)}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -172,7 +172,7 @@ func TestTwoProcessesStoreTheSameCalls(t *testing.T) {
 		writers.Go(func() {
 			for from := 0; from < calls; from += size - 20 { // overlaps with its own as well
 				b := event.Batch{Spool: fmt.Sprint(i), Position: event.Position{Segment: 1, Offset: int64(from + 1)}, Calls: samples(from, min(from+size, calls))}
-				if err := s.Ingest(t.Context(), b); err != nil {
+				if _, err := s.Ingest(t.Context(), b); err != nil {
 					t.Error(err)
 					return
 				}
@@ -211,7 +211,7 @@ func TestTwoProcessesStoreTheSameCalls(t *testing.T) {
 	}
 	stored(t, reader, calls)
 	single := open(t, testserver.Database(t))
-	if err := single.Ingest(t.Context(), event.Batch{Calls: samples(0, calls)}); err != nil {
+	if _, err := single.Ingest(t.Context(), event.Batch{Calls: samples(0, calls)}); err != nil {
 		t.Fatal(err)
 	}
 	want, err := single.BudgetSpend(t.Context(), time.Time{})
@@ -237,7 +237,7 @@ func TestAServerThatStopsIsUnavailableAndComesBack(t *testing.T) {
 	t.Parallel()
 	server := testserver.NewPostgres(t)
 	s := open(t, server.URL())
-	if err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 20)}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 20)}); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
@@ -247,7 +247,7 @@ func TestAServerThatStopsIsUnavailableAndComesBack(t *testing.T) {
 		for n := 20; ; n += 10 {
 			b := event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: int64(n + 10)}, Calls: samples(n, n+10)}
 			for {
-				err := s.Ingest(t.Context(), b)
+				_, err := s.Ingest(t.Context(), b)
 				if err == nil {
 					break
 				}
@@ -288,7 +288,7 @@ func TestWhoWaitsTooLongGivesUp(t *testing.T) {
 	t.Parallel()
 	url := testserver.Database(t)
 	s := open(t, url)
-	if err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 1)}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 1)}); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := pgx.Connect(t.Context(), url)
@@ -305,14 +305,14 @@ func TestWhoWaitsTooLongGivesUp(t *testing.T) {
 	}
 	postgres.SetAnswerTimeout(s, 50*time.Millisecond)
 	b := event.Batch{Spool: "s", Position: event.Position{Segment: 1}, Calls: samples(1, 2)}
-	if err := s.Ingest(t.Context(), b); model.KindOf(err) != model.KindUnavailable {
+	if _, err := s.Ingest(t.Context(), b); model.KindOf(err) != model.KindUnavailable {
 		t.Errorf("got %v, want unavailable", err)
 	}
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	postgres.SetAnswerTimeout(s, time.Minute)
-	if err := s.Ingest(t.Context(), b); err != nil {
+	if _, err := s.Ingest(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	stored(t, s, 2)
@@ -373,7 +373,7 @@ func TestAnyTextIsCounted(t *testing.T) {
 		c.Charges = []model.Charge{{Budget: model.BudgetID("users/" + user), Period: c.Ended, Cost: 1}}
 		calls = append(calls, c)
 	}
-	if err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
 		t.Fatal(err)
 	}
 	stored(t, s, len(users))
@@ -403,7 +403,7 @@ func TestLateCallsAreFoundByTheirTime(t *testing.T) {
 	t.Parallel()
 	s := open(t, testserver.Database(t))
 	for _, calls := range [][]event.Call{samples(100, 200), samples(0, 50), samples(200, 300)} {
-		if err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -427,11 +427,11 @@ func TestARestoredDatabaseIsNotTakenForBadCalls(t *testing.T) {
 	t.Parallel()
 	url := testserver.Database(t)
 	s := open(t, url)
-	if err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 20)}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 20)}); err != nil {
 		t.Fatal(err)
 	}
 	sql(t, url, `TRUNCATE calls, call_blocks, cost_rollup, cost_sums, targets`)
-	if err := s.Ingest(t.Context(), event.Batch{Calls: samples(10, 30)}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: samples(10, 30)}); err != nil {
 		t.Fatal(err)
 	}
 	stored(t, s, 20)

@@ -43,7 +43,7 @@ func TestTheIndexFindsPromptsLikeAScan(t *testing.T) {
 			event.Sink
 			event.PromptStore
 		}{indexed, scanned} {
-			if err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
+			if _, err := s.Ingest(t.Context(), event.Batch{Calls: calls}); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.SavePrompts(t.Context(), ps); err != nil {

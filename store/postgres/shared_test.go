@@ -41,7 +41,7 @@ func TestWhichCallsAreStored(t *testing.T) {
 	t.Parallel()
 	s := open(t, testserver.Database(t))
 	stored, missing := storetest.Sample(1), storetest.Sample(2)
-	if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{stored}}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{stored}}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Stored(t.Context(), []model.CallID{missing.Record.ID, stored.Record.ID})

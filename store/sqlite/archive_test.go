@@ -19,14 +19,14 @@ func TestAnotherProcessLearnsOfTheSeal(t *testing.T) {
 	defer gateway.Close()
 	command := open(t, path)
 	defer command.Close()
-	if err := command.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(9)}}); err != nil {
+	if _, err := command.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(9)}}); err != nil {
 		t.Fatal(err)
 	}
 	until := storetest.Sample(0).Ended.AddDate(0, 0, 1).Truncate(24 * time.Hour)
 	if _, err := archive.New(archive.Config{Store: command}).Run(t.Context(), cluster.Fence{}, until); err != nil {
 		t.Fatal(err)
 	}
-	if err := gateway.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(1), storetest.Sample(2)}}); err != nil {
+	if _, err := gateway.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(1), storetest.Sample(2)}}); err != nil {
 		t.Fatal(err)
 	}
 	if first, err := command.NextCall(t.Context(), 0); err != nil || first < until.UnixMicro() {

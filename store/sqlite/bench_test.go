@@ -33,7 +33,7 @@ func BenchmarkIngest(b *testing.B) {
 				}
 				b.StartTimer()
 				start := cpuNS()
-				if err := s.Ingest(b.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: int64(n)}, Calls: calls}); err != nil {
+				if _, err := s.Ingest(b.Context(), event.Batch{Spool: "s", Position: event.Position{Segment: 1, Offset: int64(n)}, Calls: calls}); err != nil {
 					b.Fatal(err)
 				}
 				cpu += cpuNS() - start
@@ -74,7 +74,7 @@ func BenchmarkRead(b *testing.B) {
 		for i := range calls {
 			calls[i] = storetest.Sample(n + i)
 		}
-		if err := s.Ingest(b.Context(), event.Batch{Calls: calls}); err != nil {
+		if _, err := s.Ingest(b.Context(), event.Batch{Calls: calls}); err != nil {
 			b.Fatal(err)
 		}
 	}

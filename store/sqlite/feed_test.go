@@ -20,7 +20,7 @@ func TestTheFeedGoesOnBehindDamage(t *testing.T) {
 	}
 	defer s.Close()
 	for i := range 3 { // a block each
-		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(i)}}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
@@ -11,18 +12,26 @@ import (
 )
 
 // Ingest implements event.Sink.
-func (s *Store) Ingest(ctx context.Context, b event.Batch) error {
+func (s *Store) Ingest(ctx context.Context, b event.Batch) (stored []*event.Call, err error) {
 	const op = "sqlite.Ingest"
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return unavailable(op, "the batch was given up", err)
+		return nil, unavailable(op, "the batch was given up", err)
 	}
-	calls := make([]*event.Call, len(b.Calls))
+	archived := int64(math.MinInt64)
+	if b.Again {
+		if archived, err = boundary(ctx, s.read); err != nil {
+			return nil, failure(op, err)
+		}
+	}
+	calls := make([]*event.Call, 0, len(b.Calls))
 	for i := range b.Calls {
-		calls[i] = &b.Calls[i]
+		if c := &b.Calls[i]; c.Ended.UnixMicro() >= archived { // its number was not lower than that
+			calls = append(calls, c)
+		}
 	}
-	err := s.ingest(b, calls)
+	err = s.ingest(b, calls)
 	for try := 0; isConstraint(err) && try < maxWriters; try++ {
 		// Some call is stored already, or another process has written. Both are
 		// rare: look, and store the rest.
@@ -32,7 +41,10 @@ func (s *Store) Ingest(ctx context.Context, b event.Batch) error {
 			}
 		}
 	}
-	return failure(op, err)
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	return calls, nil
 }
 
 // maxWriters is how often another process may come first with the same number.

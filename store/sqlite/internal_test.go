@@ -30,7 +30,7 @@ func TestNoQueryLooksAtEverything(t *testing.T) {
 	defer s.Close()
 	for i := range 3 {
 		c := event.Call{Summary: event.Summary{ID: model.NewCallID(), State: model.StateCompleted, Model: "m", Endpoint: model.EndpointID(fmt.Sprint("p/", i)), Provider: "p"}, RecordJSON: []byte(`{}`)}
-		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
 			t.Fatal(err)
 		}
 	}

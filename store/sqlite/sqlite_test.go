@@ -92,7 +92,7 @@ func TestOpenAgainKeepsEverything(t *testing.T) {
 	s := open(t, path)
 	calls := []event.Call{storetest.Sample(1), storetest.Sample(2)}
 	at := event.Position{Segment: 2, Offset: 3}
-	if err := s.Ingest(t.Context(), event.Batch{Spool: "s", Position: at, Calls: calls}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Spool: "s", Position: at, Calls: calls}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -112,7 +112,7 @@ func TestOpenAgainKeepsEverything(t *testing.T) {
 	}
 	// A clock that went back does not bring the order out of step.
 	late := storetest.Sample(0)
-	if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{late}}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{late}}); err != nil {
 		t.Fatal(err)
 	}
 	page, err := s.Calls(t.Context(), event.Filter{})
@@ -137,7 +137,7 @@ func TestSeveralProcessesOpenANewFileAtOnce(t *testing.T) {
 				t.Error(err)
 			}
 			for n := range 5 {
-				if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(10*n + i)}}); err != nil {
+				if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(10*n + i)}}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -206,13 +206,13 @@ func TestALockedFileIsUnavailableAndKeepsNothingOfTheBatch(t *testing.T) {
 	}
 	sqlite.SetBusyTimeout(t, s, 1)
 	b := event.Batch{Spool: "s", Position: event.Position{Segment: 1}, Calls: []event.Call{storetest.Sample(1)}}
-	if err := s.Ingest(t.Context(), b); model.KindOf(err) != model.KindUnavailable {
+	if _, err := s.Ingest(t.Context(), b); model.KindOf(err) != model.KindUnavailable {
 		t.Errorf("got %v, want unavailable", err)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Ingest(t.Context(), b); err != nil {
+	if _, err := s.Ingest(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	if report, err := s.Costs(t.Context(), event.CostQuery{}); err != nil || report.Total.Calls != 1 {

@@ -370,6 +370,21 @@ func archiveLate(t *testing.T, s Database, _ func(string) [][]string) {
 	archived(t, dir, 23)
 }
 
+// archiveAgain gives a store calls that it may have archived: it stores those that
+// it cannot have.
+func archiveAgain(t *testing.T, s Database, _ func(string) [][]string) {
+	ingest(t, s, 130, spread(0, 100)...)
+	archiveUntil(t, archiver(s, t.TempDir()), daysAfter(1))
+	gone := before(daysAfter(1))
+	stored, err := s.Ingest(t.Context(), event.Batch{Spool: "lost", Calls: spread(gone-10, 101), Again: true})
+	if err != nil || len(stored) != 1 || stored[0].ID != spread(100, 101)[0].ID {
+		t.Errorf("%d calls are stored again, %v; only the last one is new", len(stored), err)
+	}
+	if a := audited(t, s, false, 101-gone); !a.Agrees() {
+		t.Errorf("then: %+v", a)
+	}
+}
+
 // archiveWaits holds back what a sink was not sent.
 func archiveWaits(t *testing.T, s Database, _ func(string) [][]string) {
 	ingest(t, s, 130, spread(0, 300)...)

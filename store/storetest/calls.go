@@ -62,7 +62,11 @@ func callUnknown(t *testing.T, s Store) {
 func callsOnce(t *testing.T, s Store) {
 	calls := samples(50)
 	ingest(t, s, 20, calls...)
-	ingest(t, s, 60, append(append(slices.Clone(calls[10:]), Sample(50)), Sample(50))...)
+	again := append(append(slices.Clone(calls[10:]), Sample(50)), Sample(50))
+	stored, err := s.Ingest(t.Context(), event.Batch{Calls: again})
+	if err != nil || len(stored) != 1 || stored[0].ID != Sample(50).ID {
+		t.Errorf("of 42 calls, one of them new, %d are said to be stored now, %v", len(stored), err)
+	}
 	page, err := s.Calls(t.Context(), event.Filter{Limit: 1000})
 	if err != nil || len(page.Calls) != 51 {
 		t.Fatalf("51 calls, some of them given twice, are stored as %d, %v", len(page.Calls), err)
@@ -80,7 +84,7 @@ func callsAllOrNothing(t *testing.T, s Store) {
 	bad := Sample(3)
 	bad.Record.State = "lost"
 	at := event.Position{Segment: 3, Offset: 100}
-	err := s.Ingest(t.Context(), event.Batch{Spool: "spool", Position: at, Calls: []event.Call{Sample(1), Sample(2), encode(bad)}})
+	_, err := s.Ingest(t.Context(), event.Batch{Spool: "spool", Position: at, Calls: []event.Call{Sample(1), Sample(2), encode(bad)}})
 	if model.KindOf(err) != model.KindInvalid {
 		t.Errorf("a record in no known state gives %v, want invalid", err)
 	}
@@ -244,7 +248,7 @@ func position(t *testing.T, s Store) {
 		{Spool: "a", Calls: samples(3)}, // no position: stays
 		{Spool: "a", Position: event.Position{Segment: 2, Offset: 32}, Calls: samples(3)},
 	} {
-		if err := s.Ingest(t.Context(), b); err != nil {
+		if _, err := s.Ingest(t.Context(), b); err != nil {
 			t.Fatalf("batch %d: %v", i, err)
 		}
 		if b.Position == (event.Position{}) {

@@ -36,6 +36,7 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 		{"archive/calls leave", archiveLeaves},
 		{"archive/crashes", archiveCrashes},
 		{"archive/late calls", archiveLate},
+		{"archive/calls that come again", archiveAgain},
 		{"archive/waits for sinks", archiveWaits},
 		{"archive/drops", archiveDrops},
 		{"archive/vectors of prompts", archivePrompts},
@@ -168,7 +169,7 @@ func auditConcurrent(t *testing.T, s Database, _ func(string) [][]string) {
 	writing.Go(func() {
 		defer close(done)
 		for i := 0; i < calls; i += 15 {
-			if err := s.Ingest(t.Context(), event.Batch{Calls: samples(calls)[i : i+15]}); err != nil {
+			if _, err := s.Ingest(t.Context(), event.Batch{Calls: samples(calls)[i : i+15]}); err != nil {
 				t.Error(err)
 				return
 			}

@@ -44,7 +44,7 @@ func feedShowsAll(t *testing.T, s Store) {
 	var middle event.FeedPosition
 	for i := range 30 {
 		c := Sample(i)
-		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{c}}); err != nil {
 			t.Fatal(err)
 		}
 		rec, err := event.ParseRecord(c.RecordJSON, c.PlanJSON)

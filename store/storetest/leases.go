@@ -76,7 +76,7 @@ func spend(t *testing.T, s Store, spool string, n int64) {
 	c.Record.ID = c.ID
 	c.Record.Charges = []model.Charge{{Budget: "all", Period: leasePeriod, Tokens: n, Requests: 1}}
 	c.Charges = c.Record.Charges
-	if err := s.Ingest(t.Context(), event.Batch{Spool: spool, Calls: []event.Call{encode(c)}}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Spool: spool, Calls: []event.Call{encode(c)}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -110,7 +110,7 @@ func ingest(t *testing.T, s event.Sink, batch int, calls ...event.Call) {
 	t.Helper()
 	for len(calls) > 0 {
 		n := min(batch, len(calls))
-		if err := s.Ingest(t.Context(), event.Batch{Spool: "spool", Calls: calls[:n]}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Spool: "spool", Calls: calls[:n]}); err != nil {
 			t.Fatal(err)
 		}
 		calls = calls[n:]

@@ -186,7 +186,7 @@ func fill(t *testing.T, s store, set Set) (stored int, cost model.Money, took ti
 			b.Calls = append(b.Calls, c)
 		}
 		start := time.Now()
-		if err := s.Ingest(t.Context(), b); err != nil {
+		if _, err := s.Ingest(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
 		took += time.Since(start)
