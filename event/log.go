@@ -167,12 +167,13 @@ func (l *Log) Outcome(rec *model.Record) error {
 	at, err := l.append(&f, buf.b, crc, l.cfg.MaxBytes)
 	call.Ended = f.time()
 	inMemory := err != nil || l.spool == nil
+	var lost bool
 	if err == nil {
 		l.stats.Outcomes++
 		l.tail = at.end()
 		l.announce()
 	}
-	if inMemory && !l.enqueue(call, intent, buf, err) && had {
+	if lost = inMemory && !l.enqueue(call, intent, buf, err); lost && had {
 		l.pending[rec.ID] = intent // the next Open closes it
 	}
 	l.mu.Unlock()
@@ -180,8 +181,8 @@ func (l *Log) Outcome(rec *model.Record) error {
 	if !inMemory {
 		buf.release()
 	}
-	l.share.add(&call)
-	if l.subs.any() {
+	l.share.add(&call, lost)
+	if l.subs.any() && l.subs.first(call.ID, false) {
 		if had {
 			l.subs.publish(ended(call))
 		} else {

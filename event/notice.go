@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/cartrita/cartrita/model"
 )
 
 // The kinds of events that are not about one call.
@@ -68,13 +70,20 @@ func (l *Log) Notice(kind Kind, key string, at time.Time, data any) {
 	}
 	n := Notice{ID: uuid.Must(uuid.NewV7()).String(), Kind: kind, Key: key, At: at.UTC().Truncate(time.Microsecond), Data: doc}
 	if l.cfg.Notices == nil {
-		l.subs.publish([]Event{n.Event()})
+		l.publishNotice(&n)
 		return
 	}
 	select {
 	case l.notices <- n:
 	default:
 		l.cfg.Logger.Error("too many notices wait for the store; one is dropped", "kind", kind, "key", key)
+	}
+}
+
+// publishNotice publishes a notice that was not shown yet.
+func (l *Log) publishNotice(n *Notice) {
+	if id, err := uuid.Parse(n.ID); err == nil && l.subs.first(model.CallID(id), true) {
+		l.subs.publish([]Event{n.Event()})
 	}
 }
 
@@ -107,7 +116,7 @@ func (l *Log) storeNotice(ctx context.Context, n Notice) {
 		cancel()
 		switch {
 		case err == nil && added:
-			l.subs.publish([]Event{n.Event()})
+			l.publishNotice(&n)
 			return
 		case err == nil:
 			return

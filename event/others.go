@@ -8,40 +8,18 @@ import (
 // Bounds of following what other processes record.
 const (
 	othersEvery = 500 * time.Millisecond
-	othersCalls = 200     // read at once
-	shownEvents = 1 << 14 // remembered: what this process published is stored, too
+	othersCalls = 200 // read at once
 
 	sharedEvery = 100 * time.Millisecond
 	sharedCheck = 20 // looks that found nothing, after which the buffer may have begun anew
 )
-
-// shown are the ids of events that were published lately. It is used under the
-// lock of subscribers.
-type shown struct {
-	ids  map[string]struct{}
-	ring []string // of ids, the oldest at next
-	next int
-}
-
-// first reports whether an id is new, and remembers it.
-func (s *shown) first(id string) bool {
-	if s.ids == nil {
-		s.ids, s.ring = make(map[string]struct{}, shownEvents), make([]string, shownEvents)
-	}
-	if _, known := s.ids[id]; known {
-		return false
-	}
-	delete(s.ids, s.ring[s.next])
-	s.ids[id], s.ring[s.next] = struct{}{}, id
-	s.next = (s.next + 1) % shownEvents
-	return true
-}
 
 // FollowOthers publishes to subscribers what other processes store in the same
 // store, until ctx ends. Their events come when they are stored, within about a
 // second of a call's end, all of one call at once. Without a subscriber it asks
 // the store for nothing.
 func (l *Log) FollowOthers(ctx context.Context, f Feed) error {
+	l.subs.remember()
 	var at *FeedPosition
 	return l.whileFollowed(ctx, othersEvery, func(begin bool) {
 		if begin {
@@ -59,9 +37,21 @@ func (l *Log) FollowOthers(ctx context.Context, f Feed) error {
 				return
 			}
 			*at = stored.Next
-			l.subs.publish(stored.Events())
+			l.publishStored(stored)
 		}
 	})
+}
+
+// publishStored publishes what was not shown when it happened.
+func (l *Log) publishStored(stored *Stored) {
+	for _, c := range stored.Calls {
+		if l.subs.first(c.ID, true) {
+			l.subs.publish(Of(c))
+		}
+	}
+	for i := range stored.Notices {
+		l.publishNotice(&stored.Notices[i])
+	}
 }
 
 // whileFollowed looks again and again while there is a subscriber, until ctx
@@ -93,6 +83,7 @@ func (l *Log) FollowShared(ctx context.Context) error {
 	if l.share == nil {
 		return nil
 	}
+	l.subs.remember()
 	f := sharedFollower{Log: l}
 	return l.whileFollowed(ctx, sharedEvery, func(begin bool) {
 		if begin {
@@ -106,45 +97,40 @@ func (l *Log) FollowShared(ctx context.Context) error {
 type sharedFollower struct {
 	*Log
 	following bool
-	at        string
+	at        EntryID
 	idle      int // looks that found nothing
 }
 
 // look publishes what is new. A buffer that is away is reported by who watches it.
 func (f *sharedFollower) look(ctx context.Context) {
-	buffer := f.share.cfg.Buffer
-	if !f.following {
-		last, err := buffer.Last(ctx)
-		f.at, f.following = last, err == nil
-		return
-	}
-	secret, err := f.share.key(ctx)
+	p, err := f.share.find(ctx)
 	if err != nil {
 		return
 	}
-	last, check := "", f.idle >= sharedCheck
-	if check {
-		// Before the entries, so that none is passed over. After a loss of its data
-		// the buffer may give ids below those that it gave.
-		if last, err = buffer.Last(ctx); err != nil {
-			return
-		}
-		f.idle = 0
+	if !f.following {
+		last, err := p.Last(ctx)
+		f.at, f.following = last, err == nil
+		return
 	}
 	for {
-		entries, err := buffer.After(ctx, f.at, sharedAtOnce)
+		entries, err := p.After(ctx, f.at, sharedAtOnce)
 		if err != nil {
 			return
 		}
 		if len(entries) == 0 {
 			break
 		}
-		f.idle, check = 0, false
+		f.idle = 0
 		f.at = entries[len(entries)-1].ID
-		f.show(secret, entries)
+		f.show(p.secret, entries)
 	}
-	if f.idle++; check {
-		f.at = last
+	if f.idle++; f.idle < sharedCheck {
+		return
+	}
+	f.idle = 0
+	// After a loss of its data the buffer may give ids below those that it gave.
+	if last, err := p.Last(ctx); err == nil && last.Compare(f.at) < 0 {
+		f.at = EntryID{}
 	}
 }
 
@@ -162,6 +148,8 @@ func (f *sharedFollower) show(secret []byte, entries []SharedEntry) {
 			continue // of a newer version
 		}
 		c.call.Record = rec
-		f.subs.publish(Of(c.call))
+		if f.subs.first(c.call.ID, false) {
+			f.subs.publish(Of(c.call))
+		}
 	}
 }

@@ -36,11 +36,15 @@ type batch struct {
 }
 
 // Run moves outcomes and notices to the store until ctx is done, then moves
-// what is left, for at most five seconds, and returns. It must run once.
+// what is left, for at most five seconds, and returns. Meanwhile calls that ended
+// lie in the shared buffer, if there is one. It must run once.
 func (l *Log) Run(ctx context.Context) error {
-	var notices sync.WaitGroup
-	notices.Go(func() { l.storeNotices(ctx) })
-	defer notices.Wait()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { l.storeNotices(ctx) })
+	sharing, stop := context.WithCancel(context.WithoutCancel(ctx)) // ends when all that can be is stored
+	defer stop()
+	beside.Go(func() { l.share.run(sharing, l.Spool()) })
 	in := &ingester{Log: l}
 	retry := time.Duration(0)
 	for {
@@ -224,6 +228,7 @@ func (in *ingester) report(err error) {
 	case err != nil && was == "":
 		in.cfg.Logger.Error("the store does not take calls; they wait in the spool", "err", err)
 	case err == nil && was != "":
+		in.share.renew()
 		in.cfg.Logger.Info("the store takes calls again")
 	}
 }

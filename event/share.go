@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"sync"
 	"time"
@@ -13,19 +14,21 @@ import (
 const (
 	DefaultSharedCalls = 10_000
 
-	sharedWaiting = 4096 // calls that may wait for a buffer that is away or slow
-	sharedAtOnce  = 200  // entries put or read at once
+	sharedWaiting = 4096    // calls that may wait for a buffer that is away or slow
+	sharedAtOnce  = 100     // entries put, read or removed at once
+	sharedBytes   = 1 << 20 // put at once: what a buffer takes in well under its timeout
 	shareDelay    = 20 * time.Millisecond
 	shareRetry    = time.Second
+	shareLeave    = 2 * time.Second // for what waits when Run ends
 )
 
 // SharedConfig is where gateways on one store put calls that ended, until they
 // are stored: each shows at once what all of them did, also while the store is
 // away, and stores what another one recorded and was lost with.
 type SharedConfig struct {
-	Buffer SharedBuffer // required
-	Store  SharedStore  // required
-	Calls  int          // kept in the buffer, about; default 10,000. The oldest go first
+	Buffer func(name string) SharedBuffer // required; gateways on one store use one name, and on another another
+	Store  SharedStore                    // required
+	Calls  int                            // kept in the buffer, about; default 10,000. The oldest go first
 }
 
 // sharer moves the calls of this process into the buffer, and out of it when
@@ -39,23 +42,35 @@ type sharer struct {
 	calls   map[model.CallID]*ownCall
 	waiting []*ownCall // for the buffer, oldest first; some may be done
 	held    []*ownCall // in the buffer, likewise
-	gone    []string   // entries to remove
+	gone    []EntryID  // to remove
 	stats   ShareStats
-	secret  []byte
+	place   *sharedPlace // nil: the store was not asked yet
+	stale   bool         // ask again: it may be another database
+
+	salvager salvager // of Salvage alone
 }
 
 // ownCall is a call of this process that is not stored yet.
 type ownCall struct {
 	id    model.CallID
-	call  Call   // until it is in the buffer
-	entry string // its id there; "" before
-	done  bool   // stored, or given up
+	call  Call    // until it is in the buffer
+	lost  bool    // only the buffer can have it
+	entry EntryID // its id there; zero before
+	done  bool    // stored, or given up
+}
+
+// sharedPlace is the buffer of the gateways on a store, and their secret.
+type sharedPlace struct {
+	SharedBuffer
+	name   string
+	secret []byte
 }
 
 // ShareStats counts what went through the shared buffer.
 type ShareStats struct {
 	Shared   uint64 // calls put into it
 	Unshared uint64 // calls left out, because it was away or they were too large
+	Dropped  uint64 // calls that it lost before they were stored: it was full, or emptied
 	Salvaged uint64 // calls that were stored from it
 	Foreign  uint64 // entries that no gateway on the store made
 }
@@ -78,8 +93,9 @@ func newSharer(c *SharedConfig) (*sharer, error) {
 	return s, nil
 }
 
-// add takes a call that ended, with its record. It never waits.
-func (s *sharer) add(c *Call) {
+// add takes a call that ended, with its record, and whether the Log has lost it.
+// It never waits.
+func (s *sharer) add(c *Call, lost bool) {
 	if s == nil {
 		return
 	}
@@ -89,7 +105,7 @@ func (s *sharer) add(c *Call) {
 		s.leaveOut(s.waiting[0])
 		s.waiting = s.waiting[1:]
 	}
-	own := &ownCall{id: c.ID, call: *c}
+	own := &ownCall{id: c.ID, call: *c, lost: lost}
 	s.calls[c.ID] = own
 	s.waiting = append(s.waiting, own)
 	signal(s.work)
@@ -108,10 +124,18 @@ func (s *sharer) settle(calls []Call) {
 			s.remove(own.entry)
 		}
 	}
-	for len(s.held) > 0 && s.held[0].done {
-		s.held = s.held[1:]
-	}
+	s.trim(EntryID{})
 	signal(s.work)
+}
+
+// renew has the store asked again for its secret.
+func (s *sharer) renew() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stale = true
 }
 
 // finish has nobody look after a call any more, in mu.
@@ -129,94 +153,134 @@ func (s *sharer) leaveOut(own *ownCall) {
 }
 
 // remove notes entries that are to go, in mu: no more than the buffer keeps.
-func (s *sharer) remove(entries ...string) {
+func (s *sharer) remove(entries ...EntryID) {
 	for _, e := range entries {
-		if e != "" {
+		if e != (EntryID{}) {
 			s.gone = append(s.gone, e)
 		}
 	}
 	s.gone = s.gone[max(len(s.gone)-s.cfg.Calls, 0):]
 }
 
-// Share puts the calls that end in this process into the shared buffer, and
-// takes them out when they are stored, until ctx ends; without a SharedConfig it
-// returns at once. What it leaves there is found stored by Salvage.
-func (l *Log) Share(ctx context.Context) error {
-	s := l.share
-	if s == nil {
-		return nil
+// trim forgets, in mu, the oldest of the held that are done, or before the
+// oldest entry that the buffer still has.
+func (s *sharer) trim(oldest EntryID) {
+	for len(s.held) > 0 {
+		o := s.held[0]
+		if !o.done {
+			if o.entry.Compare(oldest) >= 0 {
+				return
+			}
+			s.finish(o)
+			s.stats.Dropped++
+		}
+		s.held = s.held[1:]
 	}
+}
+
+// run puts the calls that end in this process into the shared buffer, and takes
+// them out when they are stored, until ctx ends; then it puts what still waits.
+// What it leaves there is found stored by Salvage.
+func (s *sharer) run(ctx context.Context, spool string) {
+	if s == nil {
+		return
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shareLeave)
+		defer cancel()
+		_ = s.moveAll(ctx, spool) // what cannot be put is in the spool
+	}()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		case <-s.work:
 		}
 		wait := shareDelay // more come with the first
-		if err := s.moveAll(ctx, l.Spool()); err != nil {
+		if err := s.moveAll(ctx, spool); err != nil {
 			wait = shareRetry // whoever watches the buffer says what is the matter
 			signal(s.work)
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		case <-time.After(wait):
 		}
 	}
 }
 
 func (s *sharer) moveAll(ctx context.Context, spool string) error {
-	secret, err := s.key(ctx)
+	p, err := s.find(ctx)
 	for more := true; more && err == nil; {
-		more, err = s.put(ctx, secret, spool)
+		more, err = s.put(ctx, p, spool)
 	}
 	for more := true; more && err == nil; {
-		more, err = s.takeOut(ctx)
+		more, err = s.takeOut(ctx, p)
 	}
 	return err
 }
 
-// key returns the secret of the store, which is asked once.
-func (s *sharer) key(ctx context.Context) ([]byte, error) {
+// find returns the buffer of the store, whose secret names it. The store is asked
+// once, and when it was away: another database may have come back.
+func (s *sharer) find(ctx context.Context) (*sharedPlace, error) {
 	s.mu.Lock()
-	secret := s.secret
+	p, stale := s.place, s.stale
+	s.stale = false
 	s.mu.Unlock()
-	if secret != nil {
-		return secret, nil
+	if p != nil && !stale {
+		return p, nil
 	}
 	secret, err := s.cfg.Store.SharedSecret(ctx)
+	if err != nil && p != nil {
+		return p, nil
+	}
 	if err != nil {
 		return nil, err
 	}
+	name := hex.EncodeToString(sharedSum(secret, []byte("name"))[:8])
+	if p != nil && p.name == name {
+		return p, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.secret = secret
-	return secret, nil
+	s.place = &sharedPlace{s.cfg.Buffer(name), name, secret}
+	for _, o := range s.held { // in the buffer of another store
+		s.finish(o)
+	}
+	s.held, s.gone = nil, nil
+	return s.place, nil
 }
 
 // put moves some of the calls that wait into the buffer, and reports whether
-// there were any.
-func (s *sharer) put(ctx context.Context, secret []byte, spool string) (any bool, err error) {
+// there were any. What a failed Put appended all the same is put again, and the
+// first of the two removed by Salvage.
+func (s *sharer) put(ctx context.Context, p *sharedPlace, spool string) (any bool, err error) {
 	own, calls := s.next()
 	if len(own) == 0 {
 		return false, nil
 	}
 	var entries [][]byte
 	var shared, large []*ownCall
+	size := 0
 	for i := range calls {
-		if e := sealShared(secret, spool, &calls[i]); e != nil {
-			entries, shared = append(entries, e), append(shared, own[i])
-		} else {
+		e := sealShared(p.secret, &sharedCall{spool, own[i].lost, calls[i]})
+		if e == nil {
 			large = append(large, own[i])
+			continue
 		}
+		if size += len(e); size > sharedBytes {
+			break // it goes with the next
+		}
+		entries, shared = append(entries, e), append(shared, own[i])
 	}
-	var ids []string
+	var ids []EntryID
+	var oldest EntryID
 	if len(entries) > 0 {
-		if ids, err = s.cfg.Buffer.Put(ctx, entries, s.cfg.Calls); err != nil {
+		if ids, oldest, err = p.Put(ctx, entries, s.cfg.Calls); err != nil {
 			return false, err
 		}
 	}
-	s.entered(shared, ids, large)
+	s.entered(shared, ids, oldest, large)
 	return true, nil
 }
 
@@ -232,8 +296,9 @@ func (s *sharer) next() (own []*ownCall, calls []Call) {
 	return own, calls
 }
 
-// entered notes which calls are in the buffer, and which are too large for it.
-func (s *sharer) entered(shared []*ownCall, ids []string, large []*ownCall) {
+// entered notes which calls are in the buffer, whose oldest entry is given, and
+// which are too large for it.
+func (s *sharer) entered(shared []*ownCall, ids []EntryID, oldest EntryID, large []*ownCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range large {
@@ -242,21 +307,23 @@ func (s *sharer) entered(shared []*ownCall, ids []string, large []*ownCall) {
 	for i, id := range ids {
 		o := shared[i]
 		o.entry, o.call = id, Call{}
-		if s.held = append(s.held, o); o.done { // it was stored meanwhile
+		switch {
+		case o.done: // it was stored meanwhile
 			s.remove(o.entry)
+		case o.lost: // nobody stores it but who salvages it
+			s.finish(o)
+		default:
+			s.held = append(s.held, o)
 		}
 	}
 	s.stats.Shared += uint64(len(ids))
-	s.waiting = slices.DeleteFunc(s.waiting, func(o *ownCall) bool { return o.done || o.entry != "" })
-	for len(s.held) > s.cfg.Calls || len(s.held) > 0 && s.held[0].done {
-		s.finish(s.held[0]) // the buffer dropped it by now
-		s.held = s.held[1:]
-	}
+	s.waiting = slices.DeleteFunc(s.waiting, func(o *ownCall) bool { return o.done || o.entry != EntryID{} })
+	s.trim(oldest)
 }
 
 // takeOut removes some of the entries that are to go, and reports whether there
 // were any.
-func (s *sharer) takeOut(ctx context.Context) (any bool, err error) {
+func (s *sharer) takeOut(ctx context.Context, p *sharedPlace) (any bool, err error) {
 	s.mu.Lock()
 	n := min(len(s.gone), sharedAtOnce)
 	ids := slices.Clone(s.gone[:n])
@@ -265,7 +332,7 @@ func (s *sharer) takeOut(ctx context.Context) (any bool, err error) {
 	if n == 0 {
 		return false, nil
 	}
-	if err := s.cfg.Buffer.Remove(ctx, ids); err != nil {
+	if err := p.Remove(ctx, ids); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		later := s.gone
@@ -274,4 +341,10 @@ func (s *sharer) takeOut(ctx context.Context) (any bool, err error) {
 		return false, err
 	}
 	return true, nil
+}
+
+func (s *sharer) count(f func(*ShareStats)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.stats)
 }

@@ -10,20 +10,20 @@ import (
 // keeper is a buffer that keeps nothing.
 type keeper struct{}
 
-func (k *keeper) Put(_ context.Context, entries [][]byte, _ int) ([]string, error) {
-	ids := make([]string, len(entries))
+func (k *keeper) Put(_ context.Context, entries [][]byte, _ int) ([]EntryID, EntryID, error) {
+	ids := make([]EntryID, len(entries))
 	for i := range ids {
-		ids[i] = "1700000000000-1"
+		ids[i] = EntryID{Time: 1700000000000}
 	}
-	return ids, nil
+	return ids, ids[0], nil
 }
-func (k *keeper) After(context.Context, string, int) ([]SharedEntry, error) { return nil, nil }
-func (k *keeper) Last(context.Context) (string, error)                      { return "", nil }
-func (k *keeper) Remove(context.Context, []string) error                    { return nil }
+func (k *keeper) After(context.Context, EntryID, int) ([]SharedEntry, error) { return nil, nil }
+func (k *keeper) Last(context.Context) (EntryID, error)                      { return EntryID{}, nil }
+func (k *keeper) Remove(context.Context, []EntryID) error                    { return nil }
 
 // BenchmarkShare is what sharing a call takes, but for the exchange with Redis.
 func BenchmarkShare(b *testing.B) {
-	s, err := newSharer(&SharedConfig{Buffer: &keeper{}, Store: &sharedBuffer{}})
+	s, err := newSharer(&SharedConfig{Buffer: func(string) SharedBuffer { return &keeper{} }, Store: &sharedBuffer{}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func BenchmarkShare(b *testing.B) {
 	for b.Loop() {
 		c := Call{Summary: sum, Record: rec}
 		c.ID = model.NewCallID()
-		s.add(&c)
+		s.add(&c, false)
 		if calls = append(calls, c); len(calls) == 100 {
 			if err := s.moveAll(b.Context(), "spool"); err != nil {
 				b.Fatal(err)

@@ -3,7 +3,6 @@ package event
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -19,50 +18,54 @@ type sharedBuffer struct {
 	mu      sync.Mutex
 	entries []SharedEntry
 	next    int
+	last    EntryID
+	bytes   int // the most that were put at once
+	secret  []byte
 	fail    error
 	most    int // entries that ever lay in it
 }
 
-func newSharedBuffer(s *sink) *sharedBuffer { return &sharedBuffer{sink: s} }
+func newSharedBuffer(s *sink) *sharedBuffer { return &sharedBuffer{sink: s, secret: testSecret} }
 
-func (b *sharedBuffer) Put(_ context.Context, entries [][]byte, most int) (ids []string, err error) {
+func (b *sharedBuffer) Put(_ context.Context, entries [][]byte, most int) (ids []EntryID, oldest EntryID, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fail != nil {
-		return nil, b.fail
+		return nil, oldest, b.fail
 	}
+	size := 0
 	for _, e := range entries {
+		size += len(e)
 		b.next++
-		id := fmt.Sprintf("%09d", b.next)
+		id := EntryID{Time: 1, Number: uint64(b.next)}
 		b.entries = append(b.entries, SharedEntry{id, e})
 		ids = append(ids, id)
 	}
 	b.entries = b.entries[max(len(b.entries)-most, 0):]
 	b.most = max(b.most, len(b.entries))
-	return ids, nil
+	b.bytes = max(b.bytes, size)
+	b.last = ids[len(ids)-1]
+	return ids, b.entries[0].ID, nil
 }
 
-func (b *sharedBuffer) After(_ context.Context, id string, limit int) (out []SharedEntry, err error) {
+func (b *sharedBuffer) After(_ context.Context, id EntryID, limit int) (out []SharedEntry, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range b.entries {
-		if e.ID > id && len(out) < limit {
+		if e.ID.Compare(id) > 0 && len(out) < limit {
 			out = append(out, e)
 		}
 	}
 	return out, b.fail
 }
 
-func (b *sharedBuffer) Last(context.Context) (string, error) {
+func (b *sharedBuffer) Last(context.Context) (EntryID, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n := len(b.entries); n > 0 {
-		return b.entries[n-1].ID, b.fail
-	}
-	return "", b.fail
+	return b.last, b.fail
 }
 
-func (b *sharedBuffer) Remove(_ context.Context, ids []string) error {
+func (b *sharedBuffer) Remove(_ context.Context, ids []EntryID) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fail == nil {
@@ -85,7 +88,17 @@ func (b *sharedBuffer) length() int {
 
 var testSecret = bytes.Repeat([]byte{7}, 32)
 
-func (b *sharedBuffer) SharedSecret(context.Context) ([]byte, error) { return testSecret, nil }
+func (b *sharedBuffer) SharedSecret(context.Context) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.secret, nil
+}
+
+func (b *sharedBuffer) setSecret(secret []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.secret = secret
+}
 
 func (b *sharedBuffer) Stored(_ context.Context, ids []model.CallID) (map[model.CallID]bool, error) {
 	out := map[model.CallID]bool{}
@@ -112,6 +125,11 @@ func background(f func(context.Context) error) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
+// share has a Log that does not Run share its calls.
+func share(l *Log) (stop func()) {
+	return background(func(ctx context.Context) error { l.share.run(ctx, l.Spool()); return nil })
+}
+
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
@@ -122,7 +140,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 }
 
 func sharing(b *sharedBuffer, calls int) *SharedConfig {
-	return &SharedConfig{Buffer: b, Store: b, Calls: calls}
+	return &SharedConfig{Buffer: func(string) SharedBuffer { return b }, Store: b, Calls: calls}
 }
 
 // What ends while the store is away lies in the buffer, and leaves it when it
@@ -130,7 +148,6 @@ func sharing(b *sharedBuffer, calls int) *SharedConfig {
 func TestACallIsSharedUntilItIsStored(t *testing.T) {
 	s, b := storeAway()
 	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0), BatchDelay: 10 * time.Millisecond})
-	stopSharing := background(l.Share)
 	stop := run(t, l)
 	for range 300 {
 		call(t, l)
@@ -142,7 +159,6 @@ func TestACallIsSharedUntilItIsStored(t *testing.T) {
 	s.setFail(nil)
 	eventually(t, "empty buffer", func() bool { return b.length() == 0 })
 	stop()
-	stopSharing()
 	if len(l.share.calls) > 0 || len(l.share.waiting) > 0 || len(l.share.held) > 0 {
 		t.Errorf("%d calls, %d waiting and %d held are left", len(l.share.calls), len(l.share.waiting), len(l.share.held))
 	}
@@ -154,7 +170,6 @@ func TestABufferThatIsAway(t *testing.T) {
 	s, b := storeAway()
 	b.setFail(errDown)
 	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 100), BatchDelay: 10 * time.Millisecond})
-	stopSharing := background(l.Share)
 	stop := run(t, l)
 	for range sharedWaiting + 7 {
 		call(t, l)
@@ -173,84 +188,9 @@ func TestABufferThatIsAway(t *testing.T) {
 	b.setFail(nil)
 	eventually(t, "empty buffer", func() bool { return b.length() == 0 })
 	stop()
-	stopSharing()
 	if len(l.share.calls) > 0 || len(l.share.held) > 0 || len(l.share.gone) > 0 {
 		t.Errorf("%d calls, %d held and %d to remove are left", len(l.share.calls), len(l.share.held), len(l.share.gone))
 	}
-}
-
-// A gateway that is lost with its disk leaves what it recorded to the others:
-// with its plan, under its own spool, once.
-func TestTheCallsOfALostGatewayAreSalvaged(t *testing.T) {
-	s, b := storeAway()
-	lost := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
-	stopSharing := background(lost.Share)
-	var ids []model.CallID
-	for range 250 {
-		ids = append(ids, call(t, lost))
-	}
-	eventually(t, "entries", func() bool { return b.length() == 250 })
-	stopSharing()
-	die(lost)
-	s.setFail(nil)
-
-	now := time.Now()
-	other := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0), Clock: func() time.Time { return now }})
-	defer other.Close()
-	_, _ = b.Put(t.Context(), [][]byte{[]byte("not ours"), sealShared(bytes.Repeat([]byte{8}, 32), "x", &Call{Record: &model.Record{}})}, 1000)
-	salvage := func() {
-		t.Helper()
-		if err := other.Salvage(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	salvage()
-	if s.count(ids[0]) > 0 || b.length() != 250 {
-		t.Fatalf("after a moment %d entries are left, want those that the gateway may still store itself", b.length())
-	}
-	now = now.Add(salvageAfter + time.Minute)
-	salvage()
-	salvage()
-	for _, id := range ids {
-		if n := s.count(id); n != 1 {
-			t.Fatalf("call %s is stored %d times", id, n)
-		}
-		if rec := s.record(t, id); rec.Plan == nil || len(rec.Plan.Attempts) == 0 {
-			t.Fatalf("call %s has lost its plan", id)
-		}
-	}
-	if s.calls[0].Started.IsZero() || s.calls[0].Strategy == "" {
-		t.Errorf("the first is %+v", s.calls[0])
-	}
-	if n := b.length(); n != 0 {
-		t.Errorf("%d entries are left", n)
-	}
-	if got := other.Stats().Share; got.Salvaged != 250 || got.Foreign != 2 {
-		t.Errorf("the counters are %+v", got)
-	}
-}
-
-// What is stored already is only taken out, and what this process has itself is
-// left to it.
-func TestSalvageLeavesAloneWhatIsNotLost(t *testing.T) {
-	s, b := storeAway()
-	now := time.Now()
-	clock := func() time.Time { return now }
-	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0), Clock: clock})
-	stopSharing := background(l.Share)
-	own := call(t, l)
-	eventually(t, "an entry", func() bool { return b.length() == 1 })
-	stopSharing()
-	s.setFail(nil)
-	now = now.Add(time.Hour)
-	if err := l.Salvage(t.Context()); err != nil || s.count(own) != 0 || b.length() != 1 {
-		t.Errorf("a call of its own is stored %d times, %d entries are left, %v", s.count(own), b.length(), err)
-	}
-	s.ids[own] = 1 // as if a former run had stored it
-	if err := l.Salvage(t.Context()); err != nil || b.length() != 0 {
-		t.Errorf("a stored call is still in the buffer: %v", err)
-	}
-	die(l)
 }
 
 // Followers of one gateway see what another one did, while the store is away,
@@ -260,8 +200,8 @@ func TestFollowersSeeWhatOthersShare(t *testing.T) {
 	b.next = 1000
 	a := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
 	other := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
-	defer background(a.Share)()
-	defer background(other.Share)()
+	defer share(a)()
+	defer share(other)()
 	defer background(other.FollowShared)()
 	defer die(a)
 	defer die(other)
@@ -277,7 +217,7 @@ func TestFollowersSeeWhatOthersShare(t *testing.T) {
 		}
 		close(seen)
 	}()
-	ids := map[string]bool{}
+	ids, calls := map[string]bool{}, map[model.CallID]bool{}
 	want := func(what string, id func() model.CallID) {
 		t.Helper()
 		last := id() // calls made before somebody follows are not shown
@@ -290,7 +230,8 @@ func TestFollowersSeeWhatOthersShare(t *testing.T) {
 				if ids[e.ID] || e.Call == old {
 					t.Errorf("event %s is shown twice, or happened before", e.ID)
 				}
-				if ids[e.ID] = true; e.Call == last && e.Kind == CallCompleted {
+				ids[e.ID], calls[e.Call] = true, true
+				if e.Call == last && e.Kind == CallCompleted {
 					return
 				}
 			case <-tick.C:
@@ -301,9 +242,13 @@ func TestFollowersSeeWhatOthersShare(t *testing.T) {
 	want("of the other", func() model.CallID { return call(t, a) })
 	want("of its own", func() model.CallID { return call(t, other) })
 	b.mu.Lock()
-	b.entries, b.next = nil, 0
+	b.entries, b.next, b.last = nil, 0, EntryID{}
 	b.mu.Unlock()
+	first := call(t, a)
 	want("behind a loss", func() model.CallID { return call(t, a) })
+	if !calls[first] {
+		t.Error("the first call behind a loss is not seen")
+	}
 }
 
 // A call that is stored while it is put into the buffer does not stay there.
@@ -314,11 +259,11 @@ func TestACallIsStoredBeforeItIsShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Call{Summary: Summary{ID: model.NewCallID()}}
-	s.add(&c)
+	s.add(&c, false)
 	own, _ := s.next()
 	s.settle([]Call{c})
-	s.entered(own, []string{"1"}, nil)
-	if !slices.Equal(s.gone, []string{"1"}) || len(s.held)+len(s.calls)+len(s.waiting) > 0 {
+	s.entered(own, []EntryID{{1, 1}}, EntryID{1, 1}, nil)
+	if !slices.Equal(s.gone, []EntryID{{1, 1}}) || len(s.held)+len(s.calls)+len(s.waiting) > 0 {
 		t.Errorf("to remove %v; %d held, %d looked after, %d waiting", s.gone, len(s.held), len(s.calls), len(s.waiting))
 	}
 }
@@ -326,7 +271,7 @@ func TestACallIsStoredBeforeItIsShared(t *testing.T) {
 func TestSharingIsChecked(t *testing.T) {
 	b := newSharedBuffer(newSink())
 	for name, c := range map[string]*SharedConfig{
-		"shared": {Store: b}, "shared.calls": {Buffer: b, Store: b, Calls: -1},
+		"shared": {Store: b}, "shared.calls": sharing(b, -1),
 	} {
 		if _, err := Open(Config{Sink: b.sink, Shared: c}); model.KindOf(err) != model.KindInvalid || model.AsError(err).Param != name {
 			t.Errorf("%s: %v", name, err)
@@ -334,28 +279,128 @@ func TestSharingIsChecked(t *testing.T) {
 	}
 }
 
-// A call that is too large for the buffer is left out of it, and the others go on.
+// A call that is too large for the buffer goes without its plan, or is left out
+// of it, and the others go on.
 func TestALargeCallIsNotShared(t *testing.T) {
 	s := newSink()
 	b := newSharedBuffer(s)
 	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
 	defer die(l)
-	rec := sampleRecord(model.NewCallID(), 3)
-	rec.Error = &model.Failure{Message: string(bytes.Repeat([]byte("x"), maxShared))}
-	if err := l.Outcome(rec); err != nil {
-		t.Fatal(err)
+	plan, large := sampleRecord(model.NewCallID(), 3), sampleRecord(model.NewCallID(), 3)
+	plan.Plan.Candidates[0].Endpoint = model.EndpointID(bytes.Repeat([]byte("x"), maxShared))
+	large.Error = &model.Failure{Message: string(bytes.Repeat([]byte("x"), maxShared))}
+	for _, rec := range []*model.Record{plan, large} {
+		if err := l.Outcome(rec); err != nil {
+			t.Fatal(err)
+		}
 	}
 	call(t, l)
-	defer background(l.Share)()
-	eventually(t, "an entry", func() bool { return b.length() == 1 })
-	if got := l.Stats().Share; got.Shared != 1 || got.Unshared != 1 {
+	defer share(l)()
+	eventually(t, "entries", func() bool { return b.length() == 2 })
+	if got := l.Stats().Share; got.Shared != 2 || got.Unshared != 1 {
 		t.Errorf("the counters are %+v", got)
 	}
+	for i, e := range b.entries {
+		if c, ok := openShared(e.Data); !ok || (c.call.PlanJSON == nil) != (i == 0) {
+			t.Errorf("entry %d has a plan of %d bytes, %v", i, len(c.call.PlanJSON), ok)
+		}
+	}
+}
+
+// No more is put at once than a buffer takes in well under its timeout.
+func TestMuchIsPutInParts(t *testing.T) {
+	s, b := storeAway()
+	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
+	defer die(l)
+	for range 50 {
+		rec := sampleRecord(model.NewCallID(), 3)
+		rec.Error = &model.Failure{Message: string(bytes.Repeat([]byte("x"), maxShared*3/4))}
+		if err := l.Outcome(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer share(l)()
+	eventually(t, "entries", func() bool { return b.length() == 50 })
+	if b.bytes > sharedBytes || b.bytes < sharedBytes/2 {
+		t.Errorf("%d bytes were put at once, want about %d", b.bytes, sharedBytes)
+	}
+}
+
+// What a full or emptied buffer loses before it is stored is counted.
+func TestWhatTheBufferLosesIsCounted(t *testing.T) {
+	s, b := storeAway()
+	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 100)})
+	defer die(l)
+	defer share(l)()
+	for range 130 {
+		call(t, l)
+	}
+	eventually(t, "entries", func() bool { return l.Stats().Share.Shared == 130 })
+	if n := l.Stats().Share.Dropped; n != 30 {
+		t.Errorf("a full buffer lost %d calls, want 30", n)
+	}
+	b.mu.Lock()
+	b.entries = nil
+	b.mu.Unlock()
+	call(t, l)
+	eventually(t, "a count", func() bool { return l.Stats().Share.Dropped == 130 })
+	if n := l.Stats().Share.Shared; n != 131 || len(l.share.calls) != 1 {
+		t.Errorf("%d calls are shared and %d looked after, want 131 and 1", n, len(l.share.calls))
+	}
+}
+
+// When Run ends with the store away, all that ended is in the buffer.
+func TestWhatIsLeftIsSharedWhenRunEnds(t *testing.T) {
+	s, b := storeAway()
+	b.setFail(errDown)
+	l := open(t, Config{Dir: t.TempDir(), Sink: s, Shared: sharing(b, 0)})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { _ = l.Run(ctx); close(done) }()
+	for range 300 {
+		call(t, l)
+	}
+	cancel()
+	b.setFail(nil)
+	<-done
+	if n := b.length(); n != 300 {
+		t.Errorf("%d calls are in the buffer, want 300", n)
+	}
+	die(l)
+}
+
+// A database that takes the place of another one has a buffer of its own.
+func TestAnotherStoreHasAnotherBuffer(t *testing.T) {
+	s, b := storeAway()
+	buffers := map[string]*sharedBuffer{}
+	l := open(t, Config{Dir: t.TempDir(), Sink: s, BatchDelay: time.Millisecond, Shared: &SharedConfig{Store: b, Buffer: func(name string) SharedBuffer {
+		buffers[name] = newSharedBuffer(s)
+		return buffers[name]
+	}}})
+	defer die(l)
+	defer run(t, l)()
+	call(t, l)
+	eventually(t, "an entry", func() bool { return l.Stats().Share.Shared == 1 })
+	b.setSecret(bytes.Repeat([]byte{9}, 32))
+	s.setFail(nil)
+	flush(t, l)
+	s.setFail(func(Batch) error { return errDown })
+	call(t, l)
+	eventually(t, "an entry", func() bool { return l.Stats().Share.Shared == 2 })
+	if len(buffers) != 2 {
+		t.Fatalf("there are %d buffers, want 2", len(buffers))
+	}
+	for name, b := range buffers {
+		if b.length() != 1 {
+			t.Errorf("%d entries are in %s, want 1", b.length(), name)
+		}
+	}
+	s.setFail(nil)
 }
 
 func FuzzShared(f *testing.F) {
 	c := Call{Summary: Summarize(sampleRecord(model.NewCallID(), 3)), Record: sampleRecord(model.NewCallID(), 3), Started: time.Now(), Ended: time.Now()}
-	f.Add(sealShared(testSecret, "spool", &c))
+	f.Add(sealShared(testSecret, &sharedCall{"spool", true, c}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, ok := openShared(b)

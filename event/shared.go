@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,20 +16,32 @@ import (
 // concurrent use. Errors: KindUnavailable when it cannot be used now.
 type SharedBuffer interface {
 	// Put appends entries, drops the oldest beyond about most, and returns the ids
-	// of the new ones.
-	Put(ctx context.Context, entries [][]byte, most int) (ids []string, err error)
-	// After returns the entries behind an id ("": all), the oldest first, at most
-	// limit.
-	After(ctx context.Context, id string, limit int) ([]SharedEntry, error)
-	// Last returns the id of the last entry, "" if there is none.
-	Last(ctx context.Context) (id string, err error)
+	// of the new ones and of the oldest that is left. With an error some may have
+	// been appended.
+	Put(ctx context.Context, entries [][]byte, most int) (ids []EntryID, oldest EntryID, err error)
+	// After returns the entries behind an id, the oldest first, at most limit.
+	After(ctx context.Context, id EntryID, limit int) ([]SharedEntry, error)
+	// Last returns the last id that it gave; zero if it has none, or lost what it had.
+	Last(ctx context.Context) (EntryID, error)
 	// Remove takes entries out, those that are still there.
-	Remove(ctx context.Context, ids []string) error
+	Remove(ctx context.Context, ids []EntryID) error
+}
+
+// EntryID is the place of an entry in a SharedBuffer. The zero EntryID is before
+// the first.
+type EntryID struct {
+	Time   uint64 // ms since 1970, by the buffer's clock
+	Number uint64 // among those of one time
+}
+
+// Compare orders ids as they were given.
+func (id EntryID) Compare(o EntryID) int {
+	return cmp.Or(cmp.Compare(id.Time, o.Time), cmp.Compare(id.Number, o.Number))
 }
 
 // SharedEntry is an entry under the id that the buffer gave it.
 type SharedEntry struct {
-	ID   string
+	ID   EntryID
 	Data []byte
 }
 
@@ -44,38 +57,52 @@ type SharedStore interface {
 
 // sharedCall is a call as an entry holds it.
 type sharedCall struct {
-	spool string
+	spool string // of the gateway that recorded it
+	lost  bool   // that gateway has it no more: its disk and its memory were full
 	call  Call
 }
 
 // An entry is sealed: who can write to the buffer cannot make up calls.
 //
-//	sum (32) | version (1) | length of the spool's name (1), name | start (8, µs; 0: none) | frame
+//	sum (32) | version (1) | flags (1; 1: lost) | length of the spool's name (1), name | start (8, µs; 0: none) | frame
 //
 // The sum is HMAC-SHA256 over what follows it. The frame is an outcome as in
 // segment 0 of a spool, with its plan.
 const (
 	sharedVersion = 1
+	sharedHead    = sha256.Size + 3
 	maxSpoolName  = 255
-	maxShared     = 1 << 20 // bytes; a larger call is not shared
+	maxShared     = 64 << 10 // bytes of an entry
 )
 
-// sealShared makes an entry of a call with its record, or nil if it is too large.
-func sealShared(secret []byte, spool string, c *Call) []byte {
-	buf, crc := encode(&c.Summary, c.Record, true)
+// sealShared makes an entry of a call with its record; without its plan if that
+// makes it too large, and nil if it is all the same.
+func sealShared(secret []byte, c *sharedCall) []byte {
+	if b := sealWith(secret, c, true); b != nil {
+		return b
+	}
+	return sealWith(secret, c, false)
+}
+
+func sealWith(secret []byte, c *sharedCall, plan bool) []byte {
+	buf, crc := encode(&c.call.Summary, c.call.Record, plan)
 	defer buf.release()
-	size := sha256.Size + 2 + len(spool) + 8 + len(buf.b)
-	if size > maxShared || len(spool) > maxSpoolName {
+	size := sharedHead + len(c.spool) + 8 + len(buf.b)
+	if size > maxShared || len(c.spool) > maxSpoolName {
 		return nil
 	}
-	f := frame{kind: frameOutcome, at: c.Ended.UnixMicro(), id: c.ID}
+	f := frame{kind: frameOutcome, at: c.call.Ended.UnixMicro(), id: c.call.ID}
 	f.seal(buf.b, 0, crc)
 	var started uint64
-	if !c.Started.IsZero() {
-		started = uint64(c.Started.UnixMicro())
+	if !c.call.Started.IsZero() {
+		started = uint64(c.call.Started.UnixMicro())
 	}
-	b := append(make([]byte, sha256.Size, size), sharedVersion, byte(len(spool)))
-	b = append(b, spool...)
+	flags := byte(0)
+	if c.lost {
+		flags = 1
+	}
+	b := append(make([]byte, sha256.Size, size), sharedVersion, flags, byte(len(c.spool)))
+	b = append(b, c.spool...)
 	b = binary.LittleEndian.AppendUint64(b, started)
 	b = append(b, buf.b...)
 	copy(b, sharedSum(secret, b[sha256.Size:]))
@@ -90,11 +117,12 @@ func isShared(secret, b []byte) bool {
 // openShared reads an entry that isShared. It returns false for one of another
 // version. The documents alias b.
 func openShared(b []byte) (c sharedCall, ok bool) {
-	if len(b) < sha256.Size+2 || b[sha256.Size] != sharedVersion {
+	if len(b) < sharedHead || b[sha256.Size] != sharedVersion {
 		return c, false
 	}
-	n := int(b[sha256.Size+1])
-	if b = b[sha256.Size+2:]; len(b) < n+8 {
+	c.lost = b[sha256.Size+1]&1 != 0
+	n := int(b[sha256.Size+2])
+	if b = b[sharedHead:]; len(b) < n+8 {
 		return c, false
 	}
 	c.spool = string(b[:n])

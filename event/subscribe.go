@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/cartrita/cartrita/model"
 )
 
 // subscriberQueue is the number of events that may wait for one subscriber.
@@ -18,7 +20,7 @@ type subscribers struct {
 	missed atomic.Uint64
 	mu     sync.Mutex
 	list   []*subscriber
-	shown  shown
+	shown  *shown // nil: nothing is shown twice
 	closed bool
 }
 
@@ -62,6 +64,9 @@ func (s *subscribers) add(sub *subscriber) {
 		close(sub.events)
 		return
 	}
+	if len(s.list) == 0 && s.shown != nil {
+		s.shown = newShown() // nobody saw what there was
+	}
 	s.list = append(s.list, sub)
 	s.count.Add(1)
 }
@@ -86,14 +91,28 @@ func (s *subscribers) close() {
 	s.count.Store(0)
 }
 
-// publish gives events, each once, to those who want them and never waits.
+// remember has what is shown remembered, as it may come again from the store.
+func (s *subscribers) remember() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shown == nil {
+		s.shown = newShown()
+	}
+}
+
+// first reports whether a call, or a notice, was not shown yet; what is stored
+// comes at most once more.
+func (s *subscribers) first(id model.CallID, stored bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown.first(id, stored)
+}
+
+// publish gives events to those who want them and never waits.
 func (s *subscribers) publish(events []Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range events {
-		if !s.shown.first(e.ID) {
-			continue
-		}
 		for _, sub := range s.list {
 			sub.offer(e, &s.missed)
 		}

@@ -91,6 +91,7 @@ type node struct {
 	background sync.WaitGroup
 	ctx        context.Context // of the background work
 	stop       context.CancelFunc
+	leaveRedis func() // nil: it was not begun
 }
 
 // assembleOptions are what a node needs besides the configuration.
@@ -228,7 +229,9 @@ func (n *node) eventConfig(c *config.Config, alone bool) event.Config {
 		e.Sync = event.SyncBatch
 	}
 	if s, ok := n.store.(event.SharedStore); ok && n.redis != nil && c.Events.SharedBuffer > 0 && !alone {
-		e.Shared = &event.SharedConfig{Buffer: n.redis.Events(), Store: s, Calls: c.Events.SharedBuffer}
+		e.Shared = &event.SharedConfig{
+			Buffer: func(name string) event.SharedBuffer { return n.redis.Events(name) }, Store: s, Calls: c.Events.SharedBuffer,
+		}
 	}
 	return e
 }
@@ -385,7 +388,10 @@ func (n *node) othersByName() []found {
 func (n *node) start() error {
 	if n.redis != nil {
 		n.redis.Connect(n.ctx)
-		n.background.Go(func() { n.logged("watching Redis", n.redis.Run(n.ctx)) })
+		ctx, cancel := context.WithCancel(context.WithoutCancel(n.ctx)) // what ends puts there what it leaves to others
+		var watching sync.WaitGroup
+		watching.Go(func() { n.logged("watching Redis", n.redis.Run(ctx)) })
+		n.leaveRedis = func() { cancel(); watching.Wait() }
 	}
 	n.hear()
 	n.background.Go(func() { n.logged("counting by rate limits", n.limiter.Run(n.ctx)) })
@@ -395,7 +401,6 @@ func (n *node) start() error {
 	if _, shared := sharedDatabase(n.store); shared {
 		n.background.Go(func() { n.logged("following the events of others", n.events.FollowOthers(n.ctx, n.store)) })
 		n.background.Go(func() { n.logged("following the shared buffer", n.events.FollowShared(n.ctx)) })
-		n.background.Go(func() { n.logged("sharing what is not stored yet", n.events.Share(n.ctx)) })
 	}
 	n.background.Go(func() { n.logged("watching the keys", n.keys.Run(n.ctx)) })
 	n.background.Go(func() { n.logged("embedding prompts", n.gateway.Run(n.ctx)) })
@@ -427,6 +432,9 @@ func (n *node) logged(what string, err error) {
 func (n *node) close() {
 	n.stop()
 	n.background.Wait()
+	if n.leaveRedis != nil {
+		n.leaveRedis()
+	}
 	if n.alerts != nil {
 		n.alerts.Wait()
 	}

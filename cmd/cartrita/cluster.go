@@ -75,12 +75,22 @@ func (n *node) salvageJob() cluster.Job {
 		if !n.redis.Available() {
 			return nil
 		}
-		return n.events.Salvage(ctx)
+		c, _, err := n.replica.Census(ctx)
+		if err != nil {
+			return err
+		}
+		present := map[string]bool{}
+		for _, m := range c.Members {
+			if c.At.Sub(m.Seen) <= cluster.Gone {
+				present[m.Spool] = true
+			}
+		}
+		return n.events.Salvage(ctx, present)
 	}}
 }
 
 // salvageEvery is how often Redis is searched for calls that nobody stored.
-const salvageEvery = 15 * time.Second
+const salvageEvery = 10 * time.Second
 
 func (r *replica) self() cluster.Member {
 	m := r.member

@@ -34,6 +34,8 @@ var eventFigures = []struct {
 	{eventDesc("missed_events_total", "Events that slow followers did not get."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Missed) }},
 	{eventDesc("shared_calls_total", "Ended calls put into Redis until they are stored."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Share.Shared) }},
 	{eventDesc("unshared_calls_total", "Ended calls that were not put into Redis: it was away, or they are too large."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Share.Unshared) }},
+	{eventDesc("dropped_shared_calls_total", "Ended calls that Redis lost before they were stored: the stream was full, or the server was emptied."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Share.Dropped) }},
+	{eventDesc("foreign_shared_calls_total", "Entries of the stream in Redis that no gateway on this database made, which were removed."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Share.Foreign) }},
 	{eventDesc("salvaged_calls_total", "Calls that another gateway recorded and did not store, stored from Redis."), prometheus.CounterValue, func(s *event.Stats) float64 { return float64(s.Share.Salvaged) }},
 }
 

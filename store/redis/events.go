@@ -1,52 +1,63 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/redis/rueidis"
 
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
 )
 
 var _ event.SharedBuffer = (*Events)(nil)
 
-// Events is the stream of calls that ended and are not stored yet. An entry has
-// one field, call.
-type Events struct{ client *Client }
+// Events is a stream of calls that ended and are not stored yet. An entry has one
+// field, call.
+type Events struct {
+	client *Client
+	key    string
+}
 
-// Events returns it.
-func (c *Client) Events() *Events { return &Events{c} }
+// Events returns the stream of that name.
+func (c *Client) Events(name string) *Events { return &Events{c, c.key("events", name)} }
 
 const callField = "call"
 
-func (e *Events) key() string { return e.client.key("events") }
-
-// Put implements event.SharedBuffer. With an error some may be in the stream.
-func (e *Events) Put(ctx context.Context, entries [][]byte, most int) (ids []string, err error) {
+// Put implements event.SharedBuffer.
+func (e *Events) Put(ctx context.Context, entries [][]byte, most int) (ids []event.EntryID, oldest event.EntryID, err error) {
 	err = e.client.use(ctx, func(ctx context.Context, conn rueidis.Client) error {
-		commands := make(rueidis.Commands, len(entries))
+		commands := make(rueidis.Commands, len(entries), len(entries)+1)
 		for i, data := range entries {
-			commands[i] = conn.B().Xadd().Key(e.key()).Maxlen().Almost().Threshold(strconv.Itoa(most)).Id("*").
+			commands[i] = conn.B().Xadd().Key(e.key).Maxlen().Almost().Threshold(strconv.Itoa(most)).Id("*").
 				FieldValue().FieldValue(callField, rueidis.BinaryString(data)).Build()
 		}
-		ids = make([]string, len(entries))
-		for i, resp := range conn.DoMulti(ctx, commands...) {
-			if ids[i], err = resp.ToString(); err != nil {
+		answers := conn.DoMulti(ctx, append(commands, conn.B().Xrange().Key(e.key).Start("-").End("+").Count(1).Build())...)
+		ids = make([]event.EntryID, len(entries))
+		for i := range entries {
+			id, err := answers[i].ToString()
+			if err == nil {
+				ids[i], err = readID(id)
+			}
+			if err != nil {
 				return err
 			}
 		}
-		return nil
+		first, err := sharedEntries(answers[len(entries)])
+		if len(first) > 0 {
+			oldest = first[0].ID
+		}
+		return err
 	})
-	return ids, err
+	return ids, oldest, err
 }
 
 // After implements event.SharedBuffer. It asks for the entry of that id as well,
 // which may be gone: servers before 6.2 know no range that begins behind one.
-func (e *Events) After(ctx context.Context, id string, limit int) (out []event.SharedEntry, err error) {
+func (e *Events) After(ctx context.Context, id event.EntryID, limit int) (out []event.SharedEntry, err error) {
 	err = e.client.use(ctx, func(ctx context.Context, conn rueidis.Client) error {
-		out, err = sharedEntries(conn.Do(ctx, conn.B().Xrange().Key(e.key()).Start(cmp.Or(id, "-")).End("+").Count(int64(limit)+1).Build()))
+		out, err = sharedEntries(conn.Do(ctx, conn.B().Xrange().Key(e.key).Start(writeID(id)).End("+").Count(int64(limit)+1).Build()))
 		return err
 	})
 	if len(out) > 0 && out[0].ID == id {
@@ -56,11 +67,19 @@ func (e *Events) After(ctx context.Context, id string, limit int) (out []event.S
 }
 
 // Last implements event.SharedBuffer.
-func (e *Events) Last(ctx context.Context) (id string, err error) {
+func (e *Events) Last(ctx context.Context) (id event.EntryID, err error) {
 	err = e.client.use(ctx, func(ctx context.Context, conn rueidis.Client) error {
-		last, err := sharedEntries(conn.Do(ctx, conn.B().Xrevrange().Key(e.key()).End("+").Start("-").Count(1).Build()))
-		if len(last) > 0 {
-			id = last[0].ID
+		info, err := conn.Do(ctx, conn.B().XinfoStream().Key(e.key).Build()).AsMap()
+		if answer, ok := rueidis.IsRedisErr(err); ok && strings.Contains(answer.Error(), "no such key") {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		last := info["last-generated-id"]
+		text, err := last.ToString()
+		if err == nil {
+			id, err = readID(text)
 		}
 		return err
 	})
@@ -74,17 +93,40 @@ func sharedEntries(resp rueidis.RedisResult) ([]event.SharedEntry, error) {
 	}
 	out := make([]event.SharedEntry, len(found))
 	for i, f := range found {
-		out[i] = event.SharedEntry{ID: f.ID, Data: []byte(f.FieldValues[callField])}
+		if out[i].ID, err = readID(f.ID); err != nil {
+			return nil, err
+		}
+		out[i].Data = []byte(f.FieldValues[callField])
 	}
 	return out, nil
 }
 
 // Remove implements event.SharedBuffer.
-func (e *Events) Remove(ctx context.Context, ids []string) error {
+func (e *Events) Remove(ctx context.Context, ids []event.EntryID) error {
 	if len(ids) == 0 {
 		return nil
 	}
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = writeID(id)
+	}
 	return e.client.use(ctx, func(ctx context.Context, conn rueidis.Client) error {
-		return conn.Do(ctx, conn.B().Xdel().Key(e.key()).Id(ids...).Build()).Error()
+		return conn.Do(ctx, conn.B().Xdel().Key(e.key).Id(texts...).Build()).Error()
 	})
+}
+
+// writeID and readID write and read an id as the server does: "1700000000000-0".
+func writeID(id event.EntryID) string {
+	return strconv.FormatUint(id.Time, 10) + "-" + strconv.FormatUint(id.Number, 10)
+}
+
+func readID(text string) (id event.EntryID, err error) {
+	time, number, _ := strings.Cut(text, "-")
+	if id.Time, err = strconv.ParseUint(time, 10, 64); err == nil {
+		id.Number, err = strconv.ParseUint(number, 10, 64)
+	}
+	if err != nil {
+		return id, model.Errorf("redis.Events", model.KindUnavailable, "%q is no id of a stream's entry", text)
+	}
+	return id, nil
 }
