@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -11,25 +13,26 @@ import (
 	"github.com/cartrita/cartrita/mock"
 )
 
-// TestALostGatewayLeavesItsCallsInRedis takes PostgreSQL away, has one gateway
-// serve calls, kills it and deletes its disk. Who follows the other gateway saw
-// the calls as they ended, and it stores them once the database is back.
+// TestALostGatewayLeavesItsCallsInRedis takes PostgreSQL away and has a gateway
+// serve calls, which is then lost with its disk, or frozen. Who follows another
+// gateway saw the calls as they ended, and that one stores them once the database
+// is back. One that goes on stores them as well, which changes nothing.
 func TestALostGatewayLeavesItsCallsInRedis(t *testing.T) {
 	t.Parallel()
 	server := testserver.NewPostgres(t)
 	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5, TokensPerSecond: 2000})
 	config := writeFile(t, "buffer.yaml", "store: "+server.URL()+"\nredis: "+testserver.Keyspace(t)+"\n"+fmt.Sprintf(soundConfig, lab))
 	disk := t.TempDir()
-	lost, other := start(t, disk, "--config", config), start(t, t.TempDir(), "--config", config)
+	lost, frozen, other := start(t, disk, "--config", config), start(t, t.TempDir(), "--config", config), start(t, t.TempDir(), "--config", config)
 	live := watch(t, other)
 	sees := func(ids ...string) func() bool { return func() bool { return live.has(ids) } }
-	first := lost.chat("hello", false) // both are at work
-	waitFor(t, 10*time.Second, "the other gateway shows a call", sees(first.id))
+	ids := []string{lost.chat("hello", false).id, frozen.chat("hello", false).id} // all are at work
+	waitFor(t, 10*time.Second, "the other gateway shows a call of each", sees(ids...))
 
 	server.Stop(t)
-	ids := []string{first.id}
-	for i := range 20 {
-		r := lost.chat("hello", i%2 == 0)
+	for i := range 30 {
+		g := []*process{lost, frozen, other}[i%3]
+		r := g.chat("hello", i%2 == 0)
 		if !r.whole {
 			t.Fatalf("a call failed: %s", r.reason)
 		}
@@ -40,33 +43,47 @@ func TestALostGatewayLeavesItsCallsInRedis(t *testing.T) {
 	if err := os.RemoveAll(disk); err != nil {
 		t.Fatal(err)
 	}
+	frozen.signal(syscall.SIGSTOP)
+	goOn := sync.OnceFunc(func() { frozen.signal(syscall.SIGCONT) })
+	defer goOn() // a process that stands still ends by nothing else
 	server.Start(t)
-	var kinds map[string][]string
-	waitFor(t, 2*time.Minute, "the other gateway stores the calls", func() bool {
-		time.Sleep(200 * time.Millisecond)
-		kinds, _ = terminalEvents(other)
-		return len(kinds) >= len(ids)
-	})
-	for _, id := range ids {
-		if len(kinds[id]) != 1 {
-			t.Errorf("call %s has the terminal events %v", id, kinds[id])
+	check := func(when string) {
+		t.Helper()
+		var kinds map[string][]string
+		waitFor(t, 2*time.Minute, "the other gateway has the calls "+when, func() bool {
+			time.Sleep(200 * time.Millisecond)
+			kinds, _ = terminalEvents(other)
+			return len(kinds) >= len(ids)
+		})
+		for _, id := range ids {
+			if len(kinds[id]) != 1 {
+				t.Errorf("%s call %s has the terminal events %v", when, id, kinds[id])
+			}
+		}
+		var costs struct {
+			Total struct {
+				Calls int `json:"calls"`
+			} `json:"total"`
+		}
+		if other.get("/api/v1/costs", &costs); costs.Total.Calls != len(ids) {
+			t.Errorf("%s %d calls are counted, %d were made", when, costs.Total.Calls, len(ids))
+		}
+		if _, body := other.probe("/metrics"); !strings.Contains(body, "cartrita_salvaged_calls_total 20\n") {
+			t.Errorf("%s the counter of salvaged calls is not 20", when)
 		}
 	}
+	check("of those that are gone")
+	goOn()
+	waitFor(t, time.Minute, "the frozen gateway stores what it has", func() bool {
+		time.Sleep(200 * time.Millisecond)
+		_, body := frozen.probe("/metrics")
+		return strings.Contains(body, "cartrita_stored_calls_total 11\n")
+	})
+	check("with those that came back")
 	if !live.has(ids) {
 		t.Errorf("calls were shown as often as %v says", live.calls)
 	}
-	var costs struct {
-		Total struct {
-			Calls int `json:"calls"`
-		} `json:"total"`
-	}
-	if other.get("/api/v1/costs", &costs); costs.Total.Calls != len(ids) {
-		t.Errorf("%d calls are counted, %d were made", costs.Total.Calls, len(ids))
-	}
-	if out := other.output(); !strings.Contains(out, "calls that another gateway recorded and did not store") {
-		t.Errorf("the log does not say that calls were salvaged:\n%s", out)
-	}
-	if _, body := other.probe("/metrics"); !strings.Contains(body, "cartrita_salvaged_calls_total 20\n") {
-		t.Error("the counter of salvaged calls is not 20")
+	if n := strings.Count(other.output(), "calls that another gateway recorded and did not store"); n != 2 {
+		t.Errorf("the log says %d times that calls were salvaged, want once for each gateway:\n%s", n, other.output())
 	}
 }

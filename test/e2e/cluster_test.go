@@ -66,17 +66,11 @@ func TestALeaderIsSucceeded(t *testing.T) {
 	if frozen < 0 {
 		t.Fatalf("nobody leads: %+v", v)
 	}
-	signal := func(p *process, s syscall.Signal) {
-		t.Helper()
-		if err := p.cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	signal(all[frozen], syscall.SIGSTOP)
+	all[frozen].signal(syscall.SIGSTOP)
 	term, began := v.Term, time.Now()
 	waitFor(t, within, "a frozen leader is succeeded", func() bool { v = look(others(frozen)[0]); return v.Term > term && v.Leader != "" })
 	t.Logf("a frozen leader is succeeded after %s", time.Since(began).Round(time.Millisecond))
-	signal(all[frozen], syscall.SIGCONT)
+	all[frozen].signal(syscall.SIGCONT)
 	waitFor(t, within, "it is back, and follows", func() bool {
 		v = look(all[frozen])
 		up := 0

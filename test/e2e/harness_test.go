@@ -145,6 +145,14 @@ func (p *process) kill() {
 	<-p.done
 }
 
+// signal sends one, such as SIGSTOP to freeze it.
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Error(err)
+	}
+}
+
 // cleanEnv is this process's environment without what would configure the gateway.
 func cleanEnv() []string {
 	var env []string

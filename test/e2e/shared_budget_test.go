@@ -232,13 +232,8 @@ func TestAFrozenGatewaySpendsNothingThatWasTaken(t *testing.T) {
 	if len(list.Gateways) != 1 || len(list.Gateways[0].Leases) != 1 || list.Gateways[0].Leases[0].Granted.USD < 60*model.USD/1000 {
 		t.Fatalf("%+v: want one gateway that holds more than it spent", list)
 	}
-	signal := func(s syscall.Signal) {
-		if err := frozen.cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	signal(syscall.SIGSTOP)
-	defer signal(syscall.SIGCONT) // a process that stands still ends by nothing else
+	frozen.signal(syscall.SIGSTOP)
+	defer frozen.signal(syscall.SIGCONT) // a process that stands still ends by nothing else
 	since := time.Now()
 
 	data := t.TempDir()
@@ -262,7 +257,7 @@ func TestAFrozenGatewaySpendsNothingThatWasTaken(t *testing.T) {
 		t.Errorf("%d calls were paid before the release and %d after it, want 332 in all", before, after)
 	}
 	time.Sleep(time.Until(since.Add(6 * time.Second)))
-	signal(syscall.SIGCONT)
+	frozen.signal(syscall.SIGCONT)
 	if r := frozen.chat("hello", false); r.whole || !strings.HasPrefix(r.reason, "402 ") {
 		t.Errorf("the gateway that stood still answers: %+v", r)
 	}
