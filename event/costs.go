@@ -108,26 +108,49 @@ func (q CostQuery) Check() (CostQuery, error) {
 	if q.By != "" && !slices.Contains(Dimensions(), q.By) {
 		return q, model.Invalidf(op, "by", "is %q, want one of %s", q.By, names(Dimensions()))
 	}
-	if q.Limit < 0 || q.Limit > 0 && (q.By == "" || q.By.InTime()) {
-		return q, model.Invalidf(op, "limit", "is %d, want the number of groups, and none for the total and by day or hour: since and until bound those", q.Limit)
+	switch {
+	case q.Limit < 0:
+		return q, model.Invalidf(op, "limit", "is %d, want the number of groups, 1 or more", q.Limit)
+	case q.Limit > 0 && q.By == "":
+		return q, model.Invalidf(op, "limit", "is %d, but without a grouping there is the total alone: want it together with by", q.Limit)
+	case q.Limit > 0 && q.By.InTime():
+		return q, model.Invalidf(op, "limit", "is %d, but by %s no group is left out: since and until bound how many there are", q.Limit, q.By)
 	}
-	set := 0
-	for _, r := range q.restrictions() {
-		if r.Value != "" {
-			set++
-		}
-	}
-	if d, _ := q.Restriction(); set > 1 || set == 1 && q.By.OfContext() && q.By != d {
-		return q, model.Invalidf(op, "by", "rollups hold %s apart from each other: ask for one of them at a time", names(contextDimensions[:]))
+	if err := q.checkContext(); err != nil {
+		return q, err
 	}
 	q.Since = q.Since.UTC().Truncate(time.Hour)
 	if up := q.Until.UTC().Truncate(time.Hour); q.Until.After(up) {
 		q.Until = up.Add(time.Hour)
 	}
 	if !q.Until.IsZero() && !q.Since.Before(q.Until) {
-		return q, model.Invalidf(op, "until", "must be after since")
+		return q, model.Invalidf(op, "until", "is %s, want a time after since, which is %s", q.Until.Format(time.RFC3339), q.Since.Format(time.RFC3339))
 	}
 	return q, nil
+}
+
+// checkContext refuses what rollups do not hold: two context dimensions together.
+func (q *CostQuery) checkContext() error {
+	var set []Dimension
+	for _, r := range q.restrictions() {
+		if r.Value != "" {
+			set = append(set, r.Dimension)
+		}
+	}
+	apart := "sums are kept apart for each " + strings.ReplaceAll(names(contextDimensions[:]), ", ", ", each ")
+	switch {
+	case len(set) > 1:
+		return model.Invalidf("event.Costs", string(set[1]), "cannot be given together with %s: %s; want one of %s", set[0], apart, names(set))
+	case len(set) == 1 && q.By.OfContext() && q.By != set[0]:
+		return model.Invalidf("event.Costs", "by", "is %s, which cannot be restricted to one %s: %s; want by %s, or no %s", q.By, set[0], apart, names(combinable(set[0])), set[0])
+	}
+	return nil
+}
+
+// combinable are the dimensions by which the calls with one value of a context
+// dimension can be grouped.
+func combinable(d Dimension) []Dimension {
+	return slices.DeleteFunc(Dimensions(), func(by Dimension) bool { return by.OfContext() && by != d })
 }
 
 // Restriction returns the context dimension that the query is restricted to,

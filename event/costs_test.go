@@ -1,7 +1,9 @@
 package event
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -31,5 +33,27 @@ func TestAReportIsCutToTheCostliest(t *testing.T) {
 	}
 	if r = NewCostReport(CostQuery{By: ByUser}, tally(9, 20), CutGroups(groups, 0)); r.Others != nil || len(r.Groups) != 5 {
 		t.Errorf("without a limit: %+v", r)
+	}
+}
+
+// Who asks for what rollups do not hold reads what to ask for instead.
+func TestCostQueriesAreRefusedInWords(t *testing.T) {
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		q           CostQuery
+		field, want string
+	}{
+		{CostQuery{By: ByModel, Limit: -3}, "limit", "is -3, want the number of groups, 1 or more"},
+		{CostQuery{Limit: 3}, "limit", "without a grouping there is the total alone"},
+		{CostQuery{By: ByDay, Limit: 3}, "limit", "by day no group is left out"},
+		{CostQuery{By: ByUser, Team: "x"}, "by", "is user, which cannot be restricted to one team"},
+		{CostQuery{By: ByUser, Team: "x"}, "by", "want by model, endpoint, provider, task, strategy, team, day, hour, or no team"},
+		{CostQuery{User: "ann", Team: "x"}, "team", "cannot be given together with user"},
+		{CostQuery{Since: noon, Until: noon}, "until", "is 2026-11-23T12:00:00Z, want a time after since, which is 2026-11-23T12:00:00Z"},
+	} {
+		_, err := c.q.Check()
+		if e := model.AsError(err); err == nil || e.Kind != model.KindInvalid || e.Param != c.field || !strings.Contains(e.Message, c.want) {
+			t.Errorf("%+v: %v, want %s: %s", c.q, err, c.field, c.want)
+		}
 	}
 }

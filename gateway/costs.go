@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +41,9 @@ func (g *Gateway) sumCosts(x *exchange) {
 	if format == formatFOCUS && c.By != "" {
 		q.fail("by", "cannot be chosen for format=focus: its rows are providers, models and days")
 	}
+	if format == formatFOCUS && c.Limit != 0 {
+		q.fail("limit", "cannot be given for format=focus: no row is left out, since and until bound how many there are")
+	}
 	if err := q.done(); err != nil {
 		x.fail(err)
 		return
@@ -66,31 +68,48 @@ func (g *Gateway) sumCosts(x *exchange) {
 	x.writeJSON(report)
 }
 
-// othersKey names the groups beyond the limit in a table.
+// othersKey names the groups beyond the limit in a table. A group may be called
+// so, too: the last column tells them apart.
 const othersKey = "(others)"
+
+// What a line of a table is, in its last column.
+const (
+	lineGroup  = "group"
+	lineNone   = "none" // the calls without a value
+	lineOthers = "others"
+	lineTotal  = "total"
+)
 
 // costsCSV writes a report as a table: a line for each group and one for those
 // beyond the limit, or the total alone.
 func costsCSV(r *event.CostReport) []byte {
 	key := string(r.By)
-	lines := r.Groups
 	if key == "" {
-		key, lines = "total", []event.CostLine{{Key: "total", CostSum: r.Total}}
-	}
-	if o := r.Others; o != nil {
-		lines = append(slices.Clip(lines), event.CostLine{Key: othersKey, CostSum: o.CostSum})
+		key = "total"
 	}
 	rows := [][]string{{
 		key, "calls", "failed", "cost_usd", "estimated_usd", "unpriced_calls", "input_tokens", "cached_read_tokens",
-		"cache_write_tokens", "output_tokens", "reasoning_tokens", "mean_latency_ms", "mean_ttft_ms",
+		"cache_write_tokens", "output_tokens", "reasoning_tokens", "mean_latency_ms", "mean_ttft_ms", "line",
 	}}
-	for i := range lines {
-		l := &lines[i]
+	add := func(line, key string, s *event.CostSum) {
 		rows = append(rows, []string{
-			inert(l.Key), whole(l.Calls), whole(l.Failed), decimal(l.Cost), decimal(l.Estimated), whole(l.Unpriced),
-			whole(l.Input), whole(l.CachedRead), whole(l.CacheWrite), whole(l.Output), whole(l.Reasoning),
-			milli(l.LatencyMS), milli(l.TTFTMS),
+			inert(key), whole(s.Calls), whole(s.Failed), decimal(s.Cost), decimal(s.Estimated), whole(s.Unpriced),
+			whole(s.Input), whole(s.CachedRead), whole(s.CacheWrite), whole(s.Output), whole(s.Reasoning),
+			milli(s.LatencyMS), milli(s.TTFTMS), line,
 		})
+	}
+	if r.By == "" {
+		add(lineTotal, lineTotal, &r.Total)
+	}
+	for i := range r.Groups {
+		line := lineGroup
+		if r.Groups[i].Key == "" {
+			line = lineNone
+		}
+		add(line, r.Groups[i].Key, &r.Groups[i].CostSum)
+	}
+	if o := r.Others; o != nil {
+		add(lineOthers, othersKey, &o.CostSum)
 	}
 	return writeCSV(rows)
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/csv"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,27 @@ func TestCSVOfCostsBeyondTheLimit(t *testing.T) {
 	}
 }
 
+// Somebody may be called as a line that is not a group's.
+func TestCSVTellsItsLinesApart(t *testing.T) {
+	lines := func(r event.CostReport) (out []string) {
+		rows, err := csv.NewReader(strings.NewReader(string(costsCSV(&r)))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			out = append(out, row[0]+" "+row[len(row)-1])
+		}
+		return out
+	}
+	r := event.CostReport{By: event.ByUser, Groups: []event.CostLine{{}, {Key: "(none)"}, {Key: "(others)"}, {Key: "total"}}, Others: &event.CostOthers{Groups: 2}}
+	if got, want := lines(r), []string{"user line", " none", "(none) group", "(others) group", "total group", "(others) others"}; !slices.Equal(got, want) {
+		t.Errorf("the lines are %q, want %q", got, want)
+	}
+	if got, want := lines(event.CostReport{}), []string{"total line", "total total"}; !slices.Equal(got, want) {
+		t.Errorf("the lines of a total are %q, want %q", got, want)
+	}
+}
+
 func TestCostsHaveALimit(t *testing.T) {
 	w := newWorld(t)
 	for path, want := range map[string]int{
@@ -61,7 +83,7 @@ func TestCostsHaveALimit(t *testing.T) {
 			t.Errorf("%q: status %d, the store is asked for %d groups, want %d", path, resp.StatusCode, w.reader.query.Limit, want)
 		}
 	}
-	for _, path := range []string{"by=workflow&limit=0", "by=workflow&limit=100001", "by=workflow&limit=x"} {
+	for _, path := range []string{"by=workflow&limit=0", "by=workflow&limit=100001", "by=workflow&limit=x", "format=focus&limit=3"} {
 		resp := w.do("GET", "/api/v1/costs?"+path, "")
 		if e := decodeError(t, resp); resp.StatusCode != http.StatusBadRequest || e.Param == nil || *e.Param != "limit" {
 			t.Errorf("%q: status %d, %+v", path, resp.StatusCode, e)
