@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -80,7 +79,7 @@ func (e *Engine) TestChannel(ctx context.Context, name string) (Delivery, error)
 	c := e.settings.Channels[name]
 	e.mu.Unlock()
 	if c == nil {
-		return Delivery{}, model.Errorf("alert.Test", model.KindNotFound, "no channel of the configuration has the name %.70q%s", name, near.Suggest(name, e.Channels()))
+		return Delivery{}, model.Errorf("alert.Test", model.KindNotFound, "%s", noChannel(name, e.Channels()))
 	}
 	now := e.now()
 	d := Delivery{

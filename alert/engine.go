@@ -6,13 +6,13 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/cartrita/cartrita/internal/near"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -121,10 +121,19 @@ func CheckRules(rules []Rule, channels []string) ([]Rule, error) {
 func checkChannels(r *Rule, known []string) error {
 	for _, c := range r.Channels {
 		if !slices.Contains(known, c) {
-			return model.Invalidf("alert.Rule", "channels", "no channel of the configuration has the name %.70q%s", c, near.Suggest(c, known))
+			return model.Invalidf("alert.Rule", "channels", "%s", noChannel(c, known))
 		}
 	}
 	return nil
+}
+
+// noChannel says which channels there are instead of name.
+func noChannel(name string, known []string) string {
+	instead := "it has none"
+	if len(known) > 0 {
+		instead = "want one of " + strings.Join(known, ", ")
+	}
+	return fmt.Sprintf("no channel of the configuration has the name %.70q: %s", name, instead)
 }
 
 // Configure puts settings in force, whose rules and quiet hours are complete.

@@ -321,7 +321,7 @@ func TestAChannelIsTried(t *testing.T) {
 	if d, err = w.gateways[0].TestChannel(t.Context(), "ops"); err != nil || d.State != alert.Failed || d.Attempts != 1 {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if _, err = w.gateways[0].TestChannel(t.Context(), "opps"); model.KindOf(err) != model.KindNotFound {
+	if _, err = w.gateways[0].TestChannel(t.Context(), "opps"); model.KindOf(err) != model.KindNotFound || !strings.HasSuffix(err.Error(), `name "opps": want one of ops`) {
 		t.Errorf("%v", err)
 	}
 	if log, err := w.gateways[0].Deliveries(t.Context(), "ops", 10); err != nil || len(log) != 2 {

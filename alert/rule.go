@@ -173,6 +173,11 @@ func (r *Rule) completeMeasure(k *kind) error {
 	case r.MinCalls > 0 && !slices.Contains(sparse, r.Type):
 		return model.Invalidf(op, "min_calls", "is not for rules of type %s", r.Type)
 	}
+	if r.Scope.Task != "" {
+		if _, err := model.ParseTask(r.Scope.Task); err != nil {
+			return model.Invalidf(op, "scope.task", "%v", err)
+		}
+	}
 	for _, f := range r.Scope.fields() {
 		if f.value != "" && !f.fits(r.Type) {
 			return model.Invalidf(op, "scope."+f.name, "is not for rules of type %s", r.Type)

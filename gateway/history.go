@@ -71,7 +71,7 @@ func eventFilter(q *query) event.Filter {
 	known := slices.Concat(event.CallKinds, event.NoticeKinds)
 	for _, k := range q.list("kind") {
 		if !slices.Contains(known, event.Kind(k)) {
-			q.fail("kind", "want one of %v, found %.40q", known, k)
+			q.fail("kind", "want one of %s, found %.40q", words(known), k)
 		}
 		f.Kinds = append(f.Kinds, event.Kind(k))
 	}

@@ -111,13 +111,17 @@ func parseAgo(v string) (time.Duration, error) {
 func oneOf[T ~string](q *query, name string, allowed ...T) T {
 	v := T(q.text(name))
 	if v != "" && !slices.Contains(allowed, v) {
-		words := make([]string, len(allowed))
-		for i, a := range allowed {
-			words[i] = string(a)
-		}
-		q.fail(name, "want one of %s, found %.40q", strings.Join(words, ", "), string(v))
+		q.fail(name, "want one of %s, found %.40q", words(allowed), string(v))
 	}
 	return v
+}
+
+func words[T ~string](list []T) string {
+	out := make([]string, len(list))
+	for i, w := range list {
+		out[i] = string(w)
+	}
+	return strings.Join(out, ", ")
 }
 
 // task reads a task type, nil when absent.

@@ -158,7 +158,7 @@ func (cmd *alertsDeleteCmd) Run(a *app, g *globals, p *printer) error {
 
 type alertsHistoryCmd struct {
 	Rule  string `help:"Only of this rule." placeholder:"NAME"`
-	Limit int    `default:"20" help:"How many." placeholder:"N"`
+	Limit int    `default:"20" help:"How many. Default: 20." placeholder:"N"`
 }
 
 // Run shows what fired.
@@ -177,12 +177,15 @@ func (cmd *alertsHistoryCmd) Run(a *app, g *globals, p *printer) error {
 			t.row(moment(n.Since), resolved, n.Rule, string(n.Severity), n.Summary)
 		}
 		t.flush()
+		if len(v.Incidents) == 0 {
+			p.notef("nothing has fired")
+		}
 	})
 }
 
 type alertsLogCmd struct {
 	Channel string `help:"Only to this channel." placeholder:"NAME"`
-	Limit   int    `default:"20" help:"How many." placeholder:"N"`
+	Limit   int    `default:"20" help:"How many. Default: 20." placeholder:"N"`
 }
 
 // Run shows messages.
@@ -197,6 +200,9 @@ func (cmd *alertsLogCmd) Run(a *app, g *globals, p *printer) error {
 			t.row(moment(d.At), d.Channel, string(d.Event), d.Rule, string(d.State), strconv.Itoa(d.Attempts), d.Error)
 		}
 		t.flush()
+		if len(v.Deliveries) == 0 {
+			p.notef("no message was sent")
+		}
 	})
 }
 
@@ -226,7 +232,7 @@ func (cmd *alertsChannelsCmd) Run(a *app, g *globals, p *printer) error {
 }
 
 type alertsTestCmd struct {
-	Channel string `arg:"" help:"Name of the channel."`
+	Channel string `arg:"" help:"Name of the channel; alerts channels lists them."`
 }
 
 // Run tries a channel. One that does not take the message is an error.

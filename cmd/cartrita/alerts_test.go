@@ -62,7 +62,7 @@ alerts:
 	if out := b.ok("alerts"); out != "" {
 		t.Errorf("what fires in the end:\n%s", out)
 	}
-	if out := b.ok("alerts", "history", "--rule", "calls"); strings.Count(out, "\n") != 1 || strings.Contains(out, "fires") {
+	if out := b.ok("alerts", "history", "--rule", "calls"); strings.Count(out, "\n") != 2 || strings.Contains(out, "fires") {
 		t.Errorf("the history:\n%s", out)
 	}
 	if out := b.ok("alerts", "log"); strings.Count(out, "delivered") != 3 {

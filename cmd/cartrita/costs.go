@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,10 +16,10 @@ type costsCmd struct {
 }
 
 type costsShowCmd struct {
-	By     string `help:"Group by model, endpoint, provider, task, strategy, key, user, team, project, tag, workflow, stage, supervisor, day or hour. Default: model." placeholder:"WHAT"`
-	Since  string `default:"24h" help:"Since then: a time, a date, or how long ago such as 24h or 30d." placeholder:"WHEN"`
-	Until  string `help:"Until then." placeholder:"WHEN"`
-	Limit  int    `help:"Show so many, the costliest, and add up the others in one line; not by day or hour. Default: 1000." placeholder:"N"`
+	By     string `help:"Group by model, endpoint, provider, task, strategy, key, user, team, project, tag, workflow, stage, supervisor, day or hour. What has no value is in the line (none). Default: model." placeholder:"WHAT"`
+	Since  string `default:"24h" help:"Since then: a time, a date, or how long ago such as 24h or 30d. Default: 24h." placeholder:"WHEN"`
+	Until  string `help:"Until then. Default: now." placeholder:"WHEN"`
+	Limit  *int   `help:"Show so many, the costliest, and add up the N others in the line (N others); not by day or hour, nor with focus. Default: 1000." placeholder:"N"`
 	Format string `enum:"table,json,csv,focus" default:"table" help:"table, json, csv, or focus: the columns of the FinOps specification FOCUS, by provider, model and day." placeholder:"WHAT"`
 	callScope
 }
@@ -39,8 +38,8 @@ func (cmd *costsShowCmd) Run(a *app, g *globals, p *printer) error {
 	setQuery(q, "by", cmd.By)
 	setQuery(q, "since", cmd.Since)
 	setQuery(q, "until", cmd.Until)
-	if cmd.Limit != 0 {
-		q.Set("limit", strconv.Itoa(cmd.Limit))
+	if cmd.Limit != nil {
+		q.Set("limit", strconv.Itoa(*cmd.Limit))
 	}
 	cmd.restrict(q)
 	if cmd.Format == "csv" || cmd.Format == "focus" {
@@ -71,9 +70,6 @@ func (cmd *costsShowCmd) Run(a *app, g *globals, p *printer) error {
 func (p *printer) costs(r *event.CostReport) {
 	t := p.table("~"+string(r.By), ">calls", ">failed", ">cost", ">expected", ">input", ">output", ">mean latency")
 	add := func(style, key string, s *event.CostSum) {
-		if key == "" {
-			key = "(none)"
-		}
 		cost := s.Cost.String()
 		if s.Unpriced > 0 {
 			cost = "≥" + cost
@@ -89,19 +85,36 @@ func (p *printer) costs(r *event.CostReport) {
 		t.styled(cells...)
 	}
 	for i := range r.Groups {
-		add("", r.Groups[i].Key, &r.Groups[i].CostSum)
+		add("", groupName(r.Groups[i].Key), &r.Groups[i].CostSum)
 	}
 	if o := r.Others; o != nil {
-		add("", fmt.Sprintf("(%d others)", o.Groups), &o.CostSum)
+		add("", "("+plural(int(o.Groups), "other")+")", &o.CostSum)
 	}
-	if p.tty {
-		add(bold, "total", &r.Total)
-	}
+	add(bold, totalName, &r.Total)
 	t.flush()
 	if n := r.Total.Unpriced; n > 0 {
-		p.notef("%s have costs that are not all known, for want of a price or of an end that anybody saw: ≥ marks a lower bound", plural(int(n), "call"))
+		p.notef("%s %s that %s not all known, for want of a price or of an end that anybody saw: ≥ marks a lower bound",
+			plural(int(n), "call"), agree(n, "has a cost", "have costs"), agree(n, "is", "are"))
 	}
-	if r.Total.Calls == 0 {
+	switch {
+	case r.Total.Calls == 0:
 		p.notef("no calls in this time")
+	case r.By == event.ByTag && len(r.Groups) == 0:
+		p.notef("no key of these calls has a tag")
 	}
+}
+
+// totalName is the line that adds up a table.
+const totalName = "total"
+
+// groupName is a group in a table. A name that could be taken for one of our
+// own lines is in quotes.
+func groupName(key string) string {
+	switch {
+	case key == "":
+		return "(none)"
+	case key == totalName, key[0] == '(', key[0] == '"':
+		return strconv.Quote(key)
+	}
+	return key
 }

@@ -26,7 +26,7 @@ func TestModelsList(t *testing.T) {
 	if len(some) != 3 || some[0].Provider != "openai" || *some[0].ContextLength < 128000 {
 		t.Errorf("filtered: %+v", some)
 	}
-	if out := b.ok("models", "list", "--provider", "openai", "-n", "2"); strings.Count(out, "\n") != 2 || !strings.HasPrefix(out, "openai/") {
+	if out := b.ok("models", "list", "--provider", "openai", "-n", "2"); strings.Count(out, "\n") != 3 || !strings.HasPrefix(out, "MODEL\t") || strings.Count(out, "\nopenai/") != 2 {
 		t.Errorf("plain lines:\n%s", out)
 	}
 	r := b.run("models", "list", "-w", "contxt_length>3")
@@ -60,7 +60,7 @@ func TestModelsSearchFallsBackToLikeness(t *testing.T) {
 	b := newBench(t, "")
 	args := []string{"models", "search", "a small cheap model for French summaries", "--provider", "openai", "-n", "3"}
 	r := b.run(args...)
-	if r.code != exitOK || strings.Count(r.out, "\n") != 3 || !strings.Contains(r.err, "no model matches these words") {
+	if r.code != exitOK || strings.Count(r.out, "\n") != 4 || !strings.Contains(r.err, "no model matches these words") {
 		t.Errorf("exit code %d:\n%s%s", r.code, r.out, r.err)
 	}
 	var found registry.Result
@@ -68,7 +68,7 @@ func TestModelsSearchFallsBackToLikeness(t *testing.T) {
 	if len(found.Hits) != 3 || found.Method != registry.MethodFeatures {
 		t.Errorf("%d hits by %s", len(found.Hits), found.Method)
 	}
-	if r := b.run("models", "search", "haiku", "--provider", "nobody"); r.out != "" || !strings.Contains(r.err, "no model matches") {
+	if r := b.run("models", "search", "haiku", "--provider", "nobody"); strings.Count(r.out, "\n") != 1 || !strings.Contains(r.err, "no model matches") {
 		t.Errorf("nothing to be similar to: %s%s", r.out, r.err)
 	}
 }
@@ -231,7 +231,7 @@ func TestAskAndLookBack(t *testing.T) {
 	if len(events) != 4 || events[0].Kind != event.CostAccumulated || events[3].Kind != event.CallPlanned {
 		t.Fatalf("events: %v", events)
 	}
-	if out := b.ok("events", "--kind", "model_call.completed"); strings.Count(out, "\n") != 3 {
+	if out := b.ok("events", "--kind", "model_call.completed"); strings.Count(out, "\n") != 4 {
 		t.Errorf("three calls completed:\n%s", out)
 	}
 	out := b.ok("explain", events[0].Call.String())

@@ -54,7 +54,7 @@ func TestEstimateBatchComparesModels(t *testing.T) {
 	path, _ := batchFile(t, 20)
 	out := b.ok("estimate", "batch", path, "-m", "box/atlas-large,box/pebble-nano", "--level", "0.8")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != 2 || !strings.HasPrefix(lines[0], "box/pebble-nano\t20\t$") || !strings.HasPrefix(lines[1], "box/atlas-large\t20\t$") {
+	if len(lines) != 3 || !strings.HasPrefix(lines[1], "box/pebble-nano\t20\t$") || !strings.HasPrefix(lines[2], "box/atlas-large\t20\t$") {
 		t.Errorf("want the cheaper model first:\n%s", out)
 	}
 	if r := b.run("estimate", "batch", filepath.Join(t.TempDir(), "none")); r.code != exitNotFound {
@@ -80,7 +80,11 @@ func TestEstimateKeepsItsPlainForm(t *testing.T) {
 	b := newBench(t, mockSection(t))
 	wide := b.ok("estimate", "-m", "box/atlas-large", "--level", "0.99", "hello there")
 	narrow := b.ok("estimate", "-m", "box/atlas-large", "--level=0.5", "hello there")
-	w, n := strings.Split(wide, "\t"), strings.Split(narrow, "\t")
+	first := func(out string) []string { // behind the header
+		_, rows, _ := strings.Cut(out, "\n")
+		return strings.Split(rows, "\t")
+	}
+	w, n := first(wide), first(narrow)
 	if len(w) < 8 || len(n) < 8 || w[1] != n[1] || w[3] == n[3] {
 		t.Errorf("at 99 %%: %q, at 50 %%: %q; want the same expectation and another interval", wide, narrow)
 	}

@@ -2,15 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/cartrita/cartrita/event"
-	"github.com/cartrita/cartrita/internal/sse"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -23,9 +19,9 @@ type eventsCmd struct {
 
 // eventFilter restricts events, as flags.
 type eventFilter struct {
-	Kind    []string `help:"Kind, such as model_call.failed; may be repeated." placeholder:"KIND"`
-	State   string   `help:"State of the call: planned, completed or failed." placeholder:"STATE"`
-	Session string   `help:"Session id." placeholder:"ID"`
+	Kind    []string `help:"Only this kind, such as model_call.failed; may be repeated. A kind that there is not is answered with those that there are." placeholder:"KIND"`
+	State   string   `help:"Only calls in this state: planned, completed or failed." placeholder:"STATE"`
+	Session string   `help:"Only this session." placeholder:"ID"`
 	callScope
 }
 
@@ -78,12 +74,15 @@ type eventsListCmd struct {
 	eventFilter
 	Since string `help:"Only events since then: a time, a date, or how long ago such as 24h or 7d." placeholder:"WHEN"`
 	Until string `help:"Only events before then." placeholder:"WHEN"`
-	Limit int    `short:"n" default:"20" help:"Number of calls, and of events that are not about a call." placeholder:"N"`
+	Limit int    `short:"n" default:"20" help:"Number of calls, and of events that are not about a call. Default: 20." placeholder:"N"`
 	Plans bool   `help:"Include the plans, with every candidate."`
 }
 
 // Run lists past events.
 func (cmd *eventsListCmd) Run(a *app, g *globals, p *printer) error {
+	if err := wantNumber("--limit", cmd.Limit, 1, 0); err != nil {
+		return err
+	}
 	c, err := a.connect(g)
 	if err != nil {
 		return err
@@ -123,6 +122,9 @@ func (cmd *eventsListCmd) Run(a *app, g *globals, p *printer) error {
 		t.styled(p.eventCells(&e)...)
 	}
 	t.flush()
+	if len(events) == 0 {
+		p.notef("no such events are stored")
+	}
 	return nil
 }
 
@@ -196,75 +198,4 @@ func actualCost(c *model.CostBreakdown) string {
 		return "≥" + c.Total.String()
 	}
 	return c.Total.String()
-}
-
-type eventsTailCmd struct {
-	eventFilter
-	Count int `short:"n" help:"Stop after this many events. Default: never." placeholder:"N"`
-}
-
-// Run follows events until it is interrupted or the gateway stops.
-func (cmd *eventsTailCmd) Run(a *app, g *globals, p *printer) error {
-	c, err := a.connect(g)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	if c.stop != nil {
-		return model.Errorf("", model.KindUnavailable, "no gateway is running whose events could be followed: start one with cartrita serve, or name it with --server")
-	}
-	resp, err := c.do(a.ctx, http.MethodGet, "/api/v1/events/stream", cmd.query(), "", nil)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	events := sse.NewReader(resp.Body, nil, 16<<20)
-	for n := 0; cmd.Count == 0 || n < cmd.Count; {
-		e, err := events.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			p.notef("the gateway ended the stream")
-			return nil
-		case err != nil && a.ctx.Err() != nil:
-			return nil // Ctrl-C is how one stops following
-		case err != nil:
-			return c.unreachable(err)
-		case len(e.Data) == 0:
-			continue // a sign of life
-		case string(e.Name) == "error":
-			if err := c.refused(e.Data, http.StatusUnauthorized); err != nil {
-				return err
-			}
-		}
-		n++
-		if err := p.liveEvent(e.Data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// liveEvent prints one event at once: columns cannot be fitted to what is yet
-// to come, so their widths are fixed.
-func (p *printer) liveEvent(data []byte) error {
-	if p.json {
-		return p.line(json.RawMessage(data))
-	}
-	e, err := decode[event.Event](data)
-	if err != nil {
-		return err
-	}
-	if e.Missed > 0 {
-		p.notef("%d events were missed because this reader was slow", e.Missed)
-	}
-	cells := p.eventCells(&e)
-	if !p.tty {
-		t := p.eventTable()
-		t.styled(cells...)
-		t.flush()
-		return nil
-	}
-	widths := []int{18, 22, 36, 14, 9, 36, 60}
-	p.eventTable().line(cells, widths)
-	return nil
 }

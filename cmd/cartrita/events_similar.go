@@ -13,13 +13,16 @@ type eventsSimilarCmd struct {
 	Call  string `help:"Take the prompt of this stored call instead." placeholder:"ID"`
 	Since string `help:"Only calls that ended since then: a time, a date, or how long ago such as 24h or 7d." placeholder:"WHEN"`
 	Until string `help:"Only calls that ended before then." placeholder:"WHEN"`
-	Limit int    `short:"n" default:"10" help:"Number of calls, up to 100." placeholder:"N"`
+	Limit int    `short:"n" default:"10" help:"Number of calls, up to 100. Default: 10." placeholder:"N"`
 	callScope
-	Session string `help:"Session id." placeholder:"ID"`
+	Session string `help:"Only this session." placeholder:"ID"`
 }
 
 // Run finds calls by what they were asked.
 func (cmd *eventsSimilarCmd) Run(a *app, g *globals, p *printer) error {
+	if err := wantNumber("--limit", cmd.Limit, 1, 100); err != nil {
+		return err
+	}
 	q := url.Values{}
 	cmd.restrict(q)
 	for _, p := range [...]struct{ name, value string }{

@@ -101,7 +101,7 @@ func (p *printer) keys(list []keyAnswer, all bool) {
 	case len(list) == 0:
 		p.notef("no keys; make one with `cartrita keys create`")
 	case hidden > 0:
-		p.notef("%s that expired or were revoked: --all shows them", plural(hidden, "key"))
+		p.notef("%s that expired or %s revoked: --all shows them", plural(hidden, "key"), agree(int64(hidden), "was", "were"))
 	}
 }
 

@@ -59,12 +59,12 @@ func (a *app) run(args []string) int {
 	if err != nil {
 		panic(err) // the command line is described wrongly
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parse(parser, args)
 	if exited { // help was printed
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintf(a.err, "cartrita: %s\nTry: cartrita %s--help\n", err, commandOf(parser, args))
+		fmt.Fprintf(a.err, "cartrita: %s\n", err)
 		return exitUsage
 	}
 	p := a.printer(&root.Globals)
@@ -85,19 +85,6 @@ func (a *app) parser(root *cli, exit func(int)) (*kong.Kong, error) {
 		kong.Help(a.help),
 		kong.BindTo(a.ctx, (*context.Context)(nil)),
 	)
-}
-
-// commandOf returns the command that args begin with, for the hint at its help.
-func commandOf(k *kong.Kong, args []string) string {
-	node, path := k.Model.Node, ""
-	for _, arg := range args {
-		child := childNamed(node, arg)
-		if child == nil {
-			break
-		}
-		node, path = child, path+arg+" "
-	}
-	return path
 }
 
 func childNamed(n *kong.Node, name string) *kong.Node {

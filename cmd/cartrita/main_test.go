@@ -208,6 +208,46 @@ func TestUsage(t *testing.T) {
 	if r := b.run("models", "list", "--nope"); !strings.Contains(r.err, "Try: cartrita models list --help") {
 		t.Errorf("the hint names the command: %s", r.err)
 	}
+	if r := b.run("--data", b.data, "models", "list", "--nope"); !strings.Contains(r.err, "Try: cartrita models list --help") {
+		t.Errorf("the hint names the command behind flags: %s", r.err)
+	}
+}
+
+// An unset variable of a script must not become "everything", nor a negative
+// number an unknown flag.
+func TestOddValues(t *testing.T) {
+	b := newBench(t, mockSection(t))
+	for _, c := range []struct {
+		code int
+		want string
+		args []string
+	}{
+		{exitUsage, "--user is empty: want a value, or no --user at all", []string{"costs", "--user", ""}},
+		{exitUsage, "--by is empty", []string{"replay", "--by="}},
+		{exitUsage, "--since is empty", []string{"events", "--since", ""}},
+		{exitUsage, "<call> is empty: want a value", []string{"explain", ""}},
+		{exitUsage, "<name> is empty", []string{"alerts", "delete", ""}},
+		{exitUsage, "Try: cartrita alerts delete --help", []string{"alerts", "delete", ""}},
+		{exitInvalid, `limit: want an integer from 1 to 100000, found "-3"`, []string{"costs", "--limit", "-3"}},
+		{exitInvalid, `limit: want an integer from 1 to 100000, found "0"`, []string{"costs", "--limit", "0"}},
+		{exitInvalid, `since: want a time such as`, []string{"costs", "--since", "-3d"}},
+		{exitInvalid, "limit: is 3, but by day no group is left out", []string{"costs", "--by", "day", "--limit", "3"}},
+		{exitInvalid, "limit: cannot be given for format=focus", []string{"costs", "--format", "focus", "--limit", "3"}},
+		{exitInvalid, "is user, which cannot be restricted to one team", []string{"costs", "--by", "user", "--team", "x"}},
+		{exitInvalid, "--limit: is 0: want 1 or more", []string{"events", "-n", "0"}},
+		{exitInvalid, "--limit: is -5: want 1 or more", []string{"events", "list", "-n", "-5"}},
+		{exitInvalid, "--count: is -1: want 0 or more", []string{"events", "tail", "-n", "-1"}},
+		{exitInvalid, "--limit: is 0: want 1 to 100", []string{"events", "similar", "why", "-n", "0"}},
+		{exitInvalid, `changes: want an integer from 0 to 10000, found "-1"`, []string{"replay", "--changes", "-1"}},
+		{exitInvalid, "threshold: is -1: want a number that is not negative", []string{"alerts", "create", "x", "--type", "error_rate", "--threshold", "-1"}},
+		{exitInvalid, `scope.task: unknown task type "juggling"`, []string{"alerts", "create", "x", "--type", "error_rate", "--threshold", "0.1", "--task", "juggling"}},
+		{exitNotFound, `no channel of the configuration has the name "nope": it has none`, []string{"alerts", "test", "nope"}},
+		{exitInvalid, "kind: want one of model_call.planned, model_call.started", []string{"events", "--kind", "x"}},
+	} {
+		if r := b.run(c.args...); r.code != c.code || !strings.Contains(r.err, c.want) {
+			t.Errorf("%q: exit code %d, want %d with %q:\n%s%s", c.args, r.code, c.code, c.want, r.out, r.err)
+		}
+	}
 }
 
 func TestExitCodes(t *testing.T) {

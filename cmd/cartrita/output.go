@@ -226,6 +226,14 @@ func plural(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
+// agree chooses the form of a verb that goes with n things.
+func agree(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 func fileExists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

@@ -40,7 +40,7 @@ func TestTableElsewhere(t *testing.T) {
 	tb := (&printer{out: &out}).table("~name", ">cost")
 	tb.row("a\tb\nc", "$1")
 	tb.flush()
-	if got := out.String(); got != "a b c\t$1\n" {
+	if got := out.String(); got != "NAME\tCOST\na b c\t$1\n" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -18,8 +18,8 @@ import (
 )
 
 type replayCmd struct {
-	Since string `default:"7d" help:"Calls since then: a time, a date, or how long ago such as 24h or 30d." placeholder:"WHEN"`
-	Until string `help:"Until then." placeholder:"WHEN"`
+	Since string `default:"7d" help:"Calls since then: a time, a date, or how long ago such as 24h or 30d. Default: 7d." placeholder:"WHEN"`
+	Until string `help:"Until then. Default: now." placeholder:"WHEN"`
 
 	Strategy     string   `short:"s" help:"Decide by this strategy." placeholder:"NAME"`
 	KeepLimits   bool     `help:"Hold each call to the hard limits of the strategy that it was decided under as well."`
@@ -28,8 +28,8 @@ type replayCmd struct {
 	ExcludeModel []string `help:"Decide without this model; may be repeated." placeholder:"ID"`
 	OnlyModel    []string `help:"Decide among these models only; may be repeated." placeholder:"ID"`
 
-	By      string `default:"model" help:"Group by model, endpoint, task, strategy, user, team, project or stage." placeholder:"WHAT"`
-	Changes int    `default:"10" help:"List so many of the calls that would have gone elsewhere." placeholder:"N"`
+	By      string `default:"model" help:"Group by model, endpoint, task, strategy, user, team, project or stage. Default: model." placeholder:"WHAT"`
+	Changes int    `default:"10" help:"List so many of the calls that would have gone elsewhere. Default: 10." placeholder:"N"`
 	User    string `help:"Only calls of this user." placeholder:"ID"`
 	Team    string `help:"Only calls of this team." placeholder:"NAME"`
 	Project string `help:"Only calls of this project." placeholder:"NAME"`
@@ -55,8 +55,8 @@ func (cmd *replayCmd) Run(a *app, g *globals, p *printer) error {
 		if report.Different == 0 {
 			return nil
 		}
-		return model.Errorf("", model.KindInternal, "%d of %d decisions were made otherwise when made again without any change",
-			report.Different, report.Calls)
+		return model.Errorf("", model.KindInternal, "%d of %s %s made otherwise when made again without any change",
+			report.Different, plural(int(report.Calls), "decision"), agree(report.Different, "was", "were"))
 	})
 }
 
@@ -147,7 +147,8 @@ func (p *printer) replay(r *cartrita.ReplayReport, by string) {
 	}
 	p.printf("\n")
 	if r.Untraced > 0 {
-		p.notef("%s hold nothing to decide again from: recorded by another version, or refused before a decision was made", plural(int(r.Untraced), "call"))
+		p.notef("%s %s nothing to decide again from: recorded by another version, or refused before a decision was made",
+			plural(int(r.Untraced), "call"), agree(r.Untraced, "holds", "hold"))
 	}
 	p.damaged(&r.Damaged)
 	if r.Partial > 0 {
@@ -162,9 +163,6 @@ func (p *printer) replay(r *cartrita.ReplayReport, by string) {
 	p.printf("\n")
 	t := p.table("~"+by, ">calls", ">elsewhere", ">refused", ">cost", ">would cost", ">saved (90 %)", ">first token", ">quality")
 	row := func(style, key string, c *cartrita.Comparison) {
-		if key == "" {
-			key = "(none)"
-		}
 		texts := []string{
 			key, strconv.FormatInt(c.Calls, 10), strconv.FormatInt(c.Changed, 10), strconv.FormatInt(c.Refused, 10), c.Cost.String(), c.Would.String(),
 			fmt.Sprintf("$%.6g (%.6g to %.6g)", c.Saved.Value, c.Saved.Low, c.Saved.High), meanChange(c.Latency, "%+.0f ms"), meanChange(c.Quality, "%+.3f"),
@@ -176,12 +174,12 @@ func (p *printer) replay(r *cartrita.ReplayReport, by string) {
 		t.styled(cells...)
 	}
 	for i := range r.Groups {
-		row("", r.Groups[i].Key, &r.Groups[i])
+		row("", groupName(r.Groups[i].Key), &r.Groups[i])
 	}
-	row(bold, "total", r.Total)
+	row(bold, totalName, r.Total)
 	t.flush()
 	if left := r.Total.Calls - r.Total.Priced; left > 0 {
-		p.notef("%s are not in the costs: not completed, or without a known price", plural(int(left), "call"))
+		p.notef("%s %s not in the costs: not completed, or without a known price", plural(int(left), "call"), agree(left, "is", "are"))
 	}
 	if n := r.Total.Beyond; n > 0 {
 		p.notef("%s would have gone where the hard limits of their own strategy forbid; --keep-limits holds them to these", plural(int(n), "call"))
@@ -200,7 +198,7 @@ func (p *printer) damaged(d *cartrita.Damaged) {
 	if d.Count == 0 {
 		return
 	}
-	p.notef("%s cannot be read and left out, since the store is damaged:", plural(int(d.Count), "call"))
+	p.notef("%s cannot be read and %s left out, since the store is damaged:", plural(int(d.Count), "call"), agree(d.Count, "is", "are"))
 	for _, c := range d.First {
 		id := "(unreadable)"
 		if c.ID != (model.CallID{}) {

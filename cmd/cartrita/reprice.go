@@ -11,8 +11,8 @@ import (
 type costsRepriceCmd struct {
 	Prices string `required:"" help:"The corrected prices: a file of cost profiles by endpoint or model id. One with effective_from counts for the calls since then." placeholder:"FILE" type:"existingfile"`
 	DryRun bool   `name:"dry-run" help:"Work out the difference. Records are never rewritten, so that there is no other way."`
-	Since  string `default:"30d" help:"Calls since then: a time, a date, or how long ago such as 24h or 30d." placeholder:"WHEN"`
-	Until  string `help:"Until then." placeholder:"WHEN"`
+	Since  string `default:"30d" help:"Calls since then: a time, a date, or how long ago such as 24h or 30d. Default: 30d." placeholder:"WHEN"`
+	Until  string `help:"Until then. Default: now." placeholder:"WHEN"`
 
 	User    string `help:"Only calls of this user." placeholder:"ID"`
 	Team    string `help:"Only calls of this team." placeholder:"NAME"`
@@ -57,7 +57,7 @@ func (p *printer) repriced(r *cartrita.RepriceReport) {
 	for i := range r.Lines {
 		row("", string(r.Lines[i].Endpoint), &r.Lines[i])
 	}
-	row(bold, "total", &r.Total)
+	row(bold, totalName, &r.Total)
 	t.flush()
 	p.notef("%d of %s would have cost something else; nothing was written", r.Changed, plural(int(r.Calls), "call"))
 	p.damaged(&r.Damaged)

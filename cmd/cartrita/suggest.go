@@ -8,8 +8,8 @@ import (
 )
 
 type costsSuggestCmd struct {
-	Since   string `default:"30d" help:"From calls since then: a time, a date, or how long ago such as 24h or 30d." placeholder:"WHEN"`
-	Until   string `help:"Until then." placeholder:"WHEN"`
+	Since   string `default:"30d" help:"From calls since then: a time, a date, or how long ago such as 24h or 30d. Default: 30d." placeholder:"WHEN"`
+	Until   string `help:"Until then. Default: now." placeholder:"WHEN"`
 	Team    string `help:"Only from calls of this team." placeholder:"NAME"`
 	Project string `help:"Only from calls of this project." placeholder:"NAME"`
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // table lays out rows in columns on a terminal and prints them separated by
-// tabs, without header, elsewhere.
+// tabs elsewhere. What it says is the same in both, the header included.
 type table struct {
 	p       *printer
 	columns []column
@@ -54,25 +54,19 @@ func (t *table) styled(cells ...cell) { t.rows = append(t.rows, cells) }
 
 // flush prints the table.
 func (t *table) flush() {
-	if !t.p.tty {
-		for _, r := range t.rows {
-			texts := make([]string, len(r))
-			for i, c := range r {
-				texts[i] = plain(c.text)
-			}
-			t.p.printf("%s\n", strings.Join(texts, "\t"))
-		}
-		return
-	}
 	widths := t.widths()
-	header := make([]cell, len(t.columns))
-	for i, c := range t.columns {
-		header[i] = cell{strings.ToUpper(c.name), bold}
-	}
-	t.line(header, widths)
+	t.header(widths)
 	for _, r := range t.rows {
 		t.line(r, widths)
 	}
+}
+
+func (t *table) header(widths []int) {
+	names := make([]cell, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = cell{strings.ToUpper(c.name), bold}
+	}
+	t.line(names, widths)
 }
 
 const gap = "  "
@@ -107,7 +101,16 @@ func (t *table) widths() []int {
 	return w
 }
 
+// line prints one row. The widths are those of a terminal.
 func (t *table) line(cells []cell, widths []int) {
+	if !t.p.tty {
+		texts := make([]string, len(cells))
+		for i, c := range cells {
+			texts[i] = plain(c.text)
+		}
+		t.p.printf("%s\n", strings.Join(texts, "\t"))
+		return
+	}
 	var b strings.Builder
 	for i, c := range cells {
 		text := shorten(c.text, widths[i])

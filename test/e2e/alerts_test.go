@@ -217,7 +217,7 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	if len(seen.Events) != 2*len(rules) {
 		t.Errorf("%d events of %d alerts", len(seen.Events), len(rules))
 	}
-	if out, err := rest[1].command("", "alerts", "history"); err != nil || strings.Count(out, "\n") != len(rules) || strings.Contains(out, "fires") {
+	if out, err := rest[1].command("", "alerts", "history"); err != nil || strings.Count(out, "\n") != 1+len(rules) || strings.Contains(out, "fires") {
 		t.Errorf("cartrita alerts history: %v:\n%s", err, out)
 	}
 	if out, err := rest[1].command("", "alerts", "test", "down"); err != nil || !strings.Contains(out, "took the message") {

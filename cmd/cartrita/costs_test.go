@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/cartrita/cartrita/event"
+)
+
+// Through a pipe there are the same lines as on a terminal, and none of them is
+// taken for the name of a group.
+func TestCostsThroughAPipe(t *testing.T) {
+	var out, errs bytes.Buffer
+	sum := event.CostSum{Calls: 1}
+	r := &event.CostReport{By: event.ByUser, Total: event.CostSum{Calls: 7, Unpriced: 1}, Others: &event.CostOthers{Groups: 3, CostSum: sum}}
+	for _, key := range []string{"", "ann", "(none)", "(3 others)", "total", `"x"`} {
+		r.Groups = append(r.Groups, event.CostLine{Key: key, CostSum: sum})
+	}
+	(&printer{out: &out, err: &errs}).costs(r)
+	var first []string
+	for line := range strings.Lines(out.String()) {
+		name, _, _ := strings.Cut(line, "\t")
+		first = append(first, name)
+	}
+	if got, want := strings.Join(first, "|"), `USER|(none)|ann|"(none)"|"(3 others)"|"total"|"\"x\""|(3 others)|total`; got != want {
+		t.Errorf("the first column is %s, want %s", got, want)
+	}
+	if got := errs.String(); !strings.HasPrefix(got, "1 call has a cost that is not all known") {
+		t.Errorf("remarks: %s", got)
+	}
+}
+
+// Sums by tag have no line for calls without one, so that it is said.
+func TestCostsWithoutTags(t *testing.T) {
+	for _, c := range []struct {
+		calls int64
+		want  string
+	}{{3, "no key of these calls has a tag\n"}, {0, "no calls in this time\n"}} {
+		var out, errs bytes.Buffer
+		(&printer{out: &out, err: &errs}).costs(&event.CostReport{By: event.ByTag, Total: event.CostSum{Calls: c.calls}})
+		if errs.String() != c.want {
+			t.Errorf("%d calls: %q, want %q", c.calls, errs.String(), c.want)
+		}
+	}
+}
