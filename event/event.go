@@ -19,6 +19,10 @@ const (
 	CostAccumulated Kind = "model_cost.accumulated" // the cost of the call, once, after its terminal event
 )
 
+// EventsMissed tells one subscriber how many events it lost, in Event.Missed. It
+// is never stored.
+const EventsMissed Kind = "events.missed"
+
 // Terminal reports whether the kind ends a call.
 func (k Kind) Terminal() bool { return k == CallCompleted || k == CallFailed }
 

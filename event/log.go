@@ -59,6 +59,7 @@ func Open(c Config) (*Log, error) {
 	l := &Log{
 		cfg: c, pending: map[model.CallID]pendingCall{}, progress: make(chan struct{}),
 		work: make(chan struct{}, 1), now: make(chan struct{}, 1), notices: make(chan Notice, maxNotices),
+		subs: subscribers{room: subscriberBytes},
 	}
 	if l.share, err = newSharer(c.Shared); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -83,9 +84,10 @@ func TestSubscribersSeeWhatIsStored(t *testing.T) {
 
 func TestASlowSubscriberIsToldWhatItMissed(t *testing.T) {
 	l := open(t, Config{Sink: newSink(), QueueCalls: 1000})
+	const fit, extra = 20, 10
+	l.subs.room = fit * weight(&Event{Record: sampleRecord(model.NewCallID(), 3)}, false)
 	slow := l.Subscribe(t.Context(), Filter{Kinds: []Kind{CallCompleted}})
-	const extra = 10
-	for range subscriberQueue + extra {
+	for range fit + extra {
 		call(t, l)
 	}
 	n := 0
@@ -95,14 +97,14 @@ func TestASlowSubscriberIsToldWhatItMissed(t *testing.T) {
 			call(t, l) // there is room again: this one arrives, and says what did not
 		}
 		want := uint64(0)
-		if n == subscriberQueue+1 {
+		if n == fit+1 {
 			want = extra
 			call(t, l)
 		}
 		if e.Missed != want {
 			t.Errorf("event %d says that %d were missed, want %d", n, e.Missed, want)
 		}
-		if n == subscriberQueue+2 {
+		if n == fit+2 {
 			break
 		}
 	}
@@ -112,6 +114,51 @@ func TestASlowSubscriberIsToldWhatItMissed(t *testing.T) {
 	l.Close()
 	for range l.Subscribe(t.Context(), Filter{}) {
 		t.Error("a closed log has events")
+	}
+}
+
+// What was lost last is told without waiting for another event, whatever the
+// subscriber asked for.
+func TestTheLastMissedAreTold(t *testing.T) {
+	l := open(t, Config{Sink: newSink(), QueueCalls: 1000})
+	l.subs.room = 1
+	slow := l.Subscribe(t.Context(), Filter{Kinds: []Kind{CallCompleted}, User: "user-17"})
+	for range 4 {
+		call(t, l)
+	}
+	l.Close()
+	var got []Event
+	for e := range slow {
+		got = append(got, e)
+	}
+	if len(got) != 2 || got[0].Kind != CallCompleted || got[1].Kind != EventsMissed || got[1].Missed != 3 || got[1].At.IsZero() {
+		t.Fatalf("the events are %+v", got)
+	}
+	if b, err := json.Marshal(got[1]); err != nil || !strings.Contains(string(b), `"type":"events.missed"`) || !strings.Contains(string(b), `"missed":3,"data":{}`) || strings.Contains(string(b), "call_id") {
+		t.Errorf("it is written as %s, %v", b, err)
+	}
+}
+
+// After an outage of the store thousands of calls come at once, before any
+// subscriber can have read one.
+func TestABacklogFits(t *testing.T) {
+	l := open(t, Config{Sink: newSink()})
+	all := l.Subscribe(t.Context(), Filter{})
+	const calls = 5000
+	for range calls {
+		rec := sampleRecord(model.NewCallID(), 1)
+		l.subs.publish(Of(Call{Summary: Summarize(rec), Started: rec.Received, Ended: rec.Received, Record: rec}))
+	}
+	l.Close()
+	n := 0
+	for e := range all {
+		n++
+		if e.Missed > 0 {
+			t.Fatalf("%d of the first %d events were missed", e.Missed, n)
+		}
+	}
+	if n != 4*calls {
+		t.Errorf("%d events, want %d", n, 4*calls)
 	}
 }
 
