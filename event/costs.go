@@ -137,7 +137,7 @@ func (q *CostQuery) checkContext() error {
 			set = append(set, r.Dimension)
 		}
 	}
-	apart := "sums are kept apart for each " + strings.ReplaceAll(names(contextDimensions[:]), ", ", ", each ")
+	apart := "sums are kept by one of " + names(contextDimensions[:]) + " at a time"
 	switch {
 	case len(set) > 1:
 		return model.Invalidf("event.Costs", string(set[1]), "cannot be given together with %s: %s; want one of %s", set[0], apart, names(set))

@@ -48,7 +48,7 @@ func negative(arg string) bool {
 
 // refuseEmpty refuses the empty text that an unset variable of a script leaves:
 // as a filter it would be none. Where it means something the flag is a pointer
-// or a list.
+// or a list that is not split.
 func refuseEmpty(parsed *kong.Context) error {
 	for _, p := range parsed.Path {
 		switch {
@@ -61,15 +61,14 @@ func refuseEmpty(parsed *kong.Context) error {
 	return nil
 }
 
-func isEmpty(v reflect.Value) bool { return v.Kind() == reflect.String && v.String() == "" }
+func isEmpty(v reflect.Value) bool {
+	return (v.Kind() == reflect.String || v.Kind() == reflect.Slice) && v.Len() == 0
+}
 
-// wantNumber refuses a number of things below low or above high; 0: any.
-func wantNumber(flag string, n, low, high int) error {
-	switch {
-	case high == 0 && n < low:
+// wantNumber refuses a number of things below low.
+func wantNumber(flag string, n, low int) error {
+	if n < low {
 		return model.Invalidf("", flag, "is %d: want %d or more", n, low)
-	case high != 0 && (n < low || n > high):
-		return model.Invalidf("", flag, "is %d: want %d to %d", n, low, high)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
 )
 
 type costsCmd struct {
@@ -26,6 +27,9 @@ type costsShowCmd struct {
 
 // Run adds up costs.
 func (cmd *costsShowCmd) Run(a *app, g *globals, p *printer) error {
+	if p.json && (cmd.Format == "csv" || cmd.Format == "focus") {
+		return model.Invalidf("", "--format", "is %s, but --json asks for JSON: want one of the two", cmd.Format)
+	}
 	c, err := a.connect(g)
 	if err != nil {
 		return err

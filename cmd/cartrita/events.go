@@ -80,7 +80,7 @@ type eventsListCmd struct {
 
 // Run lists past events.
 func (cmd *eventsListCmd) Run(a *app, g *globals, p *printer) error {
-	if err := wantNumber("--limit", cmd.Limit, 1, 0); err != nil {
+	if err := wantNumber("--limit", cmd.Limit, 1); err != nil {
 		return err
 	}
 	c, err := a.connect(g)

@@ -20,7 +20,7 @@ type eventsSimilarCmd struct {
 
 // Run finds calls by what they were asked.
 func (cmd *eventsSimilarCmd) Run(a *app, g *globals, p *printer) error {
-	if err := wantNumber("--limit", cmd.Limit, 1, 100); err != nil {
+	if err := wantNumber("--limit", cmd.Limit, 1); err != nil {
 		return err
 	}
 	q := url.Values{}

@@ -28,7 +28,7 @@ events list has what was missed.`
 
 // Run follows events until it is interrupted.
 func (cmd *eventsTailCmd) Run(a *app, g *globals, p *printer) error {
-	if err := wantNumber("--count", cmd.Count, 0, 0); err != nil {
+	if err := wantNumber("--count", cmd.Count, 0); err != nil {
 		return err
 	}
 	c, err := a.connect(g)

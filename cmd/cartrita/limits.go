@@ -48,9 +48,9 @@ func (p *printer) limits(v *limit.View) {
 	case len(v.Limits) == 0:
 		p.notef("no rate limits are in use")
 	case v.Shared:
-		p.notef("counted together by %d replicas", v.Replicas)
+		p.notef("counted together by %s", plural(int(v.Replicas), "replica"))
 	case v.Replicas > 1:
-		p.notef("the replicas cannot count together now: each admits its part, one %dth of a limit", v.Replicas)
+		p.notef("the replicas cannot count together now: each admits its part, 1/%d of a limit", v.Replicas)
 	}
 }
 
