@@ -223,12 +223,14 @@ func (in *ingester) report(err error) {
 		in.stats.SinkError = err.Error()
 	}
 	in.mu.Unlock()
+	if err == nil && was != "" {
+		in.share.renew()
+	}
 	in.wake()
 	switch {
 	case err != nil && was == "":
 		in.cfg.Logger.Error("the store does not take calls; they wait in the spool", "err", err)
 	case err == nil && was != "":
-		in.share.renew()
 		in.cfg.Logger.Info("the store takes calls again")
 	}
 }
