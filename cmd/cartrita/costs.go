@@ -17,10 +17,10 @@ type costsCmd struct {
 }
 
 type costsShowCmd struct {
-	By     string `help:"Group by model, endpoint, provider, task, strategy, key, user, team, project, tag, workflow, stage, supervisor, day or hour. What has no value is in the line (none). Default: model." placeholder:"WHAT"`
+	By     string `help:"Group by model, endpoint, provider, task, strategy, key, user, team, project, tag, workflow, stage, supervisor, day or hour. Calls without a value are in the line (none); a name that looks like such a line is in quotes. Default: model." placeholder:"WHAT"`
 	Since  string `default:"24h" help:"Since then: a time, a date, or how long ago such as 24h or 30d. Default: 24h." placeholder:"WHEN"`
 	Until  string `help:"Until then. Default: now." placeholder:"WHEN"`
-	Limit  *int   `help:"Show so many, the costliest, and add up the N others in the line (N others); not by day or hour, nor with focus. Default: 1000." placeholder:"N"`
+	Limit  *int   `help:"Show so many, the costliest, and add up the rest in one line, such as (3 others); not by day or hour, nor with focus. Default: 1000." placeholder:"N"`
 	Format string `enum:"table,json,csv,focus" default:"table" help:"table, json, csv, or focus: the columns of the FinOps specification FOCUS, by provider, model and day." placeholder:"WHAT"`
 	callScope
 }

@@ -64,7 +64,7 @@ const (
 )
 
 func paint(on bool, style, s string) string {
-	if !on || s == "" {
+	if !on || style == "" || s == "" {
 		return s
 	}
 	return "\x1b[" + style + "m" + s + "\x1b[0m"
