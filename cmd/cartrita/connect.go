@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -163,7 +162,7 @@ func (a *app) remote(g *globals, address, key string) *client {
 // local puts a gateway together in this process and calls it without network.
 // Nobody else can call it, and who can open the store is its administrator.
 func (a *app) local(g *globals, l *config.Loaded) (*client, error) {
-	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := a.warnings()
 	token := newSecret()
 	n, err := a.assemble(l, assembleOptions{Log: log, LocalToken: token, Alone: true})
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"strconv"
 
 	"github.com/cartrita/cartrita/config"
@@ -38,7 +37,7 @@ func (cmd *dbCopyCmd) Run(a *app, g *globals, p *printer) error {
 		return err
 	}
 	defer func() { _ = from.Close() }() // it was read only
-	to, err := target.open(a.ctx, slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	to, err := target.openTarget(a)
 	if err != nil {
 		return err
 	}
@@ -48,6 +47,20 @@ func (cmd *dbCopyCmd) Run(a *app, g *globals, p *printer) error {
 		return err
 	}
 	return p.copied(source, target, held)
+}
+
+// openTarget opens a database that is to be copied to. The schema is made where
+// there is none; what else there is, is left alone.
+func (s *storage) openTarget(a *app) (store, error) {
+	st, err := s.inspect(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if st.Schema != 0 {
+		db, _, err := s.openCurrent(a)
+		return db, err
+	}
+	return s.open(a.ctx, a.warnings())
 }
 
 // copyDatabase copies and returns what both sides hold then, in the same order.
@@ -115,7 +128,7 @@ func (p *printer) copied(source, target *storage, held [2][]database.Contents) e
 		t.flush()
 	}
 	if !all {
-		return model.Errorf("", model.KindInternal, "the two databases differ: either a gateway changed one of them meanwhile, and another copy brings the rest, or the target held other records before")
+		return model.Errorf("", model.KindInternal, "the two databases differ: either a gateway changed one of them meanwhile, and another copy brings the rest, or the source dropped something that an earlier copy brought")
 	}
 	return nil
 }

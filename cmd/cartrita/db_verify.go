@@ -75,8 +75,13 @@ func (s *storage) openCurrent(a *app) (store, database.Status, error) {
 	if st.Schema != st.Known {
 		return nil, st, model.Errorf("", model.KindConflict, "the schema of %s has %s", s.name, schemaText(st.Schema, st.Known))
 	}
-	db, err := s.open(a.ctx, slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	db, err := s.open(a.ctx, a.warnings())
 	return db, st, err
+}
+
+// warnings is where a store says what a person should know.
+func (a *app) warnings() *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // steps shows on a terminal how much of a long work is done; nothing elsewhere.

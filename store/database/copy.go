@@ -34,11 +34,15 @@ const (
 // stored, and they are skipped. What fires now, fires anew.
 //
 // progress is told how many calls were handed over since the last time. Errors:
-// KindConflict when to holds something else under the same name, or when calls
-// have left either side for an archive; those of the stores. What was copied before the error stays.
+// KindConflict, before anything is written, when to holds what from does not, when
+// a gateway runs on it, or when calls have left either side for an archive; those
+// of the stores. What was copied before the error stays.
 func Copy(ctx context.Context, from, to Store, progress func(calls int)) error {
 	ctx = audit.Copying(ctx)
 	if err := cmp.Or(refuseArchived(ctx, from, "source"), refuseArchived(ctx, to, "target")); err != nil {
+		return err
+	}
+	if err := checkTarget(ctx, from, to); err != nil {
 		return err
 	}
 	for _, step := range []struct {
@@ -67,7 +71,12 @@ func Copy(ctx context.Context, from, to Store, progress func(calls int)) error {
 }
 
 func conflict(format string, args ...any) error {
-	return model.Errorf("database.Copy", model.KindConflict, format+": this is not the beginning of a copy", args...)
+	return model.Errorf("database.Copy", model.KindConflict, format+": somebody else writes to it", args...)
+}
+
+// begins reports whether a copy that ended early may have left these of all.
+func begins[T any](have, all []T) bool {
+	return len(have) <= len(all) && (len(have) == 0 || reflect.DeepEqual(have, all[:len(have)]))
 }
 
 // copyModels appends the versions that to lacks, one of each record at a time.
@@ -86,7 +95,7 @@ func copyModels(ctx context.Context, from, to Store) error {
 		if err != nil {
 			return err
 		}
-		if len(have) > len(all) || !reflect.DeepEqual(have, all[:len(have)]) && len(have) > 0 {
+		if !begins(have, all) {
 			return conflict("the target has other versions of the model %s", m.ID)
 		}
 		for i, v := range all[len(have):] {
@@ -116,14 +125,11 @@ func copyKeys(ctx context.Context, from, to Store) error {
 	if err != nil {
 		return err
 	}
-	have := map[model.KeyID]key.Stored{}
-	for _, k := range there {
-		have[k.ID] = k
-	}
+	have := keysByID(there)
 	used := map[model.KeyID]time.Time{}
 	for _, k := range keys {
 		h := have[k.ID]
-		if h.Number > k.Number || h.Number == k.Number && string(h.Doc) != string(k.Doc) {
+		if !follows(&k, &h) {
 			return conflict("the target has another key %s", k.ID)
 		}
 		for n := h.Number + 1; n <= k.Number; n++ {
@@ -138,14 +144,40 @@ func copyKeys(ctx context.Context, from, to Store) error {
 	return to.TouchKeys(ctx, used)
 }
 
+func keysByID(keys []key.Stored) map[model.KeyID]key.Stored {
+	out := make(map[model.KeyID]key.Stored, len(keys))
+	for _, k := range keys {
+		out[k.ID] = k
+	}
+	return out
+}
+
+// follows reports whether a key may have been what its copy is.
+func follows(k, is *key.Stored) bool {
+	return is.Number < k.Number || is.Number == k.Number && string(is.Doc) == string(k.Doc)
+}
+
 func copyBudgets(ctx context.Context, from, to Store) error {
 	budgets, err := from.Budgets(ctx)
 	if err != nil {
 		return err
 	}
+	names := map[string]bool{}
 	for _, b := range budgets {
+		names[b.Name] = true
 		if err := to.SaveBudget(ctx, b); err != nil {
 			return err
+		}
+	}
+	there, err := to.Budgets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range there { // those that were deleted in the source since an earlier copy
+		if !names[b.Name] {
+			if err := to.DeleteBudget(ctx, b.Name); err != nil {
+				return err
+			}
 		}
 	}
 	openings, err := from.Openings(ctx)
@@ -165,9 +197,22 @@ func copyAlertRules(ctx context.Context, from, to Store) error {
 	if err != nil {
 		return err
 	}
+	names := map[string]bool{}
 	for _, r := range rules {
+		names[r.Name] = true
 		if err := to.SaveAlertRule(ctx, r); err != nil {
 			return err
+		}
+	}
+	there, err := to.AlertRules(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range there {
+		if !names[r.Name] {
+			if err := to.DeleteAlertRule(ctx, r.Name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -183,7 +228,7 @@ func copyOverrides(ctx context.Context, from, to Store) error {
 	if err != nil {
 		return err
 	}
-	if len(have) > len(all) || len(have) > 0 && !reflect.DeepEqual(have, all[:len(have)]) {
+	if !begins(have, all) {
 		return conflict("the target has other overrides of budgets")
 	}
 	for _, o := range all[len(have):] {
@@ -235,7 +280,7 @@ func copyConfigs(ctx context.Context, from, to Store) error {
 	if err != nil {
 		return err
 	}
-	if len(have) > len(all) || len(have) > 0 && !reflect.DeepEqual(have, all[:len(have)]) {
+	if !begins(have, all) {
 		return conflict("the target has other versions of the shared configuration")
 	}
 	for _, c := range all[len(have):] {

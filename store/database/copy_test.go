@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,31 +174,96 @@ func TestACopyThatWasCutOffIsFinished(t *testing.T) {
 	})
 }
 
-func TestACopyRefusesWhatIsNotItsOwnBeginning(t *testing.T) {
-	for name, other := range map[string]func(to target) error{
-		"model": func(to target) error {
-			return to.SaveModels(t.Context(), []registry.Version{{ID: "a", Number: 1, At: time.Now(), Action: registry.ActionAdd, Doc: json.RawMessage(`{}`)}})
-		},
-		"key": func(to target) error {
-			for n := range 3 {
-				if err := to.SaveKey(t.Context(), key.Stored{ID: "k", Number: n + 1, Doc: json.RawMessage(`{}`)}); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"override": func(to target) error {
-			return to.SaveOverride(t.Context(), budget.SavedOverride{Budget: "z", At: time.Now()})
-		},
+// A target that holds anything of its own, or that a gateway runs on, is left as
+// it is: keys and calls that come in would lock its callers out.
+func TestACopyWritesNothingIntoADatabaseInUse(t *testing.T) {
+	from := full(t)
+	version := func(id model.ModelID, doc string) []registry.Version {
+		return []registry.Version{{ID: id, Number: 1, At: time.Now(), Action: registry.ActionAdd, Doc: json.RawMessage(doc)}}
+	}
+	copying := func(t *testing.T) context.Context { return audit.Copying(t.Context()) } // so that the trail stays empty
+	for name, use := range map[string]struct {
+		how  func(t *testing.T, to target) error
+		want string
+	}{
+		"trail":         {func(t *testing.T, to target) error { return to.SaveModels(t.Context(), version("a", `{}`)) }, "audit trail"},
+		"model":         {func(t *testing.T, to target) error { return to.SaveModels(copying(t), version("z", `{}`)) }, "a model of its own, z"},
+		"model version": {func(t *testing.T, to target) error { return to.SaveModels(copying(t), version("a", `{}`)) }, "versions of the model a"},
+		"key": {func(t *testing.T, to target) error {
+			return to.SaveKey(copying(t), key.Stored{ID: "z", Number: 1, Doc: json.RawMessage(`{}`)})
+		}, "a key of its own, z"},
+		"budget":     {func(t *testing.T, to target) error { return to.SaveBudget(copying(t), budget.Budget{Name: "b"}) }, "a budget of its own, b"},
+		"alert rule": {func(t *testing.T, to target) error { return to.SaveAlertRule(copying(t), alert.Rule{Name: "z"}) }, "an alert rule of its own, z"},
+		"opening":    {func(t *testing.T, to target) error { return to.SaveOpening(t.Context(), budget.Opening{Name: "z"}) }, "an opening of a budget of its own, z"},
+		"override": {func(t *testing.T, to target) error {
+			return to.SaveOverride(copying(t), budget.SavedOverride{Budget: "z", At: time.Now()})
+		}, "overrides"},
+		"configuration": {func(t *testing.T, to target) error {
+			return to.SaveConfig(copying(t), cluster.Configuration{Version: 1, At: time.Now(), Document: "{}"})
+		}, "shared configuration"},
+		"snapshot": {func(t *testing.T, to target) error { return to.SaveFleet(t.Context(), 7, []byte(`{}`)) }, "snapshots"},
+		"notice": {func(t *testing.T, to target) error {
+			_, err := to.AddNotice(t.Context(), event.Notice{ID: "zz", Kind: event.BudgetCrossed, Key: "zz", At: time.Now(), Data: json.RawMessage(`{}`)})
+			return err
+		}, "an event of its own"},
+		"call": {func(t *testing.T, to target) error {
+			return to.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(0), storetest.Sample(calls)}})
+		}, "calls of its own"},
+		"gateway": {func(t *testing.T, to target) error {
+			_, err := to.(*postgres.Store).Beat(t.Context(), cluster.Member{ID: "g", Name: "host", Address: "10.0.0.7:8080", Started: time.Now()}, cluster.LeadTTL)
+			return err
+		}, "a gateway runs on the target, host at 10.0.0.7:8080, heard "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			from, to := full(t), openSQLite(t)
-			if err := other(to); err != nil {
+			t.Parallel()
+			to := openPostgres(t)
+			if err := use.how(t, to); err != nil {
 				t.Fatal(err)
 			}
-			if err := database.Copy(t.Context(), from, to, func(int) {}); model.KindOf(err) != model.KindConflict {
-				t.Errorf("%v, want %s", err, model.KindConflict)
+			before := take(t, to)
+			err := database.Copy(t.Context(), from, to, func(int) {})
+			if model.KindOf(err) != model.KindConflict || !strings.Contains(err.Error(), use.want) || !strings.Contains(err.Error(), "Nothing was written") {
+				t.Errorf("%v, want %s: %s", err, model.KindConflict, use.want)
+			}
+			if diff := cmp.Diff(before, take(t, to)); diff != "" {
+				t.Errorf("the target was changed:\n%s", diff)
 			}
 		})
 	}
+}
+
+// What changed in the source since an earlier copy is no reason to refuse the
+// target, and neither is a gateway that ended.
+func TestACopyGoesOnWhenTheSourceChanged(t *testing.T) {
+	onBoth(t, func(t *testing.T, from, to target) {
+		if err := database.Copy(t.Context(), from, to, func(int) {}); err != nil {
+			t.Fatal(err)
+		}
+		if p, ok := to.(*postgres.Store); ok {
+			if _, err := p.Beat(t.Context(), cluster.Member{ID: "g", Started: time.Now()}, cluster.LeadTTL); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Depart(t.Context(), "g"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		limit := 9 * model.USD
+		for _, err := range []error{
+			from.SaveBudget(t.Context(), budget.Budget{Name: "c", LimitUSD: &limit}),
+			from.DeleteBudget(t.Context(), "b"),
+			from.DeleteAlertRule(t.Context(), "r"),
+			from.SaveKey(t.Context(), key.Stored{ID: "k", Number: 4, Doc: json.RawMessage(`{"n": 2}`)}),
+			from.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(calls)}}),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := database.Copy(t.Context(), from, to, func(int) {}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(take(t, from), take(t, to)); diff != "" {
+			t.Errorf("from -, to +:\n%s", diff)
+		}
+	})
 }
