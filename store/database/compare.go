@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/cartrita/cartrita/event"
@@ -50,10 +49,10 @@ type comparison struct {
 	maxSums int
 
 	audit   Audit
-	found   Found                    // in the stretch at hand
-	rollups batch.Rollups            // of the stretch at hand; the targets are numbered here, from 1
-	coarse  batch.Sums               // of rollups that were compared, as far as their own stretch is not over
-	spend   batch.Spending           // of all calls: periods may be of any length
+	found   Found         // in the stretch at hand
+	rollups batch.Rollups // of the stretch at hand; the targets are numbered here, from 1
+	coarse  batch.Sums    // of rollups that were compared, as far as their own stretch is not over
+	spend   spends
 	done    map[batch.Unit]time.Time // up to when each unit was compared; "" is cost_rollup
 	targets []event.Target           // by their numbers
 	numbers map[event.Target]int64
@@ -72,7 +71,7 @@ func newComparison(from Source, o Options) *comparison {
 	since := BoundaryTime(o.Boundary)
 	return &comparison{
 		Source: from, Options: o, maxSums: maxSums, audit: Audit{Since: since},
-		rollups: batch.Rollups{}, coarse: batch.Sums{}, spend: batch.Spending{}, numbers: map[event.Target]int64{},
+		rollups: batch.Rollups{}, coarse: batch.Sums{}, spend: newSpends(), numbers: map[event.Target]int64{},
 		done: map[batch.Unit]time.Time{"": since, batch.Hour: since, batch.Day: since, batch.Month: since},
 	}
 }
@@ -86,6 +85,9 @@ func (c *comparison) run(ctx context.Context, stepBlocks int) (*Audit, error) {
 		return nil, err
 	}
 	p.begin()
+	if err := c.loadSpending(ctx, true); err != nil {
+		return nil, err
+	}
 	for more := true; more; {
 		var s step
 		s, more = p.next()
@@ -102,6 +104,9 @@ func (c *comparison) run(ctx context.Context, stepBlocks int) (*Audit, error) {
 		if err := c.compare(ctx, until); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.restOfSpending(ctx); err != nil {
+		return nil, err
 	}
 	c.audit.sort()
 	return &c.audit, nil
@@ -126,14 +131,11 @@ func (c *comparison) count(ctx context.Context, s *step, entries []batch.Entry) 
 			continue
 		}
 		counted++
-		call, err := Summarized(&entries[i])
+		call, err := c.counted(&entries[i])
 		if err != nil {
 			return err
 		}
-		if c.Counted != nil {
-			call = c.Counted(call)
-		}
-		c.spend.Add(call)
+		c.charge(call)
 		if err := c.rollups.Add(call, func(t event.Target) (int64, error) { return c.number(t), nil }); err != nil {
 			return err
 		}
@@ -143,6 +145,15 @@ func (c *comparison) count(ctx context.Context, s *step, entries []batch.Entry) 
 		c.Progress(counted)
 	}
 	return ctx.Err()
+}
+
+// counted reads a call as the store counted it.
+func (c *comparison) counted(e *batch.Entry) (*event.Call, error) {
+	call, err := Summarized(e)
+	if err == nil && c.Counted != nil {
+		call = c.Counted(call)
+	}
+	return call, err
 }
 
 // Summarized reads the documents of a call as far as sums need them.
@@ -190,10 +201,13 @@ func (c *comparison) compare(ctx context.Context, until time.Time) error {
 	}
 	c.missing(until.IsZero())
 	if until.IsZero() {
-		if err := c.compareSpending(ctx); err != nil {
-			return err
-		}
+		c.compareSpending()
 	}
+	return c.settle(ctx)
+}
+
+// settle takes over what was found in a stretch.
+func (c *comparison) settle(ctx context.Context) error {
 	c.audit.add(&c.found)
 	if c.Repair != nil && len(c.found.Rollups)+len(c.found.Spending) > 0 {
 		if err := c.Repair(ctx, &c.found); err != nil {
@@ -260,24 +274,4 @@ func (c *comparison) missing(all bool) {
 		c.differs(RollupDifference{Row: row, Computed: t})
 		delete(c.coarse, k)
 	}
-}
-
-func (c *comparison) compareSpending(ctx context.Context) error {
-	maps.DeleteFunc(c.spend, func(k batch.SpendKey, _ *event.BudgetSpend) bool { return c.left(time.UnixMicro(k.Period)) })
-	err := c.Spending(ctx, func(stored event.BudgetSpend) {
-		if c.left(stored.Period) {
-			return
-		}
-		c.audit.Spends++
-		k := batch.SpendKey{Budget: stored.Budget, Period: stored.Period.UnixMicro()}
-		d := SpendDifference{stored.Budget, stored.Period, &stored, c.spend[k]}
-		delete(c.spend, k)
-		if d.Computed == nil || len(d.Columns()) > 0 {
-			c.found.Spending = append(c.found.Spending, d)
-		}
-	})
-	for k, s := range c.spend {
-		c.found.Spending = append(c.found.Spending, SpendDifference{Budget: k.Budget, Period: time.UnixMicro(k.Period).UTC(), Computed: s})
-	}
-	return err
 }

@@ -70,8 +70,8 @@ type memory struct {
 	sums     map[RollupRow]event.Tally
 	spend    map[batch.SpendKey]event.BudgetSpend
 
-	maxSums, stepBlocks int // of the comparison
-	told                int
+	maxSums, maxSpends, stepBlocks int // of the comparison
+	told                           int
 }
 
 type memoryBlock struct {
@@ -85,7 +85,7 @@ var start = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 func drawStore(t *rapid.T) *memory {
 	m := &memory{
 		sums: map[RollupRow]event.Tally{}, spend: map[batch.SpendKey]event.BudgetSpend{},
-		maxSums: rapid.IntRange(1, 60).Draw(t, "sums"), stepBlocks: rapid.IntRange(1, 5).Draw(t, "blocks"),
+		maxSums: rapid.IntRange(1, 60).Draw(t, "sums"), maxSpends: rapid.IntRange(1, 20).Draw(t, "spends"), stepBlocks: rapid.IntRange(1, 5).Draw(t, "blocks"),
 	}
 	if rapid.Bool().Draw(t, "archived") {
 		m.boundary = start.AddDate(0, 0, rapid.IntRange(-1, 40).Draw(t, "boundary")).UnixMicro()
@@ -160,7 +160,10 @@ func drawCall(t *rapid.T, n int, ended time.Time) *event.Call {
 	binary.BigEndian.PutUint32(r.ID[12:], uint32(n))
 	r.Context.UserID = rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(t, "user")
 	r.Cost.Total = model.Money(rapid.IntRange(0, 9).Draw(t, "cost"))
-	r.Charges = []model.Charge{{Budget: "all", Period: batch.Month.Floor(ended), Cost: r.Cost.Total, Tokens: 1, Requests: 1}}
+	r.Charges = []model.Charge{
+		{Budget: "all", Period: batch.Month.Floor(ended), Cost: r.Cost.Total, Tokens: 1, Requests: 1},
+		{Budget: "hourly", Period: batch.Hour.Floor(ended), Cost: r.Cost.Total, Requests: 1, Assumed: n%2 == 0},
+	}
 	return &event.Call{Ended: ended, Summary: event.Summarize(r), RecordJSON: event.AppendRecord(nil, r)}
 }
 
@@ -215,10 +218,13 @@ func (m *memory) compare(t *rapid.T, repair bool) *Audit {
 		o.Repair = m.repair
 	}
 	c := newComparison(m, o)
-	c.maxSums = m.maxSums
+	c.maxSums, c.spend.max = m.maxSums, m.maxSpends
 	a, err := c.run(context.Background(), m.stepBlocks)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(c.spend.held) > m.maxSpends {
+		t.Fatalf("%d periods are held; want %d at most", len(c.spend.held), m.maxSpends)
 	}
 	a.Rows = int64(m.calls)
 	return a
