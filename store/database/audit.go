@@ -39,6 +39,9 @@ func (a *Audit) Agrees() bool { return a.Rows == a.Calls && a.Differ() == 0 }
 // Differ is how many rows differ.
 func (a *Audit) Differ() int64 { return a.SumsDiffer + a.SpendsDiffer }
 
+// Listed reports whether all rows that differ are listed.
+func (a *Audit) Listed() bool { return a.Differ() == int64(len(a.Rollups)+len(a.Spending)) }
+
 // add notes rows that differ.
 func (a *Audit) add(f *Found) {
 	a.SumsDiffer += int64(len(f.Rollups))

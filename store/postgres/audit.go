@@ -2,49 +2,58 @@ package postgres
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/cartrita/cartrita/event"
-	"github.com/cartrita/cartrita/store/batch"
 	"github.com/cartrita/cartrita/store/database"
 )
 
 // Audit works the sums out anew from every stored call and compares them with
-// those that are stored. With repair, what was worked out takes their place, in
-// one transaction; no process can store calls until it ends: they wait in the
-// spools. What is returned is what differed before. progress is told how many
-// calls were read since the last time. Errors: KindUnavailable, KindConflict for
-// a repair without all documents.
+// those that are stored. With repair, what was worked out takes their place, some
+// rows at a time, and other processes store calls in between: no sums are held
+// still while calls are read. What is returned is what differed before. progress
+// is told how many calls were read since the last time. Errors: KindUnavailable;
+// KindConflict, before anything is changed, for a repair without all documents.
 func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)) (a *database.Audit, err error) {
 	const op = "postgres.Audit"
-	if !repair {
-		snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-		err = pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) (err error) {
-			a, err = s.compare(ctx, tx, database.Options{Progress: progress})
-			return err
-		})
-		return a, failure(op, err)
+	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	if repair {
+		snapshot.AccessMode = pgx.ReadWrite
 	}
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) (err error) {
-		if _, _, err = takeClock(ctx, tx, nil); err != nil {
-			return err
+	err = pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) (err error) {
+		if repair { // one process at a time; taken before the moment is chosen that is read
+			if _, err := tx.Exec(ctx, `LOCK TABLE archive_boundary IN SHARE UPDATE EXCLUSIVE MODE`); err != nil {
+				return err
+			}
 		}
-		repair := func(ctx context.Context, f *database.Found) error { return repairSums(ctx, tx, f) }
-		if a, err = s.compare(ctx, tx, database.Options{Progress: progress, Repair: repair}); err != nil {
+		if a, err = s.compare(ctx, tx, database.Options{Progress: progress}); err != nil || !repair {
 			return err
 		}
 		if err := a.Unaccounted(op); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, "", database.RebuildChange(a))
+		return s.rebuild(ctx, tx, a)
 	})
 	if err != nil {
 		return nil, failure(op, err)
 	}
 	return a, nil
+}
+
+// rebuild replaces what a comparison in the transaction found.
+func (s *Store) rebuild(ctx context.Context, tx pgx.Tx, a *database.Audit) error {
+	// The entry comes first: no row changes of which the trail does not tell.
+	err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return s.record(ctx, tx, "", database.RebuildChange(a))
+	})
+	if err != nil {
+		return err
+	}
+	if a.Listed() {
+		return s.repair(ctx, &database.Found{Rollups: a.Rollups, Spending: a.Spending})
+	}
+	_, err = s.compare(ctx, tx, database.Options{Progress: func(int) {}, Repair: s.repair}) // of the same moment
+	return err
 }
 
 func (s *Store) compare(ctx context.Context, tx pgx.Tx, o database.Options) (a *database.Audit, err error) {
@@ -61,59 +70,4 @@ func (s *Store) compare(ctx context.Context, tx pgx.Tx, o database.Options) (a *
 		return nil, err
 	}
 	return a, tx.QueryRow(ctx, `SELECT count(*) FROM calls`).Scan(&a.Rows)
-}
-
-// repairSums replaces the rows that differ. Which gateway was charged is not in
-// the records: the sums are then of none, and gateways that run count their own
-// twice, to be safe, until they start anew.
-func repairSums(ctx context.Context, tx pgx.Tx, a *database.Found) error {
-	sums, coarse, spend := batch.Rollups{}, batch.Sums{}, batch.Spending{}
-	q := &pgx.Batch{}
-	targets := map[event.Target]bool{}
-	for i := range a.Rollups {
-		if row := &a.Rollups[i].Row; row.Apart() {
-			targets[row.Target] = true
-		}
-	}
-	ids, err := addTargets(ctx, tx, slices.Collect(maps.Keys(targets)))
-	if err != nil {
-		return err
-	}
-	for i := range a.Rollups {
-		d := &a.Rollups[i]
-		var id int64
-		if d.Row.Apart() {
-			id = ids[d.Row.Target]
-		}
-		if d.Row.Unit != "" {
-			if d.Stored != nil {
-				q.Queue(`DELETE FROM cost_sums WHERE unit = $1 AND dimension = $2 AND start = $3 AND value = $4 AND target = $5 AND task = $6 AND strategy = $7`,
-					string(d.Row.Unit), string(d.Row.Dimension), d.Row.Start, d.Row.Value, id, d.Row.Task, d.Row.Strategy)
-			}
-			if k, ok := d.Row.SumKey(id); ok && d.Computed != nil {
-				coarse[k] = d.Computed
-			}
-			continue
-		}
-		if d.Stored != nil {
-			q.Queue(`DELETE FROM cost_rollup WHERE dimension = $1 AND hour = $2 AND value = $3 AND target = $4 AND task = $5 AND strategy = $6`,
-				string(d.Row.Dimension), d.Row.Start, d.Row.Value, id, d.Row.Task, d.Row.Strategy)
-		}
-		if k, ok := d.Row.RollupKey(id); ok && d.Computed != nil {
-			sums[k] = d.Computed
-		}
-	}
-	for i := range a.Spending {
-		d := &a.Spending[i]
-		if d.Stored != nil {
-			q.Queue(`DELETE FROM budget_spend WHERE budget = $1 AND period = $2`, string(d.Budget), d.Period)
-		}
-		if d.Computed != nil {
-			spend[batch.SpendKey{Budget: d.Budget, Period: d.Period.UnixMicro()}] = d.Computed
-		}
-	}
-	queueRollups(q, sums)
-	queueSums(q, coarse)
-	queueSpending(q, spend, "", 0)
-	return tx.SendBatch(ctx, q).Close()
 }

@@ -96,11 +96,10 @@ func (a auditSource) sums(ctx context.Context, q *query, unit batch.Unit, visit 
 	}
 	row := database.RollupRow{Unit: unit}
 	var t event.Tally
-	_, err = pgx.ForEachRow(rows, []any{
+	into := append([]any{
 		(*string)(&row.Dimension), &row.Start, &row.Value, (*string)(&row.Target.Endpoint), (*string)(&row.Target.Model), &row.Target.Provider, &row.Task, &row.Strategy,
-		&t.Calls, &t.Failed, &t.Unpriced, (*int64)(&t.Cost), (*int64)(&t.Estimated), &t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning,
-		&t.LatencyCalls, &t.TTFTCalls, &t.Latency, &t.TTFT,
-	}, func() error {
+	}, scanInto(&t)...)
+	_, err = pgx.ForEachRow(rows, into, func() error {
 		row.Start = row.Start.UTC()
 		visit(row, t)
 		return nil

@@ -42,6 +42,23 @@ var (
 		append([]string{"text", "text", "timestamptz", "text", "bigint", "text", "text"}, tallyTypes...))
 )
 
+// whole are the numbers of a tally in the order of its columns, without the sums
+// of milliseconds, which come last.
+func whole(t *event.Tally) [12]int64 {
+	return [...]int64{
+		t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
+		t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.LatencyCalls, t.TTFTCalls,
+	}
+}
+
+// scanInto are where the columns of a tally go.
+func scanInto(t *event.Tally) []any {
+	return []any{
+		&t.Calls, &t.Failed, &t.Unpriced, (*int64)(&t.Cost), (*int64)(&t.Estimated), &t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning,
+		&t.LatencyCalls, &t.TTFTCalls, &t.Latency, &t.TTFT,
+	}
+}
+
 // tallies are the columns of sums, an array each.
 type tallies struct {
 	whole         [12][]int64
@@ -49,10 +66,7 @@ type tallies struct {
 }
 
 func (c *tallies) add(t *event.Tally) {
-	for i, v := range [len(c.whole)]int64{
-		t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
-		t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.LatencyCalls, t.TTFTCalls,
-	} {
+	for i, v := range whole(t) {
 		c.whole[i] = append(c.whole[i], v)
 	}
 	c.latency, c.ttft = append(c.latency, t.Latency), append(c.ttft, t.TTFT)
