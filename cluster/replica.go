@@ -11,8 +11,9 @@ import (
 const (
 	BeatEvery = 2 * time.Second
 	LeadTTL   = 6 * time.Second // a leader that died is succeeded within this and BeatEvery
-	// Gone is when a member that was not seen is taken for gone, and ForgetAfter when
-	// it is listed no more.
+	// Silent is when a member that was not seen may be gone, Gone when it is taken
+	// for gone, and ForgetAfter when it is listed no more.
+	Silent      = 2 * BeatEvery
 	Gone        = 3 * BeatEvery
 	ForgetAfter = time.Hour
 

@@ -18,8 +18,9 @@ type Cluster interface {
 
 // The states of a replica.
 const (
-	replicaUp   = "up"
-	replicaGone = "gone" // not seen of late
+	replicaUp     = "up"
+	replicaSilent = "silent" // not seen for two beats: it may be gone
+	replicaGone   = "gone"   // not seen of late
 )
 
 // ClusterView answers GET /api/v1/cluster.
@@ -67,8 +68,12 @@ func (g *Gateway) getCluster(x *exchange) {
 	v := ClusterView{Replicas: []ReplicaView{}, Term: census.Term}
 	config := ""
 	for _, m := range census.Members {
-		r := ReplicaView{Member: m, State: replicaUp, AgeSeconds: max(0, census.At.Sub(m.Seen).Seconds()), Self: m.ID == self}
-		if census.At.Sub(m.Seen) > cluster.Gone {
+		unseen := census.At.Sub(m.Seen)
+		r := ReplicaView{Member: m, State: replicaUp, AgeSeconds: max(0, unseen.Seconds()), Self: m.ID == self}
+		if unseen > cluster.Silent {
+			r.State = replicaSilent
+		}
+		if unseen > cluster.Gone {
 			r.State, r.Leader = replicaGone, false
 		} else {
 			v.Differ = v.Differ || config != "" && config != m.Config

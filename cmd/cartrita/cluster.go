@@ -159,7 +159,7 @@ type clusterCmd struct{}
 // Run shows the gateways on one store.
 func (cmd *clusterCmd) Run(a *app, g *globals, p *printer) error {
 	return ask(a, g, p, func(c *client) ([]byte, error) { return c.get(a.ctx, "/api/v1/cluster", nil) }, func(v gateway.ClusterView) {
-		t := p.table("address", "machine", "version", "configuration", ">up for", ">seen before", "state")
+		t := p.table("address", "machine", "version", "configuration", ">up for", ">heard", "state")
 		for _, r := range v.Replicas {
 			state := r.State
 			if r.Leader {
@@ -169,7 +169,7 @@ func (cmd *clusterCmd) Run(a *app, g *globals, p *printer) error {
 				state += ", asked"
 			}
 			seen := time.Duration(r.AgeSeconds * float64(time.Second)).Round(100 * time.Millisecond)
-			t.row(r.Address, r.Name, r.Version, r.Config, r.Seen.Sub(r.Started).Round(time.Second).String(), seen.String(), state)
+			t.row(r.Address, r.Name, r.Version, r.Config, r.Seen.Sub(r.Started).Round(time.Second).String(), seen.String()+" ago", state)
 		}
 		t.flush()
 		if v.Leader == "" {
