@@ -97,7 +97,7 @@ func (r *Replica) Run(ctx context.Context) {
 	for failing := false; ; {
 		err := r.beat(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
-			r.log.Warn("this replica cannot tell that it is there", "error", err)
+			r.log.Warn("this replica cannot tell that it is there; calls go on, and it does nothing for the others until it can", "error", err)
 		}
 		failing = err != nil
 		select {

@@ -1,10 +1,13 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -261,6 +264,22 @@ func TestNobodyLeadsWhileTheStoreIsAway(t *testing.T) {
 		}
 		if leaders != 1 || k.term != 2 {
 			t.Errorf("%d lead in term %d", leaders, k.term)
+		}
+	})
+}
+
+// TestAReplicaSaysWhatItsSilenceMeans, once.
+func TestAReplicaSaysWhatItsSilenceMeans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKeeper()
+		var said bytes.Buffer
+		r := NewReplica(ReplicaConfig{Store: k, Self: func() Member { return Member{ID: "a"} }, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*BeatEvery)
+		defer cancel()
+		k.away = true
+		r.Run(ctx)
+		if strings.Count(said.String(), "this replica cannot tell that it is there; calls go on") != 1 {
+			t.Errorf("the log says\n%s", said.String())
 		}
 	})
 }

@@ -27,7 +27,7 @@ func (s *server) untilDatabase(start func() error) error {
 	}
 	stop := s.answer(gateway.Starting("it waits for the database")) // where that is, is in the log alone
 	defer stop()
-	s.log.Warn("waiting for the database", "listening", s.url, "error", err)
+	s.log.Warn("waiting for the database; calls are refused until it answers", "listening", s.url, "error", err)
 	for wait, said := firstRetry, err.Error(); ; wait = min(2*wait, lastRetry) {
 		select {
 		case <-s.app.ctx.Done():

@@ -164,7 +164,7 @@ func (s *Store) LogDelivery(ctx context.Context, d alert.Delivery) error {
 	if err := queueDelivery(q, &d); err != nil {
 		return err
 	}
-	return failure("postgres.LogDelivery", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error { return tx.SendBatch(ctx, q).Close() }))
+	return s.failure("postgres.LogDelivery", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error { return tx.SendBatch(ctx, q).Close() }))
 }
 
 // Incidents implements alert.Store.

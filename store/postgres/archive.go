@@ -28,20 +28,20 @@ const dropWait = "100ms"
 // Boundary implements archive.Store and database.Export.
 func (s *Store) Boundary(ctx context.Context) (below int64, err error) {
 	err = s.row(ctx, `SELECT below FROM archive_boundary`, nil, &below)
-	return below, failure("postgres.Boundary", err)
+	return below, s.failure("postgres.Boundary", err)
 }
 
 // NextCall implements archive.Source.
 func (s *Store) NextCall(ctx context.Context, from int64) (number int64, err error) {
 	err = s.row(ctx, `SELECT coalesce(min(seq), 0) FROM calls WHERE seq >= $1`, []any{from}, &number)
-	return number, failure("postgres.NextCall", err)
+	return number, s.failure("postgres.NextCall", err)
 }
 
 // Span implements archive.Source.
 func (s *Store) Span(ctx context.Context, from, below int64) (sp archive.Span, err error) {
 	err = s.row(ctx, `SELECT coalesce(min(seq), 0), coalesce(max(seq), 0), count(*) FROM calls WHERE seq >= $1 AND seq < $2`, []any{from, below},
 		&sp.First, &sp.Last, &sp.Calls)
-	return sp, failure("postgres.Span", err)
+	return sp, s.failure("postgres.Span", err)
 }
 
 // WalkNumbers implements archive.Source.
@@ -83,7 +83,7 @@ func (s *Store) archiving(ctx context.Context, op string, term int64, f func(ctx
 		return f(ctx, tx)
 	}
 	if term == 0 {
-		return failure(op, s.update(ctx, locked))
+		return s.failure(op, s.update(ctx, locked))
 	}
 	return s.fenced(ctx, op, term, locked)
 }

@@ -35,7 +35,7 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 		return s.rebuild(ctx, tx, a)
 	})
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	return a, nil
 }

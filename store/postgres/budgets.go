@@ -49,7 +49,7 @@ func (s *Store) SaveBudget(ctx context.Context, b budget.Budget) error {
 
 // saveDocument adds a document or replaces the one of the same name.
 func (s *Store) saveDocument(ctx context.Context, op string, of *database.Documents, name string, doc []byte) error {
-	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var before []byte
 		err := tx.QueryRow(ctx, `SELECT doc::text FROM `+of.Table+` WHERE name = $1 FOR UPDATE`, name).Scan(&before)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
@@ -65,7 +65,7 @@ func (s *Store) saveDocument(ctx context.Context, op string, of *database.Docume
 // deleteDocument removes the document of a name; missing is its error when there
 // is none.
 func (s *Store) deleteDocument(ctx context.Context, op string, of *database.Documents, name string, missing error) error {
-	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var before []byte
 		err := tx.QueryRow(ctx, `DELETE FROM `+of.Table+` WHERE name = $1 RETURNING doc::text`, name).Scan(&before)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -106,7 +106,7 @@ func (s *Store) SaveOverride(ctx context.Context, o budget.SavedOverride) error 
 	if err != nil {
 		return err
 	}
-	return failure("postgres.SaveOverride", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure("postgres.SaveOverride", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO budget_overrides (budget, at, doc) VALUES ($1, $2, $3)`, string(o.Budget), o.At, string(doc)); err != nil {
 			return err
 		}

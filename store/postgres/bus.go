@@ -20,12 +20,12 @@ func (s *Store) DialBus(ctx context.Context) (cluster.Carrier, error) {
 	config.RuntimeParams["application_name"] += " bus"
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	c := &carrier{conn: conn}
 	if err := c.listen(ctx); err != nil {
 		c.Close()
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	return c, nil
 }

@@ -26,15 +26,15 @@ func (s *Store) Call(ctx context.Context, id model.CallID) (*model.Record, error
 		return nil, model.Errorf(op, model.KindNotFound, "no call %s is stored", id)
 	}
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	entries, err := batch.Unpack(b.seq, b.records, b.plans)
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	e, err := find(entries, seq)
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	return event.ParseRecord(e.Record, e.Plan)
 }
@@ -45,7 +45,7 @@ func (s *Store) Calls(ctx context.Context, f event.Filter) (event.Page, error) {
 	const op = "postgres.Calls"
 	q, err := s.selectCalls(ctx, f)
 	if err != nil || q == nil {
-		return event.Page{}, failure(op, err)
+		return event.Page{}, s.failure(op, err)
 	}
 	calls, err := list(ctx, s, op, q.text, q.args, scanCall)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Store) Calls(ctx context.Context, f event.Filter) (event.Page, error) {
 		page.Calls = page.Calls[:n]
 		page.Next = strconv.FormatInt(page.Calls[n-1].Seq, 36)
 	}
-	return page, failure(op, s.fillCalls(ctx, page.Calls, f.Plans))
+	return page, s.failure(op, s.fillCalls(ctx, page.Calls, f.Plans))
 }
 
 // scanCall reads seq, started, ended and strategy.

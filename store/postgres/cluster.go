@@ -32,12 +32,12 @@ func (s *Store) Beat(ctx context.Context, m cluster.Member, lead time.Duration) 
 		}
 		return err
 	})
-	return term, failure("postgres.Beat", err)
+	return term, s.failure("postgres.Beat", err)
 }
 
 // Depart implements cluster.Store.
 func (s *Store) Depart(ctx context.Context, id string) error {
-	return failure("postgres.Depart", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure("postgres.Depart", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM cluster_members WHERE id = $1`, id); err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (s *Store) Census(ctx context.Context) (c cluster.Census, err error) {
 	const op = "postgres.Census"
 	var holder string
 	if err := s.row(ctx, `SELECT holder, term, clock_timestamp() FROM cluster_lead`, nil, &holder, &c.Term, &c.At); err != nil {
-		return c, failure(op, err)
+		return c, s.failure(op, err)
 	}
 	c.At = c.At.UTC()
 	c.Members, err = list(ctx, s, op, `SELECT id, name, address, version, spool, config, started, seen FROM cluster_members ORDER BY address, id`, nil,
@@ -65,7 +65,7 @@ func (s *Store) Census(ctx context.Context) (c cluster.Census, err error) {
 
 // fenced runs f in a transaction within which no other term can begin.
 func (s *Store) fenced(ctx context.Context, op string, term int64, f func(ctx context.Context, tx pgx.Tx) error) error {
-	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var one int
 		err := tx.QueryRow(ctx, `SELECT 1 FROM cluster_lead WHERE term = $1 AND holder <> '' FOR SHARE`, term).Scan(&one)
 		if errors.Is(err, pgx.ErrNoRows) {

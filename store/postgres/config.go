@@ -16,7 +16,7 @@ var _ cluster.ConfigStore = (*Store)(nil)
 // ConfigVersion implements cluster.ConfigStore.
 func (s *Store) ConfigVersion(ctx context.Context) (n int64, err error) {
 	err = s.row(ctx, `SELECT coalesce(max(version), 0) FROM shared_config`, nil, &n)
-	return n, failure("postgres.ConfigVersion", err)
+	return n, s.failure("postgres.ConfigVersion", err)
 }
 
 // LoadConfig implements cluster.ConfigStore.
@@ -28,7 +28,7 @@ func (s *Store) LoadConfig(ctx context.Context, version int64) (cluster.Configur
 		return cluster.Configuration{}, model.Errorf(op, model.KindNotFound, "there is no version %d of the shared configuration", version)
 	}
 	c.At = c.At.UTC()
-	return c, failure(op, err)
+	return c, s.failure(op, err)
 }
 
 // ListConfigs implements cluster.ConfigStore.
@@ -44,7 +44,7 @@ func (s *Store) ListConfigs(ctx context.Context) ([]cluster.Configuration, error
 // SaveConfig implements cluster.ConfigStore.
 func (s *Store) SaveConfig(ctx context.Context, c cluster.Configuration) error {
 	const op = "postgres.SaveConfig"
-	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lock(ctx, tx, lockConfig); err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (report event.Cost
 		report = event.NewCostReport(q, all.All, groups)
 		return nil
 	})
-	return report, failure("postgres.Costs", err)
+	return report, s.failure("postgres.Costs", err)
 }
 
 // DailyCosts implements event.Reader.
@@ -75,7 +75,7 @@ func (s *Store) DailyCosts(ctx context.Context, q event.CostQuery) ([]event.Dail
 	dimension, _ := q.Restriction()
 	groups, err := sumGroups(ctx, s.pool, q, dimension, batch.ByBill, 0)
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	return batch.Bills(groups.Lines)
 }

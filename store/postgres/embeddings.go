@@ -51,7 +51,7 @@ func (s *Store) SaveEmbeddings(ctx context.Context, embedder string, es []regist
 	}
 	err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) error { return tx.SendBatch(ctx, q).Close() })
 	if err != nil {
-		return failure(op, err)
+		return s.failure(op, err)
 	}
 	s.index(ctx, modelVectors, slices.Collect(maps.Keys(lengths))...)
 	return nil

@@ -17,7 +17,7 @@ var _ event.FeedStore = (*Store)(nil)
 // Head implements event.Feed.
 func (s *Store) Head(ctx context.Context) (p event.FeedPosition, err error) {
 	err = s.row(ctx, `SELECT coalesce((SELECT max(seq) FROM calls), 0), coalesce((SELECT max(seq) FROM notices), 0)`, nil, &p.Calls, &p.Notices)
-	return p, failure("postgres.Head", err)
+	return p, s.failure("postgres.Head", err)
 }
 
 // After implements event.Feed. Whoever stores calls or a notice does so alone,
@@ -34,7 +34,7 @@ func (s *Store) After(ctx context.Context, p event.FeedPosition, limit int) (*ev
 	}
 	out.Calls, err = batch.Whole(calls, func(some []event.Call) error { return s.fillCalls(ctx, some, true) }, s.damaged)
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	out.Notices, err = list(ctx, s, op, `SELECT seq, id, kind, key, at, data::text FROM notices WHERE seq > $1 ORDER BY seq LIMIT $2`,
 		[]any{p.Notices, limit}, func(row pgx.CollectableRow) (n event.Notice, err error) {
@@ -59,7 +59,7 @@ func (s *Store) ClaimFeed(ctx context.Context, reader, holder string, ttl time.D
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, false, nil
 	}
-	return p, err == nil, failure(op, err)
+	return p, err == nil, s.failure(op, err)
 }
 
 // AdvanceFeed implements event.FeedStore.
@@ -71,7 +71,7 @@ func (s *Store) AdvanceFeed(ctx context.Context, reader, holder string, to event
 	if errors.Is(err, pgx.ErrNoRows) {
 		return model.Errorf(op, model.KindConflict, "another process reads for %s", reader)
 	}
-	return failure(op, err)
+	return s.failure(op, err)
 }
 
 // ReleaseFeed implements event.FeedStore.

@@ -39,7 +39,7 @@ func (s *Store) Walk(ctx context.Context, since, until time.Time, visit func([]e
 	return eachBlock(ask, condition, func(b *block) error {
 		calls, err := b.between(low, high)
 		if err != nil {
-			return failure(op, err)
+			return s.failure(op, err)
 		}
 		if len(calls) == 0 {
 			return nil
@@ -95,7 +95,7 @@ func (s *Store) SaveFleet(ctx context.Context, id uint64, doc []byte) error {
 	const op = "postgres.SaveFleet"
 	var there bool
 	if err := s.row(ctx, `SELECT EXISTS (SELECT 1 FROM fleets WHERE id = $1)`, []any{int64(id)}, &there); err != nil || there {
-		return failure(op, err)
+		return s.failure(op, err)
 	}
 	return s.exec(ctx, op, `INSERT INTO fleets (id, doc) VALUES ($1, $2) ON CONFLICT DO NOTHING`, int64(id), s2.EncodeBetter(nil, doc))
 }
@@ -109,8 +109,8 @@ func (s *Store) Fleet(ctx context.Context, id uint64) ([]byte, error) {
 		return nil, model.Errorf(op, model.KindNotFound, "no registry snapshot %016x is stored", id)
 	}
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	doc, err := batch.Decompress(packed)
-	return doc, failure(op, err)
+	return doc, s.failure(op, err)
 }

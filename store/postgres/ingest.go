@@ -31,7 +31,7 @@ func (s *Store) Ingest(ctx context.Context, b event.Batch) (stored []*event.Call
 	if refused(err) && s.forgetTargets() {
 		stored, err = s.ingest(ctx, b, calls) // the database may have been restored to before a target was added
 	}
-	return stored, failure("postgres.Ingest", err)
+	return stored, s.failure("postgres.Ingest", err)
 }
 
 // ingest stores what is new of the calls, and returns that. Between the first and
@@ -280,5 +280,5 @@ func (s *Store) Position(ctx context.Context, spool string) (p event.Position, e
 		return event.Position{}, nil
 	}
 	p.Segment = uint64(segment)
-	return p, failure("postgres.Position", err)
+	return p, s.failure("postgres.Position", err)
 }

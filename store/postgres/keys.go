@@ -31,7 +31,7 @@ func (s *Store) LoadKeys(ctx context.Context) ([]key.Stored, error) {
 // SaveKey implements key.Store.
 func (s *Store) SaveKey(ctx context.Context, k key.Stored) error {
 	const op = "postgres.SaveKey"
-	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lock(ctx, tx, lockKeys); err != nil {
 			return err
 		}
@@ -77,5 +77,5 @@ func (s *Store) TouchKeys(ctx context.Context, used map[model.KeyID]time.Time) e
 func (s *Store) KeysVersion(ctx context.Context) (uint64, error) {
 	var n int64
 	err := s.row(ctx, `SELECT coalesce(max(change), 0) FROM api_keys`, nil, &n)
-	return uint64(n), failure("postgres.KeysVersion", err)
+	return uint64(n), s.failure("postgres.KeysVersion", err)
 }

@@ -32,7 +32,7 @@ func (s *Store) Join(ctx context.Context, spool, name string) (epoch int64, err 
 		_, err = tx.Exec(ctx, `DELETE FROM budget_leases WHERE spool = $1`, spool)
 		return err
 	})
-	return epoch, failure(op, err)
+	return epoch, s.failure(op, err)
 }
 
 // seenOfLate is how long ago a gateway may have looked that lives.
@@ -80,7 +80,7 @@ func (s *Store) Look(ctx context.Context, q budget.Query) (*budget.Sight, error)
 		return err
 	})
 	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	return sight, nil
 }
@@ -114,7 +114,7 @@ func (s *Store) Lease(ctx context.Context, spool string, epoch int64, asks []bud
 		}
 		return tx.SendBatch(ctx, q).Close()
 	})
-	return grants, failure(op, err)
+	return grants, s.failure(op, err)
 }
 
 // lockBudgets waits until nobody else decides about the budgets, in one order
@@ -251,7 +251,7 @@ func (s *Store) Leases(ctx context.Context) ([]budget.Replica, error) {
 // Release implements budget.ShareStore.
 func (s *Store) Release(ctx context.Context, spool string) error {
 	const op = "postgres.Release"
-	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, `DELETE FROM budget_replicas WHERE spool = $1`, spool)
 		if err == nil && done.RowsAffected() == 0 {
 			err = model.Errorf(op, model.KindNotFound, "no gateway has the spool %.80q; see cartrita budget leases", spool)
@@ -280,5 +280,5 @@ func (s *Store) ReleaseUnseen(ctx context.Context, age time.Duration) ([]string,
 		}
 		return s.record(ctx, tx, "", changes...)
 	})
-	return gone, failure("postgres.ReleaseUnseen", err)
+	return gone, s.failure("postgres.ReleaseUnseen", err)
 }

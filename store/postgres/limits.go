@@ -41,7 +41,7 @@ func (l *Limits) Exchange(ctx context.Context, replica string, demands []limit.D
 		}
 		return nil
 	})
-	return grants, failure("postgres.Exchange", err)
+	return grants, l.store.failure("postgres.Exchange", err)
 }
 
 // meet meets one demand. The time is read once the row is locked: of two replicas
@@ -87,5 +87,5 @@ func (l *Limits) Beat(ctx context.Context, replica string) (n int, err error) {
 			INSERT INTO rate_limit_replicas VALUES ($1, clock_timestamp()) ON CONFLICT (replica) DO UPDATE SET seen = excluded.seen)
 		SELECT 1 + count(*) FROM rate_limit_replicas WHERE replica <> $1 AND seen > clock_timestamp() - $2::interval`,
 		[]any{replica, limit.BeatTTL}, &n)
-	return n, failure(op, err)
+	return n, l.store.failure(op, err)
 }

@@ -27,7 +27,7 @@ func (s *Store) SaveModels(ctx context.Context, versions []registry.Version) err
 	if len(versions) == 0 {
 		return nil
 	}
-	return failure("postgres.SaveModels", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure("postgres.SaveModels", s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lock(ctx, tx, lockModels); err != nil {
 			return err
 		}
@@ -86,5 +86,5 @@ func (s *Store) ModelHistory(ctx context.Context, id model.ModelID) ([]registry.
 func (s *Store) ModelsVersion(ctx context.Context) (uint64, error) {
 	var n int64
 	err := s.row(ctx, `SELECT coalesce(max(seq), 0) FROM model_versions`, nil, &n)
-	return uint64(n), failure("postgres.ModelsVersion", err)
+	return uint64(n), s.failure("postgres.ModelsVersion", err)
 }

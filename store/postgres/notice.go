@@ -12,7 +12,7 @@ import (
 // AddNotice implements event.NoticeStore.
 func (s *Store) AddNotice(ctx context.Context, n event.Notice) (added bool, err error) {
 	const op = "postgres.AddNotice"
-	return added, failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return added, s.failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if err := lock(ctx, tx, lockNotices); err != nil { // their numbers rise in the order in which they can be seen
 			return err
 		}

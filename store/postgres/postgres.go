@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,6 +71,7 @@ type Config struct {
 // Store is one database.
 type Store struct {
 	pool   *pgxpool.Pool
+	where  string // for people
 	log    *slog.Logger
 	now    func() time.Time
 	answer time.Duration
@@ -100,7 +102,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, failure(op, err)
 	}
 	s := &Store{
-		pool: pool, log: c.Logger, now: time.Now, answer: answerTimeout,
+		pool: pool, where: place(config.ConnConfig), log: c.Logger, now: time.Now, answer: answerTimeout,
 		targets: map[event.Target]int64{}, months: map[month]time.Time{}, indexed: map[vectorIndex]bool{},
 		packers: sync.Pool{New: func() any { return new(batch.Packer) }},
 	}
@@ -161,7 +163,7 @@ func (s *Store) exec(ctx context.Context, op, query string, args ...any) error {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	_, err := s.pool.Exec(ctx, query, args...)
-	return failure(op, err)
+	return s.failure(op, err)
 }
 
 // row asks for one row; pgx.ErrNoRows when there is none.
@@ -177,10 +179,10 @@ func list[T any](ctx context.Context, s *Store, op, query string, args []any, sc
 	defer cancel()
 	rows, err := s.pool.Query(ctx, query, args...)
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	out, err := pgx.CollectRows(rows, scan)
-	return out, failure(op, err)
+	return out, s.failure(op, err)
 }
 
 // update runs f in a transaction. Read committed, whatever the database's
@@ -231,7 +233,18 @@ func notOpened(op string, c *pgx.ConnConfig, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		why = ": it does not answer"
 	}
-	return unavailable(op, fmt.Sprintf("the database %s at %s cannot be used%s", c.Database, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), why), err)
+	return unavailable(op, fmt.Sprintf("the database %s cannot be used%s", place(c), why), err)
+}
+
+// place says to people where a database is.
+func place(c *pgx.ConnConfig) string {
+	at := []string{net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}
+	for _, f := range c.Fallbacks { // a host is tried with and without TLS
+		if other := net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port))); !slices.Contains(at, other) {
+			at = append(at, other)
+		}
+	}
+	return c.Database + " at " + strings.Join(at, ", ")
 }
 
 // Away reports whether an error is of a database that is not there now, and may
@@ -258,6 +271,16 @@ func failure(op string, err error) error {
 		return &model.Error{Op: op, Kind: model.KindInvalid, Message: "the database refuses the values", Err: err}
 	}
 	return unavailable(op, "the database cannot be reached", err)
+}
+
+// failure classifies an error of this database. Where that is stands in the cause:
+// it is for the log, not for callers.
+func (s *Store) failure(op string, err error) error {
+	var known *model.Error
+	if err != nil && !errors.As(err, &known) && !refused(err) {
+		err = fmt.Errorf("%s: %w", s.where, err)
+	}
+	return failure(op, err)
 }
 
 // refused reports whether the values, not the circumstances, are at fault: they

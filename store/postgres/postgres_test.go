@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -316,6 +317,26 @@ func TestWhoWaitsTooLongGivesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	stored(t, s, 2)
+}
+
+// A log tells which database is away; a caller learns only that one is.
+func TestAnErrorSaysWhichDatabase(t *testing.T) {
+	t.Parallel()
+	url := testserver.Database(t)
+	s := open(t, url)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	postgres.SetAnswerTimeout(s, time.Nanosecond)
+	_, err = s.LoadKeys(t.Context())
+	where := config.Database + " at " + net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
+	if model.KindOf(err) != model.KindUnavailable || !strings.Contains(err.Error(), "the database cannot be reached: "+where+": ") {
+		t.Errorf("%v; want it to name %s", err, where)
+	}
+	if e := model.AsError(err); e.Message != "the database cannot be reached" {
+		t.Errorf("a caller reads %q", e.Message)
+	}
 }
 
 // A server that takes connections and never answers.

@@ -41,7 +41,7 @@ func (s *Store) SavePrompts(ctx context.Context, ps []event.Prompt) error {
 	}
 	err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) error { return tx.SendBatch(ctx, q).Close() })
 	if err != nil {
-		return failure(op, err)
+		return s.failure(op, err)
 	}
 	s.index(ctx, promptVectors, slices.Collect(maps.Keys(lengths))...)
 	return nil
@@ -73,13 +73,13 @@ func (s *Store) NearestPrompts(ctx context.Context, q *event.PromptQuery) ([]eve
 	const op = "postgres.NearestPrompts"
 	asked, none, err := s.promptQuestion(ctx, q)
 	if err != nil || none {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	found, err := search(ctx, s, op, asked, q.K)
 	if err != nil {
 		return nil, err
 	}
-	return found, failure(op, batch.Neighbours(found, func(calls []event.Call) error { return s.fillCalls(ctx, calls, false) }))
+	return found, s.failure(op, batch.Neighbours(found, func(calls []event.Call) error { return s.fillCalls(ctx, calls, false) }))
 }
 
 // promptQuestion words a query; none: nothing can match.
@@ -153,7 +153,7 @@ func (s *Store) ForgetPrompts(ctx context.Context, before time.Time) (forgotten 
 			return err
 		})
 		if err != nil {
-			return forgotten, failure("postgres.ForgetPrompts", err)
+			return forgotten, s.failure("postgres.ForgetPrompts", err)
 		}
 	}
 	return forgotten, nil

@@ -22,7 +22,7 @@ func (s *Store) SharedSecret(ctx context.Context) (secret []byte, err error) {
 		}
 		return tx.QueryRow(ctx, `SELECT secret FROM shared_secret`).Scan(&secret)
 	})
-	return secret, failure("postgres.SharedSecret", err)
+	return secret, s.failure("postgres.SharedSecret", err)
 }
 
 // Stored implements event.SharedStore.
@@ -35,5 +35,5 @@ func (s *Store) Stored(ctx context.Context, ids []model.CallID) (map[model.CallI
 	defer cancel()
 	q := &pgx.Batch{}
 	queueStored(q, ids, known)
-	return known, failure("postgres.Stored", s.pool.SendBatch(ctx, q).Close())
+	return known, s.failure("postgres.Stored", s.pool.SendBatch(ctx, q).Close())
 }

@@ -110,7 +110,7 @@ func (s *Store) CopyTrail(ctx context.Context, entries []audit.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	return failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return s.failure(op, s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		last, err := lockTrail(ctx, tx)
 		if err != nil {
 			return err

@@ -58,17 +58,17 @@ func search[T any](ctx context.Context, s *Store, op string, q *question[T], k i
 	if s.vectorType(len(q.vector)) != "" && 2*k <= maxIndexed {
 		found, sure, err := candidates(ctx, s, q, k)
 		if err != nil || sure {
-			return found, failure(op, err)
+			return found, s.failure(op, err)
 		}
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	rows, err := s.pool.Query(ctx, q.all(), q.args...)
 	if err != nil {
-		return nil, failure(op, err)
+		return nil, s.failure(op, err)
 	}
 	found, _, err := q.rank(rows, k)
-	return found, failure(op, err)
+	return found, s.failure(op, err)
 }
 
 // all asks for every row.

@@ -43,7 +43,7 @@ func TestAGatewayWaitsForItsDatabase(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	if n := strings.Count(p.output(), "waiting for the database"); n != 1 {
+	if n := strings.Count(p.output(), "waiting for the database; calls are refused until it answers"); n != 1 {
 		t.Errorf("the log says %d times what it waits for:\n%s", n, p.output())
 	}
 	server.Start(t)
