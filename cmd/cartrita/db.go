@@ -102,6 +102,7 @@ type databaseStatus struct {
 	Schema    int        `json:"schema_version"`       // 0: none
 	Known     int        `json:"known_schema_version"` // to this program
 	Calls     int64      `json:"calls"`
+	Decisions int64      `json:"decisions"`   // that no call followed: dry runs
 	Since     *time.Time `json:"calls_since"` // those of before have left; null: none have
 	Oldest    *time.Time `json:"oldest_call"` // when it ended; null: no calls
 	Newest    *time.Time `json:"newest_call"`
@@ -122,7 +123,7 @@ func (cmd *dbStatusCmd) Run(a *app, g *globals, p *printer) error {
 	st, err := s.inspect(a.ctx)
 	out := databaseStatus{
 		Store: s.name, Reachable: err == nil, Server: st.Server, Schema: st.Schema, Known: st.Known,
-		Calls: st.Calls, Budgets: st.Budgets, Keys: st.Keys, Versions: st.ModelVersions, Bytes: st.Bytes,
+		Calls: st.Calls - st.Decisions, Decisions: st.Decisions, Budgets: st.Budgets, Keys: st.Keys, Versions: st.ModelVersions, Bytes: st.Bytes,
 	}
 	if !st.Oldest.IsZero() {
 		out.Oldest, out.Newest = &st.Oldest, &st.Newest
@@ -152,6 +153,7 @@ func (p *printer) databaseStatus(s *databaseStatus) {
 	t.row("reachable", "yes, "+s.Server)
 	t.row("schema", schemaText(s.Schema, s.Known))
 	t.row("calls", strconv.FormatInt(s.Calls, 10))
+	t.row("decisions without a call", strconv.FormatInt(s.Decisions, 10))
 	if s.Since != nil {
 		t.row("archived", "calls of before "+s.Since.Format(time.DateOnly))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/testserver"
 	"github.com/cartrita/cartrita/key"
+	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
 	"github.com/cartrita/cartrita/store/postgres"
 	"github.com/cartrita/cartrita/store/sqlite"
@@ -135,15 +136,22 @@ func TestDBMigrateMakesTheSchemaAndStatusSaysWhatIsThere(t *testing.T) {
 			t.Errorf("an empty one: %+v", empty)
 		}
 
-		b.fill(b.open(), 130) // and it stays open, as by a gateway
+		s := b.open() // and it stays open, as by a gateway
+		b.fill(s, 130)
+		decision := storetest.Sample(129)
+		decision.ID[0]++
+		decision.State = model.StatePlanned
+		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{decision}}); err != nil {
+			t.Fatal(err)
+		}
 		var st databaseStatus
 		b.json(&st, "db", "status")
 		first, last := storetest.Sample(0), storetest.Sample(129)
-		if st.Calls != 130 || st.Versions != 2 || st.Keys != 1 || st.Budgets != 1 || st.Bytes < 10_000 ||
+		if st.Calls != 130 || st.Decisions != 1 || st.Versions != 2 || st.Keys != 1 || st.Budgets != 1 || st.Bytes < 10_000 ||
 			!st.Oldest.Equal(first.Ended) || !st.Newest.Equal(last.Ended) {
 			t.Errorf("a full one: %+v", st)
 		}
-		if out := b.ok("db", "status"); !strings.Contains(out, "calls\t130\n") || !strings.Contains(out, "model versions\t2\n") {
+		if out := b.ok("db", "status"); !strings.Contains(out, "calls\t130\ndecisions without a call\t1\n") || !strings.Contains(out, "model versions\t2\n") {
 			t.Errorf("in words:\n%s", out)
 		}
 	})

@@ -9,7 +9,8 @@ type Status struct {
 	Schema int    // version that the database has; 0: none yet
 	Known  int    // newest version that this program knows
 
-	Calls         int64
+	Calls         int64     // decisions included
+	Decisions     int64     // of them, that no call followed: dry runs
 	Since         time.Time // calls of before have left for the archive; zero: none have
 	Oldest        time.Time // when the first call ended; zero: no calls
 	Newest        time.Time // when the last call ended; zero: no calls

@@ -79,6 +79,9 @@ func inspect(ctx context.Context, tx pgx.Tx, st *database.Status) error {
 	if st.Calls == 0 {
 		return nil
 	}
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM calls WHERE state = 'planned'`).Scan(&st.Decisions); err != nil {
+		return err
+	}
 	var oldest, newest *time.Time
 	if err := tx.QueryRow(ctx, `SELECT min(oldest), max(newest) FROM call_blocks`).Scan(&oldest, &newest); err != nil {
 		return err

@@ -75,6 +75,9 @@ func inspect(ctx context.Context, db *sql.DB, path string) (st database.Status, 
 		st.Since = database.BoundaryTime(below)
 	}
 	if st.Calls > 0 {
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM calls WHERE state = 'planned'`).Scan(&st.Decisions); err != nil {
+			return st, err
+		}
 		if st.Oldest, _, err = endedIn(ctx, tx, `SELECT seq, records FROM call_blocks ORDER BY seq LIMIT 1`); err != nil {
 			return st, err
 		}
