@@ -20,7 +20,7 @@ type auditor interface {
 }
 
 type dbVerifyCmd struct {
-	Rebuild bool `help:"Replace the sums by what the calls add up to, in one transaction. Calls that end meanwhile wait in the spool."`
+	Rebuild bool `help:"Replace the sums by what the calls add up to. Gateways may run; on SQLite calls that end meanwhile wait in the spool."`
 }
 
 // Run adds the stored calls up anew and lists which stored sums differ; with
