@@ -200,6 +200,9 @@ func (p *printer) verified(a *database.Audit, trail *audit.Report, strays []data
 		p.printf("%s %s of costs and %d of budgets: what %s add up to\n", p.style(green, "ok"), plural(int(v.Sums), "row"), v.Spends, calls)
 	case rebuilt:
 		p.printf("%s replaced by what %s add up to\n", rows, calls)
+		if a.SpendsDiffer > 0 {
+			p.notef("what budgets spent was among them: a gateway that runs counts by what it knew until it is started anew")
+		}
 	default:
 		p.printf("%s not as %s add up to\n", rows, calls)
 	}

@@ -21,8 +21,8 @@ func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)
 		snapshot.AccessMode = pgx.ReadWrite
 	}
 	err = pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) (err error) {
-		if repair { // one process at a time; taken before the moment is chosen that is read
-			if _, err := tx.Exec(ctx, `LOCK TABLE archive_boundary IN SHARE UPDATE EXCLUSIVE MODE`); err != nil {
+		if repair { // one process at a time; taken before the moment is chosen that is read, and held while rows are replaced beside it
+			if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE archive_boundary IN SHARE UPDATE EXCLUSIVE MODE`); err != nil {
 				return err
 			}
 		}
