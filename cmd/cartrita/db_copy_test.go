@@ -48,7 +48,7 @@ func TestDBCopyBringsSQLiteToPostgres(t *testing.T) {
 	if r.code != exitFailure || !strings.Contains(r.out, "vectors of prompts\t0\t1\t") || !strings.Contains(r.out, "\tDIFFERENT\n") || !strings.Contains(r.err, "differ") {
 		t.Errorf("a target with a vector more: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
-	if err := target.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(300)}}); err != nil {
+	if _, err := target.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(300)}}); err != nil {
 		t.Fatal(err)
 	}
 	r = b.run("db", "copy", "--to", "env:DATABASE_URL")

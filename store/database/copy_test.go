@@ -207,7 +207,8 @@ func TestACopyWritesNothingIntoADatabaseInUse(t *testing.T) {
 			return err
 		}, "an event of its own"},
 		"call": {func(t *testing.T, to target) error {
-			return to.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(0), storetest.Sample(calls)}})
+			_, err := to.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(0), storetest.Sample(calls)}})
+			return err
 		}, "calls of its own"},
 		"gateway": {func(t *testing.T, to target) error {
 			_, err := to.(*postgres.Store).Beat(t.Context(), cluster.Member{ID: "g", Name: "host", Address: "10.0.0.7:8080", Started: time.Now()}, cluster.LeadTTL)
@@ -248,12 +249,13 @@ func TestACopyGoesOnWhenTheSourceChanged(t *testing.T) {
 			}
 		}
 		limit := 9 * model.USD
+		_, stored := from.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(calls)}})
 		for _, err := range []error{
 			from.SaveBudget(t.Context(), budget.Budget{Name: "c", LimitUSD: &limit}),
 			from.DeleteBudget(t.Context(), "b"),
 			from.DeleteAlertRule(t.Context(), "r"),
 			from.SaveKey(t.Context(), key.Stored{ID: "k", Number: 4, Doc: json.RawMessage(`{"n": 2}`)}),
-			from.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(calls)}}),
+			stored,
 		} {
 			if err != nil {
 				t.Fatal(err)

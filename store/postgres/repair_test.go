@@ -23,7 +23,7 @@ func TestARebuildUnderLoad(t *testing.T) {
 	store := func(n int) {
 		t.Helper()
 		b := event.Batch{Spool: fmt.Sprint("s", stored%2), Position: event.Position{Segment: 1, Offset: int64(stored)}, Calls: samples(stored, stored+n)}
-		if err := s.Ingest(t.Context(), b); err != nil {
+		if _, err := s.Ingest(t.Context(), b); err != nil {
 			t.Error(err)
 		}
 		stored += n
@@ -94,7 +94,7 @@ func TestARebuildOfMoreThanIsListed(t *testing.T) {
 	t.Parallel()
 	url := testserver.Database(t)
 	s := open(t, url)
-	if err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 100)}); err != nil {
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: samples(0, 100)}); err != nil {
 		t.Fatal(err)
 	}
 	sql(t, url, fmt.Sprintf(`INSERT INTO cost_sums SELECT unit, 'user', start, 'nobody ' || n, target, task, strategy, calls, failed, unpriced, cost, estimated, input, cached_read, cache_write,
@@ -118,7 +118,7 @@ func TestARebuildBesideGateways(t *testing.T) {
 		if _, err := s.Join(t.Context(), spool, spool); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Ingest(t.Context(), event.Batch{Spool: spool, Position: event.Position{Segment: 1}, Calls: samples(100*i, 100*i+100)}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Spool: spool, Position: event.Position{Segment: 1}, Calls: samples(100*i, 100*i+100)}); err != nil {
 			t.Fatal(err)
 		}
 	}
