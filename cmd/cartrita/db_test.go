@@ -141,7 +141,7 @@ func TestDBMigrateMakesTheSchemaAndStatusSaysWhatIsThere(t *testing.T) {
 		decision := storetest.Sample(129)
 		decision.ID[0]++
 		decision.State = model.StatePlanned
-		if err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{decision}}); err != nil {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{decision}}); err != nil {
 			t.Fatal(err)
 		}
 		var st databaseStatus
