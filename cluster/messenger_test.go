@@ -151,6 +151,8 @@ func TestDialsAreSpaced(t *testing.T) {
 		e := &ether{down: true}
 		run(t, e)
 		time.Sleep(time.Minute)
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		if n := len(e.dials); n < 12 || n > 22 {
 			t.Errorf("%d attempts in a minute", n)
 		}
