@@ -85,8 +85,8 @@ func (l *Log) Salvage(ctx context.Context, present map[string]bool) error {
 // part looks at entries, and reports whether what comes behind them may be of
 // interest: the oldest come first.
 func (r *salvaging) part(ctx context.Context, entries []SharedEntry) (more bool, err error) {
-	old, gone := r.overdue(entries)
-	more = len(old)+len(gone) > 0
+	old, gone, young := r.sort(entries)
+	more = young < len(entries)
 	ids := make([]model.CallID, 0, len(old))
 	for id := range old {
 		ids = append(ids, id)
@@ -123,20 +123,27 @@ type overdueCall struct {
 	entry EntryID
 }
 
-// overdue returns the calls of entries that are old, and the entries that no
-// gateway on the store made. It leaves those of other versions alone.
-func (r *salvaging) overdue(entries []SharedEntry) (old map[model.CallID]overdueCall, foreign []EntryID) {
+// sort returns the calls of entries that are old, the entries that no gateway on
+// the store made, and how many are too young. It leaves those of other versions alone.
+func (r *salvaging) sort(entries []SharedEntry) (old map[model.CallID]overdueCall, foreign []EntryID, young int) {
 	old = map[model.CallID]overdueCall{}
 	before := r.share.salvager.looked.Add(-salvageAfter)
 	for _, e := range entries {
 		if !isShared(r.secret, e.Data) {
 			foreign = append(foreign, e.ID)
-		} else if c, ok := openShared(e.Data); ok && c.call.Ended.Before(before) {
+			continue
+		}
+		c, ok := openShared(e.Data)
+		switch {
+		case !ok:
+		case c.call.Ended.Before(before):
 			old[c.call.ID] = overdueCall{c, e.ID}
+		default:
+			young++
 		}
 	}
 	r.foreign += len(foreign)
-	return old, foreign
+	return old, foreign, young
 }
 
 // store stores calls of another gateway as its own: its budgets are charged. One

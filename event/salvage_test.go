@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"log/slog"
@@ -149,6 +150,25 @@ func TestACallThatIsNowhereElseIsSalvaged(t *testing.T) {
 	}
 	if len(full.share.held) != 1 {
 		t.Errorf("%d calls are looked after, want the one that it has", len(full.share.held))
+	}
+}
+
+// What gateways of another version left is not in the way of what lies behind it.
+func TestSalvageLeavesOtherVersionsAlone(t *testing.T) {
+	w := newSalvageWorld(t)
+	other := append(make([]byte, sha256.Size), sharedVersion+1)
+	copy(other, sharedSum(testSecret, other[sha256.Size:]))
+	for range sharedAtOnce {
+		if _, _, err := w.b.Put(t.Context(), [][]byte{other}, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.leave(t, 3)
+	w.setFail(nil)
+	w.salvage(t, time.Hour)
+	w.salvage(t, lostAfter)
+	if len(w.calls) != 3 || w.b.length() != sharedAtOnce {
+		t.Errorf("%d calls are stored, %d entries left", len(w.calls), w.b.length())
 	}
 }
 
