@@ -14,7 +14,10 @@ import (
 
 // settle is how long the directory must be quiet before a changed file is
 // read: editors and deployments write in several steps.
-const settle = 150 * time.Millisecond
+const (
+	settle       = 150 * time.Millisecond
+	settleAtMost = time.Second // for a directory that is never quiet
+)
 
 // WatcherConfig says what a Watcher watches and whom it tells.
 type WatcherConfig struct {
@@ -92,14 +95,25 @@ func (w *Watcher) Share(ctx context.Context, s Shared) error {
 // Run watches until ctx ends. Where the file system cannot be watched it logs
 // that and serves Reload alone.
 func (w *Watcher) Run(ctx context.Context) {
-	events, stop := w.watch()
-	defer stop()
+	dir := w.watch()
+	if dir.Watcher != nil {
+		defer func() { _ = dir.Close() }() // its goroutine ends with it
+	}
 	if w.opts.File != "" && w.changed() { // since it was loaded, while nobody watched
 		w.reload(ctx)
 	}
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
 	defer quiet.Stop()
+	var latest time.Time // zero: nothing happened since it was looked at last
+	soon := func() {
+		// Other files of the directory may be written without end.
+		now := time.Now()
+		if latest.IsZero() {
+			latest = now.Add(settleAtMost)
+		}
+		quiet.Reset(min(settle, latest.Sub(now)))
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -108,9 +122,12 @@ func (w *Watcher) Run(ctx context.Context) {
 			w.reload(ctx)
 		case s := <-w.shares:
 			s.done <- w.share(ctx, s.Shared)
-		case <-events:
-			quiet.Reset(settle)
+		case <-dir.Events:
+			soon()
+		case <-dir.Errors: // events were lost
+			soon()
 		case <-quiet.C:
+			latest = time.Time{}
 			if w.changed() {
 				w.reload(ctx)
 			}
@@ -120,9 +137,9 @@ func (w *Watcher) Run(ctx context.Context) {
 
 // watch reports changes in the file's directory: the file itself may be
 // replaced, or be a link into a directory that is.
-func (w *Watcher) watch() (<-chan fsnotify.Event, func()) {
+func (w *Watcher) watch() directory {
 	if w.opts.File == "" {
-		return nil, func() {}
+		return directory{}
 	}
 	fs, err := fsnotify.NewWatcher()
 	if err == nil {
@@ -133,9 +150,16 @@ func (w *Watcher) watch() (<-chan fsnotify.Event, func()) {
 		if fs != nil {
 			_ = fs.Close() // nothing was watched
 		}
-		return nil, func() {}
+		return directory{}
 	}
-	return fs.Events, func() { _ = fs.Close() } // its goroutine ends with it
+	return directory{fs, fs.Events, fs.Errors}
+}
+
+// directory is one that is watched. The zero directory reports nothing.
+type directory struct {
+	*fsnotify.Watcher
+	Events <-chan fsnotify.Event
+	Errors <-chan error
 }
 
 func (w *Watcher) changed() bool {

@@ -143,6 +143,29 @@ func TestChangedFileIsNoticed(t *testing.T) {
 	w.want(t, "router.max_attempts: 4 → 3")
 }
 
+// A log that is written beside the file does not keep a change from being seen.
+func TestChangedFileIsNoticedInABusyDirectory(t *testing.T) {
+	w := watchFile(t, "router: {max_attempts: 2}\n")
+	w.run(t)
+	w.Reload()
+	w.log.wait(t, "without a difference")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	defer func() { close(stop); <-stopped }()
+	go func() {
+		defer close(stopped)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(settle / 5):
+				_ = os.WriteFile(filepath.Join(filepath.Dir(w.file), "noise.txt"), []byte{byte(n)}, 0o600)
+			}
+		}
+	}()
+	w.write(t, "router: {max_attempts: 4}\n")
+	w.want(t, "router.max_attempts: 2 → 4")
+}
+
 // A change between the loading and the watching is not missed.
 func TestChangeBeforeTheWatchIsNoticed(t *testing.T) {
 	w := watchFile(t, "router: {max_attempts: 2}\n")

@@ -57,7 +57,7 @@ func eventID(id model.CallID, n byte) string {
 func beforeAttempts(r *model.Record) *model.Record {
 	out := &model.Record{
 		ID: r.ID, Received: r.Received, Surface: r.Surface, Task: r.Task, Asked: r.Asked, Stream: r.Stream,
-		Context: r.Context, Plan: r.Plan, State: model.StatePlanned, Estimated: r.Estimated,
+		Context: r.Context, Caller: r.Caller, Plan: r.Plan, State: model.StatePlanned, Estimated: r.Estimated,
 		Model: r.Model, Endpoint: r.Endpoint, Provider: r.Provider,
 	}
 	if p := r.Plan; p != nil && len(p.Attempts) > 0 {

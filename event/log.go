@@ -61,7 +61,7 @@ func Open(c Config) (*Log, error) {
 		work: make(chan struct{}, 1), now: make(chan struct{}, 1), notices: make(chan Notice, maxNotices),
 		subs: subscribers{room: subscriberBytes},
 	}
-	if l.share, err = newSharer(c.Shared); err != nil {
+	if l.share, err = newSharer(c.Shared, c.Logger); err != nil {
 		return nil, err
 	}
 	if c.Dir == "" {

@@ -14,7 +14,7 @@ const (
 	ingestTimeout = 30 * time.Second // of one batch
 	drainTimeout  = 5 * time.Second  // after ctx is done
 	firstRetry    = 100 * time.Millisecond
-	lastRetry     = 10 * time.Second
+	lastRetry     = 2 * time.Second // a disk that is lost takes with it what waits
 )
 
 // ingester is the state of Run alone.

@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -9,23 +10,24 @@ import (
 
 // When a call in the shared buffer is taken for one that its gateway is lost with.
 const (
-	salvageAfter = 30 * time.Second // that it ended, at least
+	salvageAfter = 30 * time.Second // that it came there, at least
 	lostAfter    = 20 * time.Second // that its gateway was not there, seen again and again
-	lookedAgain  = 60 * time.Second // a longer time between two looks says nothing of what was between
+	salvageEvery = 10 * time.Second
+	salvageClaim = 3 * salvageEvery // of the one that does it; another one goes on then
 )
 
-// salvager is what Salvage remembers of gateways that are not there.
+// salvager is what one process remembers of gateways that are not there.
 type salvager struct {
-	looked time.Time
+	now    time.Time            // by the buffer's clock; zero: another process did it last
 	absent map[string]time.Time // since when, by spool
 }
 
-// look forgets who is there again.
+// look forgets who is there again, and what was before a long time without a look.
 func (s *salvager) look(now time.Time, present map[string]bool) {
-	if s.absent == nil || now.Sub(s.looked) > lookedAgain {
+	if s.absent == nil || now.Sub(s.now) > salvageClaim {
 		s.absent = map[string]time.Time{}
 	}
-	s.looked = now
+	s.now = now
 	for spool := range s.absent {
 		if present[spool] {
 			delete(s.absent, spool)
@@ -40,12 +42,12 @@ func (s *salvager) lost(spool string, present map[string]bool) bool {
 	}
 	since, known := s.absent[spool]
 	if !known {
-		s.absent[spool] = s.looked
+		s.absent[spool] = s.now
 	}
-	return known && s.looked.Sub(since) >= lostAfter
+	return known && s.now.Sub(since) >= lostAfter
 }
 
-// salvaging is one run of Salvage.
+// salvaging is one run of salvage.
 type salvaging struct {
 	*Log
 	*sharedPlace
@@ -54,21 +56,44 @@ type salvaging struct {
 	foreign int            // entries removed
 }
 
-// Salvage stores the calls in the shared buffer of gateways that seem to be lost,
-// perhaps with their disks, and takes out what is stored. Present are the spools
-// of those that are there: a gateway is lost when it is missing in run after run.
-// One process runs it at a time. What its gateway stores all the same is stored
-// once. Errors: KindUnavailable.
-func (l *Log) Salvage(ctx context.Context, present map[string]bool) error {
+// Salvage stores, again and again until ctx ends, the calls in the shared buffer
+// of gateways that seem to be lost, perhaps with their disks, and takes out what
+// is stored. Present returns the spools of the gateways that are there: one is
+// lost when it is missing in look after look. Of the processes that run it one
+// does it at a time, any that reaches the buffer and the store. What its gateway
+// stores all the same is stored once. Without a SharedConfig it returns at once.
+func (l *Log) Salvage(ctx context.Context, present func(context.Context) (map[string]bool, error)) error {
 	if l.share == nil {
 		return nil
 	}
+	t := time.NewTicker(salvageEvery)
+	defer t.Stop()
+	said := trouble{log: l.cfg.Logger, bad: "calls of lost gateways cannot be looked for in the shared buffer", good: "calls of lost gateways are looked for again"}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			said.note(ctx, l.salvage(ctx, present))
+		}
+	}
+}
+
+func (l *Log) salvage(ctx context.Context, present func(context.Context) (map[string]bool, error)) error {
 	p, err := l.share.find(ctx)
 	if err != nil {
 		return err
 	}
-	l.share.salvager.look(l.cfg.Clock(), present)
-	run := salvaging{Log: l, sharedPlace: p, present: present, saved: map[string]int{}}
+	now, held, err := p.Claim(ctx, l.Spool(), salvageClaim)
+	if err != nil || !held {
+		return err
+	}
+	there, err := present(ctx)
+	if err != nil {
+		return nil // that the store is away is said by who writes to it
+	}
+	l.share.salvager.look(now, there)
+	run := salvaging{Log: l, sharedPlace: p, present: there, saved: map[string]int{}}
 	defer run.report()
 	for at := (EntryID{}); ; {
 		entries, err := p.After(ctx, at, sharedAtOnce)
@@ -76,17 +101,19 @@ func (l *Log) Salvage(ctx context.Context, present map[string]bool) error {
 			return err
 		}
 		at = entries[len(entries)-1].ID
-		if more, err := run.part(ctx, entries); err != nil || !more {
+		more, err := run.part(ctx, entries)
+		if err != nil || !more {
 			return err
 		}
 	}
 }
 
-// part looks at entries, and reports whether what comes behind them may be of
-// interest: the oldest come first.
+// part looks at entries, and reports whether older ones may come behind them.
 func (r *salvaging) part(ctx context.Context, entries []SharedEntry) (more bool, err error) {
-	old, gone, young := r.sort(entries)
-	more = young < len(entries)
+	before := EntryID{Time: uint64(r.share.salvager.now.Add(-salvageAfter).UnixMilli())}
+	n, _ := slices.BinarySearchFunc(entries, before, func(e SharedEntry, before EntryID) int { return e.ID.Compare(before) })
+	more = n == len(entries)
+	old, gone := r.sort(entries[:n])
 	ids := make([]model.CallID, 0, len(old))
 	for id := range old {
 		ids = append(ids, id)
@@ -123,27 +150,19 @@ type overdueCall struct {
 	entry EntryID
 }
 
-// sort returns the calls of entries that are old, the entries that no gateway on
-// the store made, and how many are too young. It leaves those of other versions alone.
-func (r *salvaging) sort(entries []SharedEntry) (old map[model.CallID]overdueCall, foreign []EntryID, young int) {
+// sort returns the calls of entries, and the entries that no gateway on the store
+// made. It leaves those of other versions alone.
+func (r *salvaging) sort(entries []SharedEntry) (old map[model.CallID]overdueCall, foreign []EntryID) {
 	old = map[model.CallID]overdueCall{}
-	before := r.share.salvager.looked.Add(-salvageAfter)
 	for _, e := range entries {
 		if !isShared(r.secret, e.Data) {
 			foreign = append(foreign, e.ID)
-			continue
-		}
-		c, ok := openShared(e.Data)
-		switch {
-		case !ok:
-		case c.call.Ended.Before(before):
+		} else if c, ok := openShared(e.Data); ok {
 			old[c.call.ID] = overdueCall{c, e.ID}
-		default:
-			young++
 		}
 	}
 	r.foreign += len(foreign)
-	return old, foreign, young
+	return old, foreign
 }
 
 // store stores calls of another gateway as its own: its budgets are charged. One

@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -25,7 +26,8 @@ type salvageWorld struct {
 func newSalvageWorld(t *testing.T) *salvageWorld {
 	w := &salvageWorld{now: time.Now()}
 	w.sink, w.b = storeAway()
-	w.l = open(t, Config{Dir: t.TempDir(), Sink: w.sink, Shared: sharing(w.b, 0), Clock: func() time.Time { return w.now }, Logger: slog.New(slog.NewTextHandler(io.Writer(&w.out), nil))})
+	w.b.clock = func() time.Time { return w.now }
+	w.l = open(t, Config{Dir: t.TempDir(), Sink: w.sink, Shared: sharing(w.b, 0), Logger: slog.New(slog.NewTextHandler(io.Writer(&w.out), nil))})
 	t.Cleanup(func() { die(w.l) })
 	return w
 }
@@ -34,11 +36,11 @@ func newSalvageWorld(t *testing.T) *salvageWorld {
 func (w *salvageWorld) salvage(t *testing.T, later time.Duration, present ...*Log) {
 	t.Helper()
 	w.now = w.now.Add(later)
-	there := map[string]bool{}
+	there := map[string]bool{w.l.Spool(): true}
 	for _, l := range present {
 		there[l.Spool()] = true
 	}
-	if err := w.l.Salvage(t.Context(), there); err != nil {
+	if err := w.l.salvage(t.Context(), func(context.Context) (map[string]bool, error) { return there, nil }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -117,7 +119,7 @@ func TestSalvageLeavesAloneWhatIsNotLost(t *testing.T) {
 	w.salvage(t, time.Second, there, gone)
 	w.salvage(t, lostAfter, there)
 	left(7, "it was there again")
-	w.salvage(t, lookedAgain+time.Second, there)
+	w.salvage(t, salvageClaim+time.Second, there)
 	left(7, "nobody looked meanwhile")
 	for _, id := range append(ids, own) {
 		w.ids[id] = 1
@@ -150,6 +152,30 @@ func TestACallThatIsNowhereElseIsSalvaged(t *testing.T) {
 	}
 	if len(full.share.held) != 1 {
 		t.Errorf("%d calls are looked after, want the one that it has", len(full.share.held))
+	}
+}
+
+// One process salvages, and the clocks of gateways do not matter.
+func TestOneSalvagesByTheClockOfTheBuffer(t *testing.T) {
+	w := newSalvageWorld(t)
+	ahead := open(t, Config{Dir: t.TempDir(), Sink: w.sink, Shared: sharing(w.b, 0), Clock: func() time.Time { return time.Now().Add(24 * time.Hour) }})
+	t.Cleanup(func() { die(ahead) })
+	stop := share(ahead)
+	id := call(t, ahead)
+	eventually(t, "an entry", func() bool { return w.b.length() == 1 })
+	stop()
+	w.setFail(nil)
+	w.b.holder = "another"
+	w.salvage(t, time.Hour)
+	w.salvage(t, lostAfter)
+	if len(w.calls) > 0 {
+		t.Fatal("it salvages while another one does")
+	}
+	w.b.holder = ""
+	w.salvage(t, 0)
+	w.salvage(t, lostAfter)
+	if w.count(id) != 1 || w.b.length() != 0 {
+		t.Errorf("the call of a gateway whose clock is ahead is stored %d times, %d entries left", w.count(id), w.b.length())
 	}
 }
 
@@ -190,7 +216,7 @@ func TestSalvageGivesUpWhatCannotBeStored(t *testing.T) {
 		t.Errorf("%d calls are stored, %d entries left", len(w.calls), w.b.length())
 	}
 	w.b.setFail(errDown)
-	if err := w.l.Salvage(t.Context(), nil); !errors.Is(err, errDown) {
+	if err := w.l.salvage(t.Context(), nil); !errors.Is(err, errDown) {
 		t.Errorf("a buffer that is away: %v", err)
 	}
 }

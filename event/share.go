@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"encoding/hex"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type sharer struct {
 	stale   bool         // ask again: it may be another database
 
 	salvager salvager // of Salvage alone
+	said     trouble  // of run alone
 }
 
 // ownCall is a call of this process that is not stored yet.
@@ -75,12 +77,13 @@ type ShareStats struct {
 	Foreign  uint64 // entries that no gateway on the store made
 }
 
-func newSharer(c *SharedConfig) (*sharer, error) {
+func newSharer(c *SharedConfig, log *slog.Logger) (*sharer, error) {
 	const op = "event.Open"
 	if c == nil {
 		return nil, nil //nolint:nilnil // it is optional
 	}
 	s := &sharer{cfg: *c, work: make(chan struct{}, 1), calls: map[model.CallID]*ownCall{}}
+	s.said = trouble{log: log, bad: "calls that end cannot be put into the shared buffer; they are in the spool alone", good: "calls that end are put into the shared buffer again"}
 	if s.cfg.Calls == 0 {
 		s.cfg.Calls = DefaultSharedCalls
 	}
@@ -197,10 +200,12 @@ func (s *sharer) run(ctx context.Context, spool string) {
 		case <-s.work:
 		}
 		wait := shareDelay // more come with the first
-		if err := s.moveAll(ctx, spool); err != nil {
-			wait = shareRetry // whoever watches the buffer says what is the matter
+		err := s.moveAll(ctx, spool)
+		if err != nil {
+			wait = shareRetry
 			signal(s.work)
 		}
+		s.said.note(ctx, err)
 		select {
 		case <-ctx.Done():
 			return

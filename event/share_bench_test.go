@@ -2,7 +2,9 @@ package event
 
 import (
 	"context"
+	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -20,10 +22,13 @@ func (k *keeper) Put(_ context.Context, entries [][]byte, _ int) ([]EntryID, Ent
 func (k *keeper) After(context.Context, EntryID, int) ([]SharedEntry, error) { return nil, nil }
 func (k *keeper) Last(context.Context) (EntryID, error)                      { return EntryID{}, nil }
 func (k *keeper) Remove(context.Context, []EntryID) error                    { return nil }
+func (k *keeper) Claim(context.Context, string, time.Duration) (time.Time, bool, error) {
+	return time.Time{}, false, nil
+}
 
 // BenchmarkShare is what sharing a call takes, but for the exchange with Redis.
 func BenchmarkShare(b *testing.B) {
-	s, err := newSharer(&SharedConfig{Buffer: func(string) SharedBuffer { return &keeper{} }, Store: &sharedBuffer{}})
+	s, err := newSharer(&SharedConfig{Buffer: func(string) SharedBuffer { return &keeper{} }, Store: &sharedBuffer{}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

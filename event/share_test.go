@@ -3,9 +3,12 @@ package event
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cartrita/cartrita/model"
@@ -21,6 +24,8 @@ type sharedBuffer struct {
 	last    EntryID
 	bytes   int // the most that were put at once
 	secret  []byte
+	clock   func() time.Time // nil: it stands still
+	holder  string           // who salvages
 	fail    error
 	most    int // entries that ever lay in it
 }
@@ -38,6 +43,9 @@ func (b *sharedBuffer) Put(_ context.Context, entries [][]byte, most int) (ids [
 		size += len(e)
 		b.next++
 		id := EntryID{Time: 1, Number: uint64(b.next)}
+		if b.clock != nil {
+			id.Time = uint64(b.clock().UnixMilli())
+		}
 		b.entries = append(b.entries, SharedEntry{id, e})
 		ids = append(ids, id)
 	}
@@ -72,6 +80,15 @@ func (b *sharedBuffer) Remove(_ context.Context, ids []EntryID) error {
 		b.entries = slices.DeleteFunc(b.entries, func(e SharedEntry) bool { return slices.Contains(ids, e.ID) })
 	}
 	return b.fail
+}
+
+func (b *sharedBuffer) Claim(_ context.Context, holder string, _ time.Duration) (time.Time, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.holder == "" {
+		b.holder = holder
+	}
+	return b.clock(), b.holder == holder, b.fail
 }
 
 func (b *sharedBuffer) setFail(err error) {
@@ -254,7 +271,7 @@ func TestFollowersSeeWhatOthersShare(t *testing.T) {
 // A call that is stored while it is put into the buffer does not stay there.
 func TestACallIsStoredBeforeItIsShared(t *testing.T) {
 	b := newSharedBuffer(newSink())
-	s, err := newSharer(sharing(b, 0))
+	s, err := newSharer(sharing(b, 0), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,6 +364,47 @@ func TestWhatTheBufferLosesIsCounted(t *testing.T) {
 	if n := l.Stats().Share.Shared; n != 131 || len(l.share.calls) != 1 {
 		t.Errorf("%d calls are shared and %d looked after, want 131 and 1", n, len(l.share.calls))
 	}
+}
+
+// A buffer that is there and takes nothing is said once, and that it takes again.
+func TestABufferThatTakesNothingIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, b := storeAway()
+		b.setFail(errDown)
+		var said safeBuffer
+		l := open(t, Config{Sink: s, Shared: sharing(b, 0), Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		stop := share(l)
+		call(t, l)
+		time.Sleep(troubleAfter - time.Second)
+		if said.String() != "" {
+			t.Errorf("it is said at once: %s", said.String())
+		}
+		time.Sleep(time.Hour)
+		b.setFail(nil)
+		time.Sleep(time.Minute)
+		stop()
+		if bad, good := strings.Count(said.String(), "cannot be put into"), strings.Count(said.String(), "are put into"); bad != 1 || good != 1 {
+			t.Errorf("it is said %d and %d times:\n%s", bad, good, said.String())
+		}
+	})
+}
+
+// safeBuffer is what was logged so far.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 // When Run ends with the store away, all that ended is in the buffer.

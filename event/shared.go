@@ -25,6 +25,9 @@ type SharedBuffer interface {
 	Last(ctx context.Context) (EntryID, error)
 	// Remove takes entries out, those that are still there.
 	Remove(ctx context.Context, ids []EntryID) error
+	// Claim makes holder the one that salvages for ttl, if nobody else is, and
+	// returns the time by the clock that EntryIDs go by.
+	Claim(ctx context.Context, holder string, ttl time.Duration) (now time.Time, held bool, err error)
 }
 
 // EntryID is the place of an entry in a SharedBuffer. The zero EntryID is before

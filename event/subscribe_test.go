@@ -26,10 +26,12 @@ func TestSubscribersSeeWhatIsStored(t *testing.T) {
 	live := l.Subscribe(t.Context(), Filter{})
 	costs := l.Subscribe(t.Context(), Filter{Kinds: []Kind{CostAccumulated}, User: "user-17"})
 	nobody := l.Subscribe(t.Context(), Filter{User: "nobody"})
+	team := l.Subscribe(t.Context(), Filter{Team: "search"})
 	stop := run(t, l)
 	whole := call(t, l)
 	failed := sampleRecord(model.NewCallID(), 1)
 	failed.State, failed.Error = model.StateFailed, &model.Failure{Kind: model.KindTimeout, Message: "late"}
+	failed.Caller.Team = "search"
 	intend(t, l, failed)
 	if err := l.Outcome(failed); err != nil {
 		t.Fatal(err)
@@ -70,6 +72,9 @@ func TestSubscribersSeeWhatIsStored(t *testing.T) {
 			t.Errorf("id %s is given twice", e.ID)
 		}
 		seen[e.ID] = true
+	}
+	if got := slices.Collect(team); len(got) != 4 || got[0].Call != failed.ID {
+		t.Errorf("of the team's call %d events are seen, want all 4", len(got))
 	}
 	if got := slices.Collect(costs); len(got) != 2 || got[0].Call != whole {
 		t.Errorf("costs of one user: %v", kinds(got))

@@ -209,7 +209,7 @@ func TestRunTriesAgainWithGrowingPatience(t *testing.T) {
 		if err := <-done; model.KindOf(err) != model.KindUnavailable {
 			t.Errorf("run ends with %v although a call is not stored", err)
 		}
-		if len(tries) < 8 || len(tries) > 14 || tries[0] != DefaultBatchDelay {
+		if len(tries) < 30 || len(tries) > 40 || tries[0] != DefaultBatchDelay {
 			t.Errorf("in a minute it tried at %v", tries)
 		}
 		l.Close()

@@ -45,6 +45,7 @@ type Ring struct {
 	mu      sync.Mutex // of writers; guards what follows
 	stored  uint64     // version of the store that index holds
 	loaded  bool
+	foreign int // keys that were made with another secret
 }
 
 // index is all keys at one moment. Immutable, but for when a key was last used.
@@ -204,9 +205,10 @@ func (r *Ring) reload(ctx context.Context) error {
 			foreign++
 		}
 	}
-	if foreign > 0 && !r.loaded {
-		r.log.Error("keys were made with another server secret and cannot be recognised: restore key.secret or keys.secret, or rotate them", "keys", foreign)
+	if foreign > r.foreign {
+		r.log.Error("keys were made with another server secret and cannot be recognised: restore key.secret, or give all gateways one keys.secret, or rotate them", "keys", foreign)
 	}
+	r.foreign = foreign
 	r.index.Store(newIndex(byID))
 	r.stored, r.loaded = version, true
 	return nil
@@ -251,14 +253,24 @@ func (r *Ring) Run(ctx context.Context) error {
 		case <-r.nudged:
 			err = r.Refresh(ctx)
 		case <-flush.C:
-			err = r.Flush(ctx)
+			if err = r.Flush(ctx); err == nil {
+				continue // it may have had nothing to write
+			}
 		}
-		if err != nil && !failing && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case err != nil && !failing:
 			r.log.Warn("the store of API keys does not answer; changes by other processes are not seen", "error", err)
+		case err == nil && failing:
+			r.log.Info("the store of API keys answers again")
 		}
 		failing = err != nil
 	}
 }
+
+// Fingerprint tells rings by their secrets apart, and does not tell these: a key
+// that was made under one secret is not known under another.
+func (r *Ring) Fingerprint() string { return r.hash.fingerprint }
 
 // Nudge has Run ask the store now: another process wrote to it. It returns at once.
 func (r *Ring) Nudge() {

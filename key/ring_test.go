@@ -2,8 +2,11 @@ package key_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -314,6 +317,64 @@ func TestANudgeIsAskedAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// awayStore is a Store that can be away.
+type awayStore struct {
+	key.Store
+	away atomic.Bool
+}
+
+func (s *awayStore) KeysVersion(ctx context.Context) (uint64, error) {
+	if s.away.Load() {
+		return 0, errors.New("away")
+	}
+	return s.Store.KeysVersion(ctx)
+}
+
+// TestAStoreThatIsAwayIsSaidOnce, however long, and that it is back.
+func TestAStoreThatIsAwayIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &awayStore{Store: newStore(t)}
+		var said strings.Builder
+		r, err := key.New(key.Config{Store: s, Secret: serverSecret, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		s.away.Store(true)
+		time.AfterFunc(30*time.Minute, func() { s.away.Store(false) })
+		_ = r.Run(ctx)
+		if n, back := strings.Count(said.String(), "does not answer"), strings.Count(said.String(), "answers again"); n != 1 || back != 1 {
+			t.Errorf("it says %d times that the store is away, %d that it is back:\n%s", n, back, said.String())
+		}
+	})
+}
+
+// TestAnotherSecretIsNoticed at once when the first key comes that was made with it.
+func TestAnotherSecretIsNoticed(t *testing.T) {
+	c, s := newClock(), newStore(t)
+	var said strings.Builder
+	other, err := key.New(key.Config{Store: s, Secret: []byte("another secret of 32 characters.."), Clock: c.now, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newRing(t, c, s)
+	for want := range 3 {
+		for range 2 {
+			if err := other.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := strings.Count(said.String(), "another server secret"); n != want {
+			t.Errorf("with %d foreign keys it says so %d times:\n%s", want, n, said.String())
+		}
+		create(t, a, named(fmt.Sprint("key-", want)))
+	}
+	if a.Fingerprint() == other.Fingerprint() || a.Fingerprint() != newRing(t, c, s).Fingerprint() {
+		t.Error("the fingerprints do not tell secrets apart")
+	}
 }
 
 func TestLastUseIsWrittenLazily(t *testing.T) {

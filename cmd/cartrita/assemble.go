@@ -121,7 +121,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 	if n.store, err = openStore(a.ctx, &l.Config, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
-	if n.redis, err = newRedis(&l.Config, n.secrets, o.Log); err != nil {
+	if n.redis, err = newRedis(a.ctx, &l.Config, n.store, n.secrets, o.Log); err != nil {
 		return nil, err
 	}
 	n.bus, n.replica = newBus(n.store, n.redis, o.Log), newReplica(n, l.Alerts.Every.Std())

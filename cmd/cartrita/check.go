@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -83,7 +84,7 @@ func unreadable(c *config.Config, secrets *config.Secrets) (problems []pathProbl
 			problems = append(problems, pathProblem{"keys.secret", model.AsError(err).Message})
 		}
 	}
-	if _, err := newRedis(c, secrets, nil); err != nil {
+	if _, err := newRedis(context.Background(), c, nil, secrets, nil); err != nil {
 		problems = append(problems, pathProblem{"redis", model.AsError(err).Message})
 	}
 	for i, p := range c.Providers {

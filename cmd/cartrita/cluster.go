@@ -48,9 +48,6 @@ func newReplica(n *node, alertsEvery time.Duration) *replica {
 	}
 	if db, shared := sharedDatabase(n.store); shared {
 		c.Store, c.Jobs = db, append(c.Jobs, databaseJobs(db)...)
-		if n.redis != nil {
-			c.Jobs = append(c.Jobs, n.salvageJob())
-		}
 	}
 	r.Replica = cluster.NewReplica(c)
 	return r
@@ -69,28 +66,20 @@ func databaseJobs(db *postgres.Store) []cluster.Job {
 	}
 }
 
-// salvageJob stores what lost gateways left in Redis, while that is there.
-func (n *node) salvageJob() cluster.Job {
-	return cluster.Job{Name: "salvage", Every: salvageEvery, Run: func(ctx context.Context, _ cluster.Fence) error {
-		if !n.redis.Available() {
-			return nil
+// spools returns those of the gateways that are there.
+func (r *replica) spools(ctx context.Context) (map[string]bool, error) {
+	c, _, err := r.Census(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for _, m := range c.Members {
+		if c.At.Sub(m.Seen) <= cluster.Gone {
+			out[m.Spool] = true
 		}
-		c, _, err := n.replica.Census(ctx)
-		if err != nil {
-			return err
-		}
-		present := map[string]bool{}
-		for _, m := range c.Members {
-			if c.At.Sub(m.Seen) <= cluster.Gone {
-				present[m.Spool] = true
-			}
-		}
-		return n.events.Salvage(ctx, present)
-	}}
+	}
+	return out, nil
 }
-
-// salvageEvery is how often Redis is searched for calls that nobody stored.
-const salvageEvery = 10 * time.Second
 
 func (r *replica) self() cluster.Member {
 	m := r.member
@@ -114,7 +103,10 @@ func (r *replica) fingerprint() string {
 	if err != nil {
 		return "unknown"
 	}
-	sum := sha256.Sum256(doc)
+	h := sha256.New()
+	h.Write(doc)
+	h.Write([]byte(r.node.keys.Fingerprint())) // each that makes up its own secret knows other keys
+	sum := h.Sum(nil)
 	p := &fingerprint{now, hex.EncodeToString(sum[:6])}
 	r.print.Store(p)
 	return p.sum
@@ -125,6 +117,7 @@ func (r *replica) fingerprint() string {
 func (n *node) join(address string) {
 	n.replica.address.Store(&address)
 	n.background.Go(func() { n.replica.Run(n.ctx) })
+	n.background.Go(func() { n.logged("salvaging the calls of lost gateways", n.events.Salvage(n.ctx, n.replica.spools)) })
 	n.background.Go(func() { n.logged("measuring for alerts", n.alerts.Sample(n.ctx, n.current().Alerts.Every.Std())) })
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,8 +12,9 @@ import (
 )
 
 // newRedis makes the connection to the Redis of a configuration; nil without
-// one. It does not connect yet.
-func newRedis(c *config.Config, secrets *config.Secrets, log *slog.Logger) (*redis.Client, error) {
+// one. It does not connect yet. Gateways on one database share what is there, and
+// nobody else does.
+func newRedis(ctx context.Context, c *config.Config, s store, secrets *config.Secrets, log *slog.Logger) (*redis.Client, error) {
 	if c.Redis == "" {
 		return nil, nil //nolint:nilnil // it is optional
 	}
@@ -20,7 +22,13 @@ func newRedis(c *config.Config, secrets *config.Secrets, log *slog.Logger) (*red
 	if err != nil {
 		return nil, err
 	}
-	client, err := redis.New(redis.Config{URL: url, Logger: log})
+	owner := ""
+	if db, shared := sharedDatabase(s); shared {
+		if owner, err = db.Identity(ctx); err != nil {
+			return nil, err
+		}
+	}
+	client, err := redis.New(redis.Config{URL: url, Owner: owner, Logger: log})
 	if err != nil {
 		return nil, model.Invalidf("", "redis", "the URL: %s", model.AsError(err).Message)
 	}

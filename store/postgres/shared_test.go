@@ -8,6 +8,7 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/testserver"
 	"github.com/cartrita/cartrita/model"
+	"github.com/cartrita/cartrita/store/postgres"
 	"github.com/cartrita/cartrita/store/storetest"
 )
 
@@ -34,6 +35,23 @@ func TestTheSharedSecret(t *testing.T) {
 	}
 	if got, err := other.SharedSecret(t.Context()); err != nil || bytes.Equal(got, secrets[0]) {
 		t.Errorf("another database has the same secret, or %v", err)
+	}
+}
+
+// The same database is known again, and a copy of it is not the same.
+func TestADatabaseIsKnownByItsIdentity(t *testing.T) {
+	t.Parallel()
+	url := testserver.Database(t)
+	var ids []string
+	for _, s := range []*postgres.Store{open(t, url), open(t, url), open(t, testserver.Database(t))} {
+		id, err := s.Identity(t.Context())
+		if err != nil || len(id) != 16 {
+			t.Fatalf("%q, %v", id, err)
+		}
+		ids = append(ids, id)
+	}
+	if ids[0] != ids[1] || ids[0] == ids[2] {
+		t.Errorf("one database and another one are %v", ids)
 	}
 }
 

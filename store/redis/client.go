@@ -22,6 +22,7 @@ const probeEvery = 500 * time.Millisecond
 // Config of a Client.
 type Config struct {
 	URL    string       // as ParseURL reads it; required
+	Owner  string       // whose keys and messages they are, where several share a server and a prefix; "" is nobody's
 	Logger *slog.Logger // default: discards
 }
 
@@ -48,6 +49,9 @@ func New(c Config) (*Client, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Owner != "" {
+		t.prefix += c.Owner + ":"
 	}
 	return &Client{target: t, log: c.Logger, kick: make(chan struct{}, 1)}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -113,6 +114,47 @@ func (e *Events) Remove(ctx context.Context, ids []event.EntryID) error {
 	return e.client.use(ctx, func(ctx context.Context, conn rueidis.Client) error {
 		return conn.Do(ctx, conn.B().Xdel().Key(e.key).Id(texts...).Build()).Error()
 	})
+}
+
+// Claim implements event.SharedBuffer.
+func (e *Events) Claim(ctx context.Context, holder string, ttl time.Duration) (now time.Time, held bool, err error) {
+	key := e.key + ":salvager" // in the slot of the stream
+	err = e.client.use(ctx, func(ctx context.Context, conn rueidis.Client) error {
+		clock, err := conn.Do(ctx, conn.B().Time().Build()).AsStrSlice()
+		if err != nil {
+			return err
+		}
+		if now, err = readTime(clock); err != nil {
+			return err
+		}
+		answers := conn.DoMulti(ctx,
+			conn.B().Set().Key(key).Value(holder).Nx().Px(ttl).Build(),
+			conn.B().Get().Key(key).Build())
+		if err := answers[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
+			return err
+		}
+		who, err := answers[1].ToString()
+		if err != nil {
+			return err
+		}
+		if held = who == holder; !held {
+			return nil
+		}
+		return conn.Do(ctx, conn.B().Pexpire().Key(key).Milliseconds(ttl.Milliseconds()).Build()).Error()
+	})
+	return now, held, err
+}
+
+// readTime reads the seconds and microseconds that a server answers.
+func readTime(parts []string) (time.Time, error) {
+	if len(parts) == 2 {
+		seconds, err1 := strconv.ParseInt(parts[0], 10, 64)
+		micros, err2 := strconv.ParseInt(parts[1], 10, 64)
+		if err1 == nil && err2 == nil {
+			return time.Unix(seconds, micros*1000), nil
+		}
+	}
+	return time.Time{}, model.Errorf("redis.Events", model.KindUnavailable, "%q is no time of a server", parts)
 }
 
 // writeID and readID write and read an id as the server does: "1700000000000-0".

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/testserver"
@@ -71,6 +72,46 @@ func TestEventsOfTheStream(t *testing.T) {
 	}
 }
 
+// One holder salvages until its time is over, and a database of its own is nobody
+// else's, also under the same prefix.
+func TestOneClaimsAStream(t *testing.T) {
+	t.Parallel()
+	url := testserver.Keyspace(t)
+	open := func(owner string) *Events {
+		c, err := New(Config{URL: url, Owner: owner})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.close)
+		c.Connect(t.Context())
+		return c.Events("x")
+	}
+	ours, theirs := open("us"), open("them")
+	claim := func(e *Events, holder string, want bool) {
+		t.Helper()
+		now, held, err := e.Claim(t.Context(), holder, time.Second)
+		if err != nil || held != want || time.Since(now).Abs() > time.Minute {
+			t.Errorf("%s: %v at %s, %v", holder, held, now, err)
+		}
+	}
+	claim(ours, "a", true)
+	claim(ours, "b", false)
+	claim(theirs, "b", true)
+	time.Sleep(600 * time.Millisecond)
+	claim(ours, "a", true) // for another second
+	time.Sleep(600 * time.Millisecond)
+	claim(ours, "b", false)
+	time.Sleep(600 * time.Millisecond)
+	claim(ours, "b", true)
+
+	if _, _, err := ours.Put(t.Context(), [][]byte{{1}}, 10); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := theirs.After(t.Context(), event.EntryID{}, 10); err != nil || len(found) > 0 {
+		t.Errorf("%d entries of another owner, %v", len(found), err)
+	}
+}
+
 // While the server is away the stream says so at once.
 func TestEventsWhileTheServerIsAway(t *testing.T) {
 	t.Parallel()
@@ -82,7 +123,8 @@ func TestEventsWhileTheServerIsAway(t *testing.T) {
 	_, _, err := c.Events("a").Put(t.Context(), [][]byte{{1}}, 10)
 	_, read := c.Events("a").After(t.Context(), event.EntryID{}, 1)
 	_, last := c.Events("a").Last(t.Context())
-	for _, err := range []error{err, read, last, c.Events("a").Remove(t.Context(), []event.EntryID{{Time: 1}})} {
+	_, _, claim := c.Events("a").Claim(t.Context(), "a", time.Second)
+	for _, err := range []error{err, read, last, claim, c.Events("a").Remove(t.Context(), []event.EntryID{{Time: 1}})} {
 		if model.KindOf(err) != model.KindUnavailable {
 			t.Errorf("an error is %v", err)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,7 @@ budgets:
 - {name: users, scope: {user: "*"}, period: daily, limit_usd: 1000}
 budget_sharing: {when_away: open} # users who are new during an outage hold no part of their budget yet
 limits: {drain_delay: 1s}
+keys: {secret: file:%s}
 `
 
 // cluster is what runs.
@@ -80,7 +82,11 @@ func start(ctx context.Context, o options) (_ *cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(configuration, base) + "store: " + c.postgres.URL() + "\n"
+	secret := filepath.Join(c.work, "key.secret")
+	if err := os.WriteFile(secret, []byte(rand.Text()+rand.Text()), 0o600); err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf(configuration, base, secret) + "store: " + c.postgres.URL() + "\n"
 	if c.redis != nil {
 		text += "redis: " + c.redis.URL() + "\n"
 	}

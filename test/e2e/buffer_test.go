@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -85,5 +86,27 @@ func TestALostGatewayLeavesItsCallsInRedis(t *testing.T) {
 	}
 	if n := strings.Count(other.output(), "calls that another gateway recorded and did not store"); n != 2 {
 		t.Errorf("the log says %d times that calls were salvaged, want once for each gateway:\n%s", n, other.output())
+	}
+}
+
+// TestInstallationsOnOneRedisDoNotMeet: gateways on another database share neither
+// limits nor circuits, also with one prefix.
+func TestInstallationsOnOneRedisDoNotMeet(t *testing.T) {
+	t.Parallel()
+	redis := patient(testserver.Keyspace(t))
+	gateway := func(lab string) *process {
+		text := "store: " + testserver.Database(t) + "\nredis: " + redis + "\nrate_limits: [{name: everybody, requests: 3}]\n"
+		return start(t, t.TempDir(), "--config", writeFile(t, "one.yaml", text+fmt.Sprintf(soundConfig, lab)))
+	}
+	broken := gateway("http://127.0.0.1:9")
+	sound := gateway(upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5, TokensPerSecond: 5000}))
+	for range 10 {
+		broken.ask(http.DefaultClient)
+	}
+	time.Sleep(time.Second) // what there was to say is said
+	for i := range 4 {
+		if r := sound.chat("hello", false); r.whole != (i < 3) {
+			t.Errorf("call %d of 3 that are allowed: %+v", i+1, r)
+		}
 	}
 }
