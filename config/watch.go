@@ -124,7 +124,8 @@ func (w *Watcher) Run(ctx context.Context) {
 			s.done <- w.share(ctx, s.Shared)
 		case <-dir.Events:
 			soon()
-		case <-dir.Errors: // events were lost
+		case err := <-dir.Errors: // events were lost
+			w.log.Debug("changes of the configuration may have been missed", "error", err)
 			soon()
 		case <-quiet.C:
 			latest = time.Time{}
