@@ -183,8 +183,14 @@ func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*query, error)
 	const columns = `SELECT seq, started, ended, strategy FROM calls`
 	limit := ` LIMIT ` + strconv.Itoa(f.PageSize()+1)
 	q := &query{text: columns + ` WHERE true`}
-	own := f.User != "" || f.Workflow != "" || f.Session != "" || f.Key != "" || f.Team != "" || f.Project != "" || f.State == model.StateFailed
+	if f.Tag != "" {
+		if may, err := s.narrowTag(ctx, &f); err != nil || !may {
+			return nil, err
+		}
+	}
 	byTarget := f.Model != "" || f.Endpoint != "" || f.Provider != ""
+	own := f.User != "" || f.Workflow != "" || f.Session != "" || f.Key != "" || f.Team != "" || f.Project != "" || f.Stage != "" || f.Supervisor != "" ||
+		f.State == model.StateFailed || f.State == model.StatePlanned || f.Strategy != "" && !byTarget
 	var ids []int64
 	if byTarget {
 		var err error
@@ -211,6 +217,20 @@ func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*query, error)
 		q.text += ` ORDER BY seq DESC` + limit
 	}
 	return q, nil
+}
+
+// narrowTag reports whether there may be calls of a tag. No index has tags, but
+// the sums have those of calls that ended; what they don't have, only decisions
+// without a call can have.
+func (s *Store) narrowTag(ctx context.Context, f *event.Filter) (may bool, err error) {
+	err = s.row(ctx, `SELECT EXISTS (SELECT 1 FROM cost_sums WHERE unit = 'month' AND dimension = 'tag' AND value = $1)`, []any{text(f.Tag)}, &may)
+	if err != nil || may {
+		return may, err
+	}
+	if f.State == "" {
+		f.State = model.StatePlanned
+	}
+	return f.State == model.StatePlanned, nil
 }
 
 // callConditions writes the part of the condition that is on calls itself.
@@ -240,9 +260,11 @@ func callConditions(q *query, f event.Filter, negative bool) error {
 		}
 		seq(`seq < ?`, `-seq > -(?::bigint)`, cursor)
 	}
-	if f.State == model.StateFailed {
-		q.text += ` AND state = 'failed'` // literally: only then its partial index is used
-	} else if f.State != "" {
+	switch f.State {
+	case "":
+	case model.StateFailed, model.StatePlanned:
+		q.text += ` AND state = '` + string(f.State) + `'` // literally: only then its partial index is used
+	default:
 		q.add(` AND state = ?`, string(f.State))
 	}
 	if f.Task != nil {

@@ -242,6 +242,12 @@ func TestNoQueryLooksAtEverything(t *testing.T) {
 		"team":               {event.Filter{Team: "t"}, "team_expr_idx"},
 		"project and a time": {event.Filter{Project: "p", Until: at}, "project_expr_idx"},
 		"user and model":     {event.Filter{User: "u", Model: "m"}, "user_id_expr_idx"},
+		"stage":              {event.Filter{Stage: "s"}, "stage_expr_idx"},
+		"stage and model":    {event.Filter{Stage: "s", Model: "m"}, "stage_expr_idx"},
+		"supervisor":         {event.Filter{Supervisor: "s"}, "supervisor_expr_idx"},
+		"strategy":           {event.Filter{Strategy: "s"}, "strategy_expr_idx"},
+		"decisions":          {event.Filter{State: model.StatePlanned}, "expr_idx1"},
+		"of no such tag":     {event.Filter{Tag: "t"}, "expr_idx1"},
 	} {
 		q, err := s.selectCalls(t.Context(), c.f)
 		if err != nil {

@@ -137,6 +137,11 @@ const maxTargets = 16
 // than the page holds. Without it (nil) nothing can match. Every form walks an
 // index whose last column is seq from its end and stops after the page.
 func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*callQuery, error) {
+	if f.Tag != "" {
+		if may, err := s.narrowTag(ctx, &f); err != nil || !may {
+			return nil, err
+		}
+	}
 	where, args, err := callConditions(f)
 	if err != nil {
 		return nil, err
@@ -153,7 +158,8 @@ func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*callQuery, er
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	if len(ids) > maxTargets || f.User != "" || f.Workflow != "" || f.Session != "" || f.Key != "" || f.Team != "" || f.Project != "" {
+	if len(ids) > maxTargets || f.User != "" || f.Workflow != "" || f.Session != "" || f.Key != "" || f.Team != "" || f.Project != "" ||
+		f.Stage != "" || f.Supervisor != "" || f.State == model.StatePlanned {
 		q.text.WriteString(columns + where + ` AND +target IN (` + strings.Join(ids, ",") + `) ORDER BY seq DESC LIMIT ` + limit)
 		q.args = args
 		return q, nil
@@ -167,6 +173,20 @@ func (s *Store) selectCalls(ctx context.Context, f event.Filter) (*callQuery, er
 	}
 	q.text.WriteString(` ORDER BY seq DESC LIMIT ` + limit)
 	return q, nil
+}
+
+// narrowTag reports whether there may be calls of a tag. No index has tags, but
+// the sums have those of calls that ended; what they don't have, only decisions
+// without a call can have.
+func (s *Store) narrowTag(ctx context.Context, f *event.Filter) (may bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM cost_sums WHERE unit = 'month' AND dimension = 'tag' AND value = ?)`, f.Tag).Scan(&may)
+	if err != nil || may {
+		return may, err
+	}
+	if f.State == "" {
+		f.State = model.StatePlanned
+	}
+	return f.State == model.StatePlanned, nil
 }
 
 // callConditions writes the part of the condition that is on calls itself.
@@ -191,9 +211,11 @@ func callConditions(f event.Filter) (string, []any, error) {
 		}
 		add(`seq < ?`, seq)
 	}
-	if f.State == model.StateFailed {
-		b.WriteString(` AND state = 'failed'`) // literally: only then its partial index is used
-	} else if f.State != "" {
+	switch f.State {
+	case "":
+	case model.StateFailed, model.StatePlanned:
+		b.WriteString(` AND state = '` + string(f.State) + `'`) // literally: only then its partial index is used
+	default:
 		add(`state = ?`, string(f.State))
 	}
 	if f.Task != nil {

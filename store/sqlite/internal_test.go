@@ -37,7 +37,8 @@ func TestNoQueryLooksAtEverything(t *testing.T) {
 	for name, f := range map[string]event.Filter{
 		"all": {}, "page": {Cursor: "zzz"}, "span": {Since: time.Unix(1, 0), Until: time.Unix(2, 0)},
 		"one endpoint": {Endpoint: "p/1"}, "a model at three": {Model: "m"}, "a page of a model": {Model: "m", Cursor: "zzz"},
-		"failed": {State: model.StateFailed}, "user": {User: "u"}, "workflow": {Workflow: "w"}, "session": {Session: "s"}, "user and model": {User: "u", Model: "m"},
+		"failed": {State: model.StateFailed}, "user": {User: "u"}, "workflow": {Workflow: "w"}, "session": {Session: "s"}, "stage": {Stage: "s"}, "stage and model": {Stage: "s", Model: "m"}, "supervisor": {Supervisor: "s"},
+		"decisions": {State: model.StatePlanned}, "strategy": {Strategy: "s"}, "strategy and model": {Strategy: "s", Model: "m"}, "user and model": {User: "u", Model: "m"},
 	} {
 		q, err := s.selectCalls(t.Context(), f)
 		if err != nil {
@@ -48,7 +49,9 @@ func TestNoQueryLooksAtEverything(t *testing.T) {
 			t.Errorf("%s is sorted whole:\n%s", name, plan)
 		}
 		if f.User != "" && !strings.Contains(plan, "calls_user") || f.Workflow != "" && !strings.Contains(plan, "calls_workflow") ||
-			f.Session != "" && !strings.Contains(plan, "calls_session") || f.State == model.StateFailed && !strings.Contains(plan, "calls_failed") {
+			f.Session != "" && !strings.Contains(plan, "calls_session") || f.State == model.StateFailed && !strings.Contains(plan, "calls_failed") ||
+			f.Stage != "" && !strings.Contains(plan, "calls_stage") || f.Supervisor != "" && !strings.Contains(plan, "calls_supervisor") ||
+			f.State == model.StatePlanned && !strings.Contains(plan, "calls_planned") || f.Strategy != "" && f.Model == "" && !strings.Contains(plan, "calls_strategy") {
 			t.Errorf("%s does not use its index:\n%s", name, plan)
 		}
 	}

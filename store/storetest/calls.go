@@ -99,6 +99,29 @@ func callsAllOrNothing(t *testing.T, s Store) {
 	}
 }
 
+// callsOfATag finds a tag that only a decision without a call has, which no sums have.
+func callsOfATag(t *testing.T, s Store) {
+	d := decision(200)
+	d.Record.Caller.Tags = []string{"trial"}
+	d = encode(d)
+	ingest(t, s, 50, append(samples(20), d)...)
+	for name, c := range map[string]struct {
+		f    event.Filter
+		want int
+	}{
+		"any state":      {event.Filter{Tag: "trial"}, 1},
+		"decisions":      {event.Filter{Tag: "trial", State: model.StatePlanned}, 1},
+		"completed":      {event.Filter{Tag: "trial", State: model.StateCompleted}, 0},
+		"a tag of calls": {event.Filter{Tag: "eu", State: model.StatePlanned}, 0},
+		"of nobody":      {event.Filter{Tag: "tria"}, 0},
+	} {
+		p, err := s.Calls(t.Context(), c.f)
+		if err != nil || len(p.Calls) != c.want || c.want > 0 && p.Calls[0].Record.ID != d.Record.ID {
+			t.Errorf("%s: %d calls, %v; want %d", name, len(p.Calls), err, c.want)
+		}
+	}
+}
+
 func callsFilters(t *testing.T, s Store) {
 	calls := samples(120)
 	ingest(t, s, 50, calls...)

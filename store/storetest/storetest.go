@@ -71,6 +71,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"calls/stored once", callsOnce},
 		{"calls/all or nothing", callsAllOrNothing},
 		{"calls/filters", callsFilters},
+		{"calls/of a tag", callsOfATag},
 		{"calls/pages", callsPages},
 		{"calls/cursor", callsCursor},
 		{"calls/read while written", callsConcurrent},

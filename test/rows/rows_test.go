@@ -207,6 +207,16 @@ func questions(s store, set Set) []question {
 			return len(p.Calls), err
 		}}
 	}
+	none := func(of string, f func(i int) event.Filter) question { // where nothing is found, the most has to be looked at
+		q := page("none of "+of, f)
+		return question{q.name, func(ctx context.Context, i int) (int, error) {
+			found, err := q.ask(ctx, i)
+			if err == nil && found > 0 {
+				err = fmt.Errorf("%d calls are found that there are not", found)
+			}
+			return 1, err
+		}}
+	}
 	costs := func(name string, f func(i int) event.CostQuery) question {
 		return question{"costs: " + name, func(ctx context.Context, i int) (int, error) {
 			r, err := s.Costs(ctx, f(i))
@@ -236,6 +246,14 @@ func questions(s store, set Set) []question {
 		page("of a user and a model", func(i int) event.Filter { return event.Filter{User: user(0), Model: name(i)} }),
 		page("failed", func(int) event.Filter { return event.Filter{State: model.StateFailed} }),
 		page("of a rare tag", func(int) event.Filter { return event.Filter{Tag: Needle} }),
+		page("of a stage", func(i int) event.Filter { return event.Filter{Stage: fmt.Sprintf("stage-%d", i%6)} }),
+		page("of a strategy", func(i int) event.Filter { return event.Filter{Strategy: []string{"balanced", "speed-first"}[i%2]} }),
+		page("decisions", func(int) event.Filter { return event.Filter{State: model.StatePlanned} }),
+		none("a stage", func(i int) event.Filter { return event.Filter{Stage: user(i)} }),
+		none("a model and a stage", func(i int) event.Filter { return event.Filter{Model: name(i), Stage: "none"} }),
+		none("a supervisor", func(i int) event.Filter { return event.Filter{Supervisor: user(i)} }),
+		none("a strategy", func(i int) event.Filter { return event.Filter{Strategy: user(i)} }),
+		none("a tag", func(i int) event.Filter { return event.Filter{Tag: user(i)} }),
 		costs("of a user by day", func(i int) event.CostQuery { return event.CostQuery{By: event.ByDay, User: user(i)} }),
 		costs("of a week by hour", func(i int) (q event.CostQuery) {
 			q.By = event.ByHour
