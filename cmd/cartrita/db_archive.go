@@ -82,7 +82,7 @@ func (p *printer) archived(out *archived) error {
 		return p.value(out)
 	}
 	t := p.table("day", ">calls", "~became of them")
-	held := ""
+	held, beside := "", 0
 	for i := range out.Days {
 		d := &out.Days[i]
 		fate := d.File
@@ -94,6 +94,9 @@ func (p *printer) archived(out *archived) error {
 		case fate == "":
 			fate = "dropped"
 		}
+		if d.Beside != "" {
+			beside++
+		}
 		t.row(d.Day, strconv.FormatInt(d.Calls, 10), fate)
 	}
 	if len(out.Days) == 0 {
@@ -101,6 +104,9 @@ func (p *printer) archived(out *archived) error {
 		return nil
 	}
 	t.flush()
+	if beside > 0 {
+		p.notef("of %s, a file with other calls was there and stays: another database, or another copy of this one, was archived into the same folder", plural(beside, "day"))
+	}
 	if held != "" {
 		p.notef("the sink %s has not been sent all of them; what it waits for stays, and the days behind it", held)
 	}

@@ -61,6 +61,20 @@ func TestDBArchiveMovesCallsOut(t *testing.T) {
 	})
 }
 
+func TestDBArchiveKeepsWhatAnotherDatabaseArchived(t *testing.T) {
+	dir := t.TempDir()
+	first := storetest.Sample(0).Ended
+	for n, want := range []string{"calls-2026-11-23.jsonl.gz\n", "calls-2026-11-23.2.jsonl.gz\n"} {
+		b := sqliteBench(t)
+		b.environ = append(b.environ, "CARTRITA_RETENTION_ARCHIVE="+dir)
+		b.fill(b.open(), 5-n)
+		r := b.run("db", "archive", "--before", first.AddDate(0, 0, 1).Format(time.DateOnly))
+		if r.code != 0 || !strings.Contains(r.out, want) || strings.Contains(r.err, "of 1 day, a file with other calls was there and stays") != (n == 1) {
+			t.Errorf("database %d: exit code %d\n%s%s", n, r.code, r.out, r.err)
+		}
+	}
+}
+
 func TestDBCopyRefusesWhatIsArchived(t *testing.T) {
 	to := postgresBench(t)
 	b := sqliteBench(t)

@@ -100,6 +100,9 @@ type Day struct {
 	Day   string `json:"day"` // 2006-01-02
 	Calls int64  `json:"calls"`
 	File  string `json:"file,omitempty"` // "": dropped, or not done
+	// Beside names a file of the day that was there and holds other calls: of
+	// another database, or of another copy of this one. It stays.
+	Beside string `json:"beside,omitempty"`
 	// Held names the sink that has not passed all of the calls; the day stays.
 	Held string `json:"held_back_by,omitempty"`
 }
@@ -226,7 +229,7 @@ func (a *Archiver) move(ctx context.Context, f cluster.Fence, from, below int64,
 	}
 	m := Move{From: boundary, To: below, Day: d.Day, Calls: d.Calls}
 	if a.cfg.Dir != "" {
-		if d.File, m.SHA256, err = a.write(ctx, from, below, span.Calls); err != nil {
+		if d.File, m.SHA256, err = a.write(ctx, from, below, d); err != nil {
 			return err
 		}
 	}

@@ -10,8 +10,10 @@
 //
 //  1. The store is sealed: no call gets a number of that day any more. From then
 //     on the day does not change.
-//  2. Its calls are written to DAY.jsonl.gz, then its manifest. Each is written
-//     under another name, brought to the disk, and renamed.
+//  2. Its calls are written to calls-DAY.jsonl.gz, then its manifest. Each is
+//     written under another name, brought to the disk, and renamed. Where a file of
+//     the day holds other calls (of another database, or of another copy of this
+//     one), it stays, and the day goes to calls-DAY.2.jsonl.gz.
 //  3. The boundary moves behind the day. Its calls count as gone.
 //  4. They are removed, some at a time, so that who stores calls hardly waits.
 //

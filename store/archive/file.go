@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -48,26 +47,27 @@ type Manifest struct {
 }
 
 const (
-	format = 1
-	suffix = ".tmp"
-	stale  = time.Hour // an unfinished file that nobody has written to for so long is nobody's
+	format      = 1
+	callsEnd    = ".jsonl.gz" // of the name of a day's file
+	manifestEnd = ".manifest.json"
+	suffix      = ".tmp"    // of one that is not finished
+	stale       = time.Hour // an unfinished file that nobody has written to for so long is nobody's
 )
 
-// write writes a day and its manifest, and returns the path of the
-// file and its SHA-256.
-func (a *Archiver) write(ctx context.Context, from, below, calls int64) (path, sha string, err error) {
-	name := "calls-" + dayName(from)
-	m := Manifest{Format: format, Day: dayName(from), File: name + ".jsonl.gz"}
-	path = filepath.Join(a.cfg.Dir, m.File)
-	err = replace(path, func(w io.Writer) error {
+// write writes a day and its manifest, and returns the path of the file and its
+// SHA-256.
+func (a *Archiver) write(ctx context.Context, from, below int64, d *Day) (path, sha string, err error) {
+	m := Manifest{Format: format, Day: d.Day}
+	plain := &counter{sha: sha256.New()}
+	whole, err := unfinished(a.cfg.Dir, "calls-"+d.Day+callsEnd, func(w io.Writer) error {
 		sum := &counter{w: w, sha: sha256.New()}
 		packed := gzip.NewWriter(sum)
-		plain := &counter{w: packed}
+		plain.w = packed
 		if err := a.lines(ctx, plain, from, below, &m); err != nil {
 			return err
 		}
-		if m.Calls != calls {
-			return model.Errorf("archive.Run", model.KindInternal, "of %s, %d calls are stored, but the documents of %d: what is missing cannot be archived", m.Day, calls, m.Calls)
+		if m.Calls != d.Calls {
+			return model.Errorf("archive.Run", model.KindInternal, "of %s, %d calls are stored, but the documents of %d: what is missing cannot be archived", m.Day, d.Calls, m.Calls)
 		}
 		if err := packed.Close(); err != nil {
 			return err
@@ -78,7 +78,17 @@ func (a *Archiver) write(ctx context.Context, from, below, calls int64) (path, s
 	if err != nil {
 		return "", "", a.classify(err)
 	}
-	err = replace(filepath.Join(a.cfg.Dir, name+".manifest.json"), func(w io.Writer) error {
+	defer func() { _ = os.Remove(whole) }() // it has its own name by then, or is of no use
+	name, err := place(whole, a.cfg.Dir, d.Day, plain.sha.Sum(nil))
+	if err != nil {
+		return "", "", a.classify(err)
+	}
+	m.File = name + callsEnd
+	if first := dayFile(d.Day, 1) + callsEnd; first != m.File {
+		d.Beside = first
+		a.cfg.Logger.Warn("a day is written beside another file of it, which holds other calls: of another database, or of another copy of this one", "day", d.Day, "file", m.File, "beside", first, "folder", a.cfg.Dir)
+	}
+	described, err := unfinished(a.cfg.Dir, name+manifestEnd, func(w io.Writer) error {
 		doc, err := json.MarshalIndent(&m, "", "  ")
 		if err != nil {
 			return err
@@ -86,7 +96,11 @@ func (a *Archiver) write(ctx context.Context, from, below, calls int64) (path, s
 		_, err = w.Write(append(doc, '\n'))
 		return err
 	})
-	return path, m.SHA256, a.classify(err)
+	if err != nil {
+		return "", "", a.classify(err)
+	}
+	defer func() { _ = os.Remove(described) }()
+	return filepath.Join(a.cfg.Dir, m.File), m.SHA256, a.classify(rename(described, filepath.Join(a.cfg.Dir, name+manifestEnd)))
 }
 
 // classify tells an error of the file system from one of the store.
@@ -152,36 +166,6 @@ func lineOf(c *event.Call) (line []byte, id string, err error) {
 	}
 	line, err = json.Marshal(&out)
 	return line, rec.ID.String(), err
-}
-
-// replace writes a file under another name and renames it when it is on the
-// disk: at its own name is a whole file or none.
-func replace(path string, fill func(io.Writer) error) error {
-	dir, name := filepath.Split(path)
-	f, err := os.CreateTemp(dir, "."+name+".*"+suffix)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(fill(f), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(dir)
-}
-
-// syncDir brings the names in a folder to the disk.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // there a folder cannot be opened for this
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // tidy makes the folder, and removes from it what who died left unfinished.
