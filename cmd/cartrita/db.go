@@ -78,11 +78,11 @@ func (s *storage) inspect(ctx context.Context) (database.Status, error) {
 	return st, aboutURL(err)
 }
 
-func (s *storage) migrate(ctx context.Context) ([]string, error) {
+func (s *storage) migrate(ctx context.Context, log *slog.Logger) ([]string, error) {
 	if s.url == "" {
-		return sqlite.Migrate(ctx, sqlite.Config{Path: storePath(s.config)})
+		return sqlite.Migrate(ctx, sqlite.Config{Path: storePath(s.config), Logger: log})
 	}
-	applied, err := postgres.Migrate(ctx, postgres.Config{URL: s.url})
+	applied, err := postgres.Migrate(ctx, postgres.Config{URL: s.url, Logger: log})
 	return applied, aboutURL(err)
 }
 
@@ -187,7 +187,7 @@ func (cmd *dbMigrateCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	applied, err := s.migrate(a.ctx)
+	applied, err := s.migrate(a.ctx, a.warnings())
 	if err != nil {
 		return err
 	}

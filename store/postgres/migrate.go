@@ -5,13 +5,21 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cartrita/cartrita/model"
+)
+
+const (
+	migrateLockWait = time.Minute
+	migrateRemind   = 15 * time.Second
 )
 
 //go:embed migrations/*.sql
@@ -30,7 +38,7 @@ func Migrate(ctx context.Context, c Config) (applied []string, err error) {
 		return nil, failure(op, err)
 	}
 	defer pool.Close()
-	if applied, err = migrate(ctx, pool); err != nil {
+	if applied, err = newMigration(c, pool).run(ctx); err != nil {
 		return nil, notOpened(op, config.ConnConfig, err)
 	}
 	return applied, nil
@@ -39,24 +47,41 @@ func Migrate(ctx context.Context, c Config) (applied []string, err error) {
 // migrationNames returns the files of all migrations in their order.
 func migrationNames() ([]string, error) { return fs.Glob(migrations, "migrations/*.sql") }
 
-// migrate applies the migrations that the database lacks, in one transaction
+// migration brings a schema up to date. How long that takes grows with the
+// database and has no bound; waiting for others has.
+type migration struct {
+	pool     *pgxpool.Pool
+	log      *slog.Logger
+	lockWait time.Duration // for one lock
+	remind   time.Duration // the log says so often that it goes on
+}
+
+func newMigration(c Config, pool *pgxpool.Pool) *migration {
+	return &migration{pool, c.logger(), migrateLockWait, migrateRemind}
+}
+
+// run applies the migrations that the database lacks, in one transaction
 // and behind a lock: of several processes one applies them and the others see
 // that it is done. It returns the names of those that it applied itself. It is
 // our own as that of store/sqlite is, with one numbering for both; a library
 // would not refuse the schema of a newer program.
-func migrate(ctx context.Context, pool *pgxpool.Pool) (applied []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
-	defer cancel()
+func (m *migration) run(ctx context.Context) (applied []string, err error) {
 	names, err := migrationNames()
 	if err != nil {
 		return nil, err
 	}
-	err = pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if err := lock(ctx, tx, lockSchema); err != nil {
+	err = pgx.BeginTxFunc(ctx, m.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = 0`, m.lockWait.Milliseconds())); err != nil {
 			return err
 		}
 		have, err := schemaVersion(ctx, tx)
-		if err != nil || have == len(names) {
+		if err != nil || have == len(names) { // who has the lock may be making an index
+			return err
+		}
+		if err := lock(ctx, tx, lockSchema); err != nil {
+			return err
+		}
+		if have, err = startedSchema(ctx, tx); err != nil || have == len(names) {
 			return err
 		}
 		if have > len(names) {
@@ -64,31 +89,63 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) (applied []string, err err
 				"the database has schema version %d, this program knows %d: use a newer one", have, len(names))
 		}
 		for i := have; i < len(names); i++ {
-			if err := apply(ctx, tx, i+1, names[i]); err != nil {
+			name := strings.TrimSuffix(path.Base(names[i]), ".sql")
+			if err := m.during(ctx, name, func() error { return apply(ctx, tx, i+1, names[i]) }); err != nil {
 				return fmt.Errorf("%s: %w", names[i], err)
 			}
-			applied = append(applied, strings.TrimSuffix(path.Base(names[i]), ".sql"))
+			applied = append(applied, name)
 		}
 		return nil
 	})
 	return applied, err
 }
 
+// during runs one migration, and tells the log that it goes on.
+func (m *migration) during(ctx context.Context, name string, apply func() error) error {
+	began := time.Now()
+	var told sync.WaitGroup
+	done := make(chan struct{})
+	told.Go(func() {
+		t := time.NewTicker(m.remind)
+		defer t.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+				m.log.WarnContext(ctx, "the schema is still being brought up to date; a large database takes long", "migration", name, "since", time.Since(began).Round(time.Second))
+			}
+		}
+	})
+	err := apply()
+	close(done)
+	told.Wait()
+	return err
+}
+
 // schemaVersion returns the number of the migration applied last, 0 for none.
-// What is there is not made again: who runs the program need not be allowed to.
 func schemaVersion(ctx context.Context, tx pgx.Tx) (have int, err error) {
 	there, err := isTable(ctx, tx, "cartrita_schema")
-	if err != nil {
-		return 0, err
-	}
-	if !there {
-		_, err = tx.Exec(ctx, `CREATE TABLE cartrita_schema (
-			number  integer     NOT NULL PRIMARY KEY CHECK (number >= 1),
-			applied timestamptz NOT NULL DEFAULT now())`)
+	if err != nil || !there {
 		return 0, err
 	}
 	err = tx.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM cartrita_schema`).Scan(&have)
 	return have, err
+}
+
+// startedSchema is schemaVersion of a schema in which migrations can be noted. What
+// is there is not made again: who runs the program need not be allowed to.
+func startedSchema(ctx context.Context, tx pgx.Tx) (have int, err error) {
+	there, err := isTable(ctx, tx, "cartrita_schema")
+	if err == nil && !there {
+		_, err = tx.Exec(ctx, `CREATE TABLE cartrita_schema (
+			number  integer     NOT NULL PRIMARY KEY CHECK (number >= 1),
+			applied timestamptz NOT NULL DEFAULT now())`)
+	}
+	if err != nil || !there {
+		return 0, err
+	}
+	return schemaVersion(ctx, tx)
 }
 
 func apply(ctx context.Context, tx pgx.Tx, number int, name string) error {

@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/testserver"
@@ -35,6 +38,67 @@ func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
 	}
 }
 
+// firstVersion makes a database of the first version.
+func firstVersion(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	err := pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+		_, err := startedSchema(t.Context(), tx)
+		return errors.Join(err, apply(t.Context(), tx, 1, "migrations/0001_init.sql"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A migration waits for others for a while only, and tells that it goes on for as
+// long as it takes itself.
+func TestAMigrationWaitsForLocksForAWhileOnly(t *testing.T) {
+	t.Parallel()
+	url := testserver.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	firstVersion(t, conn)
+	pool, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var told strings.Builder
+	m := &migration{pool, slog.New(slog.NewTextHandler(&told, nil)), 300 * time.Millisecond, 20 * time.Millisecond}
+	for _, held := range []string{`LOCK TABLE calls`, `SELECT pg_advisory_xact_lock(hashtext('cartrita ' || current_schema()), 1)`} {
+		err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), held); err != nil {
+				return err
+			}
+			_, err := m.run(t.Context())
+			return err
+		})
+		if err = notOpened("postgres.Open", pool.Config().ConnConfig, err); !Away(err) || !strings.Contains(err.Error(), "another process holds a lock") {
+			t.Errorf("%s: %v", held, err)
+		}
+	}
+	if !strings.Contains(told.String(), "still being brought up to date") {
+		t.Errorf("it does not say that it goes on: %s", told.String())
+	}
+	if applied, err := m.run(t.Context()); err != nil || len(applied) == 0 {
+		t.Errorf("then: %v, %v", applied, err)
+	}
+	// Of a schema that is up to date nobody waits for who makes an index.
+	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+		if err := lock(t.Context(), tx, lockSchema); err != nil {
+			return err
+		}
+		_, err := m.run(t.Context())
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // A database of the first version, with a call and its sums in it, is brought
 // forward by several processes at once: one migrates, nothing is lost.
 func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
@@ -45,13 +109,7 @@ func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
-		_, err := schemaVersion(t.Context(), tx)
-		return errors.Join(err, apply(t.Context(), tx, 1, "migrations/0001_init.sql"))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	firstVersion(t, conn)
 	for _, stmt := range []string{
 		`INSERT INTO targets (endpoint, model, provider) VALUES ('p/m', 'm', 'p')`,
 		`INSERT INTO calls (id, seq, ended, target, state, task) VALUES ('01900000-0000-7000-8000-000000000001', 1, '2026-11-24 10:00Z', 1, 'completed', 'chat-completions')`,

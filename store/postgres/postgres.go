@@ -21,6 +21,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,6 @@ const (
 	DefaultMaxConns = 8
 	connectTimeout  = 5 * time.Second  // unless the URL has connect_timeout
 	answerTimeout   = 15 * time.Second // for one question, or one batch stored
-	migrateTimeout  = 5 * time.Minute
 )
 
 // Config of a Store. The zero value of a field takes its default.
@@ -102,14 +102,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, failure(op, err)
 	}
 	s := &Store{
-		pool: pool, where: place(config.ConnConfig), log: c.Logger, now: time.Now, answer: answerTimeout,
+		pool: pool, where: place(config.ConnConfig), log: c.logger(), now: time.Now, answer: answerTimeout,
 		targets: map[event.Target]int64{}, months: map[month]time.Time{}, indexed: map[vectorIndex]bool{},
 		packers: sync.Pool{New: func() any { return new(batch.Packer) }},
 	}
-	if s.log == nil {
-		s.log = slog.Default()
-	}
-	if _, err := migrate(ctx, pool); err != nil {
+	if _, err := newMigration(c, pool).run(ctx); err != nil {
 		pool.Close()
 		return nil, notOpened(op, config.ConnConfig, err)
 	}
@@ -117,6 +114,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.findVector(ctx)
 	return s, nil
 }
+
+func (c Config) logger() *slog.Logger { return cmp.Or(c.Logger, slog.Default()) }
 
 // parse never repeats the URL, nor an error that does: it holds a password.
 func parse(c Config) (*pgxpool.Config, error) {
@@ -224,6 +223,8 @@ func notOpened(op string, c *pgx.ConnConfig, err error) error {
 	switch {
 	case model.KindOf(err) != model.KindUnavailable:
 		return err
+	case errors.As(err, &server) && server.Code == "55P03":
+		why = ": another process holds a lock that is needed to bring the schema up to date; perhaps it does that itself"
 	case errors.As(err, &server):
 		why = ": " + server.Message
 	case errors.As(err, &name):

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,6 +31,9 @@ const (
 	maxHalfVector = 4000
 	maxIndexed    = 1000
 )
+
+// indexTimeout bounds how long one index may take to be made.
+const indexTimeout = 5 * time.Minute
 
 // question asks a table for what is nearest to a vector.
 type question[T any] struct {
@@ -217,7 +221,7 @@ func (s *Store) index(ctx context.Context, t vectorTable, lengths ...int) {
 }
 
 func (s *Store) makeIndex(ctx context.Context, t vectorTable, length int, kind string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), migrateTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), indexTimeout)
 	defer cancel()
 	class, _, _ := strings.Cut(kind, "(")
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
