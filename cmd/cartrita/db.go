@@ -70,11 +70,17 @@ func (s *storage) open(ctx context.Context, log *slog.Logger) (store, error) {
 	return opened(db, aboutURL(err))
 }
 
-func (s *storage) inspect(ctx context.Context) (database.Status, error) {
+// countCalls is how long db status lets a server count calls; it estimates them
+// then.
+const countCalls = 20 * time.Second
+
+// inspect looks at the database, and counts its calls for so long; otherwise it
+// says roughly how many there are. In a file they are always counted.
+func (s *storage) inspect(ctx context.Context, count time.Duration) (database.Status, error) {
 	if s.url == "" {
 		return sqlite.Inspect(ctx, sqlite.Config{Path: storePath(s.config)})
 	}
-	st, err := postgres.Inspect(ctx, postgres.Config{URL: s.url})
+	st, err := postgres.Inspect(ctx, postgres.Config{URL: s.url}, count)
 	return st, aboutURL(err)
 }
 
@@ -102,9 +108,10 @@ type databaseStatus struct {
 	Schema    int        `json:"schema_version"`       // 0: none
 	Known     int        `json:"known_schema_version"` // to this program
 	Calls     int64      `json:"calls"`
-	Decisions int64      `json:"decisions"`   // that no call followed: dry runs
-	Since     *time.Time `json:"calls_since"` // those of before have left; null: none have
-	Oldest    *time.Time `json:"oldest_call"` // when it ended; null: no calls
+	Decisions int64      `json:"decisions"`       // that no call followed: dry runs
+	Estimated bool       `json:"calls_estimated"` // both: counting would have taken too long
+	Since     *time.Time `json:"calls_since"`     // those of before have left; null: none have
+	Oldest    *time.Time `json:"oldest_call"`     // when it ended; null: no calls
 	Newest    *time.Time `json:"newest_call"`
 	Budgets   int64      `json:"budgets"` // created over the API
 	Keys      int64      `json:"keys"`
@@ -120,10 +127,10 @@ func (cmd *dbStatusCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	st, err := s.inspect(a.ctx)
+	st, err := s.inspect(a.ctx, countCalls)
 	out := databaseStatus{
 		Store: s.name, Reachable: err == nil, Server: st.Server, Schema: st.Schema, Known: st.Known,
-		Calls: st.Calls - st.Decisions, Decisions: st.Decisions, Budgets: st.Budgets, Keys: st.Keys, Versions: st.ModelVersions, Bytes: st.Bytes,
+		Calls: max(0, st.Calls-st.Decisions), Decisions: st.Decisions, Estimated: st.Estimated, Budgets: st.Budgets, Keys: st.Keys, Versions: st.ModelVersions, Bytes: st.Bytes,
 	}
 	if !st.Oldest.IsZero() {
 		out.Oldest, out.Newest = &st.Oldest, &st.Newest
@@ -152,8 +159,12 @@ func (p *printer) databaseStatus(s *databaseStatus) {
 	}
 	t.row("reachable", "yes, "+s.Server)
 	t.row("schema", schemaText(s.Schema, s.Known))
-	t.row("calls", strconv.FormatInt(s.Calls, 10))
-	t.row("decisions without a call", strconv.FormatInt(s.Decisions, 10))
+	about := ""
+	if s.Estimated {
+		about = "about "
+	}
+	t.row("calls", about+strconv.FormatInt(s.Calls, 10))
+	t.row("decisions without a call", about+strconv.FormatInt(s.Decisions, 10))
 	if s.Since != nil {
 		t.row("archived", "calls of before "+s.Since.Format(time.DateOnly))
 	}
@@ -166,6 +177,9 @@ func (p *printer) databaseStatus(s *databaseStatus) {
 	t.row("budgets", strconv.FormatInt(s.Budgets, 10))
 	t.row("size", humanize.IBytes(uint64(max(s.Bytes, 0))))
 	t.flush()
+	if s.Estimated {
+		p.notef("counting the calls takes longer than %v: how many there are is the server's estimate", countCalls)
+	}
 }
 
 func schemaText(have, known int) string {
@@ -191,7 +205,7 @@ func (cmd *dbMigrateCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
-	st, err := s.inspect(a.ctx)
+	st, err := s.inspect(a.ctx, 0)
 	if err != nil {
 		return err
 	}

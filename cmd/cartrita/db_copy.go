@@ -52,7 +52,7 @@ func (cmd *dbCopyCmd) Run(a *app, g *globals, p *printer) error {
 // openTarget opens a database that is to be copied to. The schema is made where
 // there is none; what else there is, is left alone.
 func (s *storage) openTarget(a *app) (store, error) {
-	st, err := s.inspect(a.ctx)
+	st, err := s.inspect(a.ctx, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (cmd *dbVerifyCmd) Run(a *app, g *globals, p *printer) error {
 // openCurrent opens a database of the schema of this program: no command but
 // migrate changes that. Errors: KindConflict for any other schema.
 func (s *storage) openCurrent(a *app) (store, database.Status, error) {
-	st, err := s.inspect(a.ctx)
+	st, err := s.inspect(a.ctx, 0)
 	if err != nil {
 		return nil, st, err
 	}

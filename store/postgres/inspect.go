@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -9,19 +10,18 @@ import (
 	"github.com/cartrita/cartrita/store/database"
 )
 
-// inspectTimeout bounds how long the rows of a large database are counted.
-const inspectTimeout = time.Minute
-
-// Inspect says what a database holds, and changes nothing in it. Errors:
+// Inspect says what a database holds, and changes nothing in it. Calls are counted
+// for as long as count says; where that is not enough, their numbers are what the
+// server estimates from its statistics. Errors:
 // KindInvalid for a URL that cannot be read, KindUnavailable when the database
 // cannot be used. None of them holds the password.
-func Inspect(ctx context.Context, c Config) (st database.Status, err error) {
+func Inspect(ctx context.Context, c Config, count time.Duration) (st database.Status, err error) {
 	const op = "postgres.Inspect"
 	config, err := parse(c)
 	if err != nil {
 		return st, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, count+answerTimeout)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
@@ -29,14 +29,14 @@ func Inspect(ctx context.Context, c Config) (st database.Status, err error) {
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing was written
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err = pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error { return inspect(ctx, tx, &st) })
+	err = pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error { return inspect(ctx, tx, count, &st) })
 	if err != nil {
 		return st, notOpened(op, config.ConnConfig, err)
 	}
 	return st, nil
 }
 
-func inspect(ctx context.Context, tx pgx.Tx, st *database.Status) error {
+func inspect(ctx context.Context, tx pgx.Tx, count time.Duration, st *database.Status) error {
 	names, err := migrationNames()
 	if err != nil {
 		return err
@@ -47,11 +47,7 @@ func inspect(ctx context.Context, tx pgx.Tx, st *database.Status) error {
 		Scan(&st.Server, &st.Bytes); err != nil {
 		return err
 	}
-	there, err := isTable(ctx, tx, "cartrita_schema")
-	if err != nil || !there {
-		return err
-	}
-	if err := tx.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM cartrita_schema`).Scan(&st.Schema); err != nil {
+	if st.Schema, err = schemaVersion(ctx, tx); err != nil || st.Schema == 0 {
 		return err
 	}
 	for table, into := range st.Counts() {
@@ -66,7 +62,8 @@ func inspect(ctx context.Context, tx pgx.Tx, st *database.Status) error {
 			return err
 		}
 	}
-	if there, err = isTable(ctx, tx, "archive_boundary"); err != nil {
+	there, err := isTable(ctx, tx, "archive_boundary")
+	if err != nil {
 		return err
 	}
 	if there {
@@ -76,18 +73,47 @@ func inspect(ctx context.Context, tx pgx.Tx, st *database.Status) error {
 		}
 		st.Since = database.BoundaryTime(below)
 	}
-	if st.Calls == 0 {
-		return nil
-	}
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM calls WHERE state = 'planned'`).Scan(&st.Decisions); err != nil {
+	if err := inspectCalls(ctx, tx, count, st); err != nil {
 		return err
 	}
 	var oldest, newest *time.Time
-	if err := tx.QueryRow(ctx, `SELECT min(oldest), max(newest) FROM call_blocks`).Scan(&oldest, &newest); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT (SELECT oldest FROM call_blocks ORDER BY seq LIMIT 1), (SELECT newest FROM call_blocks ORDER BY seq DESC LIMIT 1)`).Scan(&oldest, &newest); err != nil {
 		return err
 	}
 	if oldest != nil {
 		st.Oldest, st.Newest = oldest.UTC(), newest.UTC()
+	}
+	return nil
+}
+
+const decided = `state = 'planned'`
+
+// inspectCalls counts the calls, or estimates how many there are.
+func inspectCalls(ctx context.Context, tx pgx.Tx, count time.Duration, st *database.Status) error {
+	if count > 0 {
+		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { // what it sets ends with it
+			if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL statement_timeout = %d`, count.Milliseconds())); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE `+decided+`) FROM calls`).Scan(&st.Calls, &st.Decisions)
+		})
+		if err == nil || !lockTimedOut(err) {
+			return err
+		}
+	}
+	st.Estimated = true
+	for condition, into := range map[string]*int64{`true`: &st.Calls, decided: &st.Decisions} {
+		var plans []struct {
+			Plan struct {
+				Rows int64 `json:"Plan Rows"`
+			}
+		}
+		if err := tx.QueryRow(ctx, `EXPLAIN (FORMAT JSON) SELECT FROM calls WHERE `+condition).Scan(&plans); err != nil {
+			return err
+		}
+		for i := range plans {
+			*into += plans[i].Plan.Rows
+		}
 	}
 	return nil
 }

@@ -74,8 +74,10 @@ func inspect(ctx context.Context, db *sql.DB, path string) (st database.Status, 
 		}
 		st.Since = database.BoundaryTime(below)
 	}
-	if st.Calls > 0 {
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM calls WHERE state = 'planned'`).Scan(&st.Decisions); err != nil {
+	if there, err := isTable(ctx, tx, "calls"); err != nil {
+		return st, err
+	} else if there {
+		if err := tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE state = 'planned') FROM calls`).Scan(&st.Calls, &st.Decisions); err != nil {
 			return st, err
 		}
 		if st.Oldest, _, err = endedIn(ctx, tx, `SELECT seq, records FROM call_blocks ORDER BY seq LIMIT 1`); err != nil {
