@@ -66,6 +66,10 @@ func TestTheComposeFileIsUnderstood(t *testing.T) {
 			Environment map[string]string `yaml:"environment"`
 			Volumes     []string          `yaml:"volumes"`
 			ReadOnly    bool              `yaml:"read_only"`
+			Command     []string          `yaml:"command"`
+			Build       struct {
+				Args map[string]string `yaml:"args"`
+			} `yaml:"build"`
 		} `yaml:"services"`
 		Volumes map[string]any `yaml:"volumes"`
 	}
@@ -87,6 +91,12 @@ func TestTheComposeFileIsUnderstood(t *testing.T) {
 		if l := understood(t, append(environ, "CARTRITA_KEYS_REQUIRED=always")); l.Store != "env:DATABASE_URL" || l.Redis != "env:REDIS_URL" {
 			t.Errorf("%s: store %q, redis %q", name, l.Store, l.Redis)
 		}
+		if len(s.Command) > 0 { // a flag of serve is unknown to commands that run in the container
+			t.Errorf("%s: the command is %v, want that of the image", name, s.Command)
+		}
+		if s.Build.Args["VERSION"] != "${VERSION:-dev}" {
+			t.Errorf("%s: the image is built with %v, want VERSION", name, s.Build.Args)
+		}
 		volume, _, _ := strings.Cut(strings.Join(s.Volumes, ""), ":")
 		if _, declared := file.Volumes[volume]; !declared || seen[volume] || !s.ReadOnly {
 			t.Errorf("%s: volumes %v, read only %v; want a declared volume of its own", name, s.Volumes, s.ReadOnly)
@@ -95,6 +105,22 @@ func TestTheComposeFileIsUnderstood(t *testing.T) {
 	}
 	if len(seen) != 3 {
 		t.Errorf("%d gateways, want 3", len(seen))
+	}
+}
+
+// Commands that run in a pod beside the gateway go by its configuration.
+func TestCommandsInAPodKnowTheConfiguration(t *testing.T) {
+	set := read(t, "chart/templates/statefulset.yaml")
+	for _, want := range []string{
+		"{name: CARTRITA_CONFIG, value: /etc/cartrita/cartrita.yaml}",
+		"{name: config, mountPath: /etc/cartrita, readOnly: true}",
+	} {
+		if !strings.Contains(set, want) {
+			t.Errorf("the pods have no %s", want)
+		}
+	}
+	if strings.Contains(set, "--config") {
+		t.Error("what --config says, commands beside the gateway do not know")
 	}
 }
 
