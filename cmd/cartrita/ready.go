@@ -1,6 +1,12 @@
 package main
 
-import "github.com/cartrita/cartrita/model"
+import (
+	"context"
+	"net/http"
+
+	"github.com/cartrita/cartrita/config"
+	"github.com/cartrita/cartrita/model"
+)
 
 type readyCmd struct{}
 
@@ -9,7 +15,7 @@ type readyCmd struct{}
 func (cmd *readyCmd) Run(a *app, g *globals, p *printer) error {
 	c := a.running(g)
 	if c == nil {
-		return model.Errorf("", model.KindUnavailable, "no gateway is running")
+		return a.notRunning(g)
 	}
 	defer c.close()
 	raw, err := c.get(a.ctx, "/readyz", nil)
@@ -21,4 +27,21 @@ func (cmd *readyCmd) Run(a *app, g *globals, p *printer) error {
 	}
 	p.printf("%s %s\n", p.style(green, "ready"), c.base)
 	return nil
+}
+
+// notRunning says why no gateway is found: one that starts may wait for its
+// database, and says so at the configured address.
+func (a *app) notRunning(g *globals) error {
+	if l, err := config.Load(a.loadOptions(g)); err == nil {
+		if address := configuredServer(&l.Config); address != "" {
+			c := a.remote(g, address, "")
+			defer c.close()
+			ctx, cancel := context.WithTimeout(a.ctx, findTime)
+			defer cancel()
+			if _, err := c.get(ctx, "/readyz", nil); err != nil && model.AsError(err).Status == http.StatusServiceUnavailable {
+				return err
+			}
+		}
+	}
+	return model.Errorf("", model.KindUnavailable, "no gateway is running")
 }

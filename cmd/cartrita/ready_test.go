@@ -1,8 +1,13 @@
 package main
 
 import (
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cartrita/cartrita/gateway"
 )
 
 func TestReadySaysWhetherCallsAreServed(t *testing.T) {
@@ -19,5 +24,23 @@ func TestReadySaysWhetherCallsAreServed(t *testing.T) {
 	b.serve("--demo")
 	if r := b.run("ready"); r.code != exitOK || !strings.HasPrefix(r.out, "ready http://127.0.0.1:") {
 		t.Errorf("with demo models: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+}
+
+// A gateway that waits for its database has left no word of where it listens; what
+// is meant for that database goes to no other.
+func TestCommandsBesideAGatewayThatWaitsForItsDatabase(t *testing.T) {
+	waiting := httptest.NewServer(gateway.Starting("it waits for the database"))
+	defer waiting.Close()
+	b := newBench(t, "")
+	b.write(b.config, "listen: "+strings.TrimPrefix(waiting.URL, "http://")+"\nstore: postgres://ada@127.0.0.1:1/calls\n")
+	if r := b.run("ready"); r.code != exitUnavailable || !strings.Contains(r.err, "it waits for the database") {
+		t.Errorf("ready: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	if r := b.run("keys", "create", "me"); r.code != exitUnavailable || !strings.Contains(r.err, "cannot be used") {
+		t.Errorf("keys create: exit code %d: %s%s", r.code, r.out, r.err)
+	}
+	if _, err := os.Stat(filepath.Join(b.data, "cartrita.db")); !os.IsNotExist(err) {
+		t.Errorf("there is a SQLite file: %v", err)
 	}
 }
