@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -62,6 +63,9 @@ func (cmd *dbVerifyCmd) Run(a *app, g *globals, p *printer) error {
 	if found.Agrees() || cmd.Rebuild {
 		return nil
 	}
+	if found.Rows != found.Calls {
+		return model.Errorf("", model.KindInternal, "of some calls a part is missing, so --rebuild is refused; docs/OPERATIONS.md says what can be done (incomplete calls)")
+	}
 	return model.Errorf("", model.KindInternal, "the sums are not those of the calls; --rebuild replaces them")
 }
 
@@ -97,8 +101,12 @@ func (p *printer) steps(what string, total int64) *progressbar.ProgressBar {
 
 // verification is what db verify prints.
 type verification struct {
-	Calls       int64        `json:"calls"`
-	Documents   int64        `json:"documents"` // of calls; as many as calls
+	Calls     int64 `json:"calls"`
+	Documents int64 `json:"documents"` // of calls; as many as calls
+	// Calls of which a part is missing.
+	NoDocuments *database.Unmatched `json:"calls_without_documents"` // null: none
+	NoRow       *database.Unmatched `json:"documents_without_calls"`
+
 	Sums        int64        `json:"cost_rows"`
 	Spends      int64        `json:"spend_rows"`
 	Since       *time.Time   `json:"since"` // sums of before are not looked at: their calls have left; null: all are
@@ -165,6 +173,7 @@ func (p *printer) verified(a *database.Audit, trail *audit.Report, strays []data
 		Calls: a.Rows, Documents: a.Calls, Sums: a.Sums, Spends: a.Spends,
 		Agrees: a.Agrees(), Differ: a.Differ(), Rebuilt: rebuilt, Differences: differences(a), Audit: trail, Strays: strays,
 	}
+	v.NoDocuments, v.NoRow = orNone(&a.NoDocuments), orNone(&a.NoRow)
 	if !a.Since.IsZero() {
 		v.Since = &a.Since
 	}
@@ -190,6 +199,8 @@ func (p *printer) verified(a *database.Audit, trail *audit.Report, strays []data
 	}
 	if v.Calls != v.Documents {
 		p.printf("%d calls are stored, but the documents of %d\n", v.Calls, v.Documents)
+		p.unmatched("rows of calls without documents", v.NoDocuments)
+		p.unmatched("documents without a row of calls", v.NoRow)
 	}
 	rows, calls := plural(int(a.Differ()), "row"), plural(int(v.Calls), "call")
 	if v.Since != nil {
@@ -218,4 +229,24 @@ func orMissing(n *json.Number) string {
 		return "-"
 	}
 	return n.String()
+}
+
+func orNone(u *database.Unmatched) *database.Unmatched {
+	if u.Count == 0 {
+		return nil
+	}
+	return u
+}
+
+// unmatched says which calls lack a part. Their numbers are the times, in µs, at
+// which they came.
+func (p *printer) unmatched(what string, u *database.Unmatched) {
+	if u == nil {
+		return
+	}
+	texts := make([]string, len(u.First))
+	for i, number := range u.First {
+		texts[i] = fmt.Sprintf("%d (%s)", number, time.UnixMicro(number).UTC().Format(time.RFC3339))
+	}
+	p.printf("%d %s, the first numbered %s\n", u.Count, what, strings.Join(texts, ", "))
 }

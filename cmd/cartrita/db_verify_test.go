@@ -1,8 +1,13 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/cartrita/cartrita/store/storetest"
 )
 
 func TestDBVerifyFindsARowThatIsWrongAndRebuildsIt(t *testing.T) {
@@ -38,13 +43,41 @@ func TestDBVerifyFindsARowThatIsWrongAndRebuildsIt(t *testing.T) {
 func TestDBVerifyDoesNotRebuildFromHalfOfTheCalls(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, b *dbBench) {
 		b.fill(b.open(), 300)
+		refused := func(args ...string) {
+			t.Helper()
+			if r := b.run(append([]string{"db", "verify", "--rebuild"}, args...)...); r.code != exitInvalid || !strings.Contains(r.err, "but the documents of") {
+				t.Errorf("rebuild: exit code %d\n%s%s", r.code, r.out, r.err)
+			}
+		}
+		first := storetest.Sample(0).Ended.UnixMicro()
 		b.exec(`DELETE FROM call_blocks WHERE seq = (SELECT min(seq) FROM call_blocks)`)
-		if r := b.run("db", "verify"); r.code != exitFailure || !strings.Contains(r.out, "300 calls are stored, but the documents of 236") {
+		r := b.run("db", "verify")
+		if r.code != exitFailure || !strings.Contains(r.out, "300 calls are stored, but the documents of 236") || strings.Contains(r.err, "replaces them") || !strings.Contains(r.err, "OPERATIONS.md") ||
+			!strings.Contains(r.out, fmt.Sprintf("64 rows of calls without documents, the first numbered %d (2026-11-23T", first)) || strings.Contains(r.out, "documents without a row") {
 			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 		}
-		if r := b.run("db", "verify", "--rebuild"); r.code != exitInvalid || !strings.Contains(r.err, "the documents of 236") {
-			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+		refused()
+		// And the other way about, and both.
+		b.exec(`DELETE FROM calls WHERE seq IN (SELECT seq FROM calls ORDER BY seq DESC LIMIT 2)`)
+		r = b.run("db", "verify", "--json")
+		var v verification
+		if err := json.Unmarshal([]byte(r.out), &v); err != nil || v.NoDocuments == nil || v.NoDocuments.Count != 64 || v.NoRow == nil || v.NoRow.Count != 2 || len(v.NoRow.First) != 2 ||
+			v.NoRow.First[1] != storetest.Sample(299).Ended.UnixMicro() {
+			t.Errorf("%v: exit code %d\n%s%s", err, r.code, r.out, r.err)
 		}
+		refused()
+		// The way out: what is not whole leaves, and the sums stay.
+		b.environ = append(b.environ, "CARTRITA_RETENTION_DROP=true")
+		b.ok("db", "archive", "--before", storetest.Sample(299).Ended.AddDate(0, 0, 1).Format(time.DateOnly))
+		if out := b.ok("db", "verify"); !strings.HasPrefix(out, "ok ") {
+			t.Errorf("afterwards:\n%s", out)
+		}
+	})
+}
+
+func TestDBVerifyFindsDamagedDocuments(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, b *dbBench) {
+		b.fill(b.open(), 10)
 		b.exec(`UPDATE call_blocks SET records = plans`)
 		if r := b.run("db", "verify"); r.code != exitFailure || !strings.Contains(r.err, "damaged") {
 			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)

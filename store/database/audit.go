@@ -15,8 +15,12 @@ import (
 // Audit is what a comparison of the stored sums with those of the stored calls
 // came to.
 type Audit struct {
-	Rows   int64 // of calls
-	Calls  int64 // whose documents are stored: as many as Rows
+	Rows  int64 // of calls
+	Calls int64 // whose documents are stored: as many as Rows
+
+	NoDocuments Unmatched // rows; filled in where the two are not as many
+	NoRow       Unmatched // documents, likewise
+
 	Sums   int64 // rows of cost_rollup and cost_sums that were looked at
 	Spends int64 // rows of budget_spend, likewise
 
@@ -190,13 +194,4 @@ func differing[T any](stored, computed *T, numbers func(*T) []number) (out []Col
 // the first call among them.
 func Damaged(seq int64) error {
 	return model.Errorf("", model.KindInternal, "the documents stored together from number %d on, %s, are damaged", seq, time.UnixMicro(seq).UTC().Format(time.RFC3339))
-}
-
-// Unaccounted is the error of a rebuild whose calls are not all there to be
-// added up.
-func (a *Audit) Unaccounted(op string) error {
-	if a.Rows == a.Calls {
-		return nil
-	}
-	return model.Errorf(op, model.KindConflict, "%d calls are stored, but the documents of %d: sums worked out of these would be wrong", a.Rows, a.Calls)
 }

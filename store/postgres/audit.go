@@ -69,5 +69,9 @@ func (s *Store) compare(ctx context.Context, tx pgx.Tx, o database.Options) (a *
 	if a, err = database.Compare(ctx, auditSource{s, tx}, o); err != nil {
 		return nil, err
 	}
-	return a, tx.QueryRow(ctx, `SELECT count(*) FROM calls`).Scan(&a.Rows)
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM calls`).Scan(&a.Rows); err != nil {
+		return nil, err
+	}
+	source := auditSource{s, tx}
+	return a, a.Match(ctx, source, source.numbers)
 }

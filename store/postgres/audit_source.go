@@ -134,3 +134,14 @@ func (a auditSource) Spending(ctx context.Context, visit func(event.BudgetSpend)
 	}
 	return err
 }
+
+// numbers shows those of the calls with from ≤ number ≤ to.
+func (a auditSource) numbers(ctx context.Context, from, to int64, visit func(int64)) error {
+	rows, err := a.tx.Query(ctx, `SELECT seq FROM calls WHERE seq BETWEEN $1 AND $2 ORDER BY seq`, from, to)
+	if err != nil {
+		return err
+	}
+	var number int64
+	_, err = pgx.ForEachRow(rows, []any{&number}, func() error { visit(number); return nil })
+	return err
+}

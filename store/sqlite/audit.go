@@ -54,7 +54,10 @@ func compare(ctx context.Context, from auditSource, o database.Options) (a *data
 	if a, err = database.Compare(ctx, from, o); err != nil {
 		return nil, err
 	}
-	return a, each(from.asking(ctx), from, `SELECT count(*) FROM calls`, func(r *sql.Rows) error { return r.Scan(&a.Rows) })
+	if err := each(from.asking(ctx), from, `SELECT count(*) FROM calls`, func(r *sql.Rows) error { return r.Scan(&a.Rows) }); err != nil {
+		return nil, err
+	}
+	return a, a.Match(ctx, from, from.numbers)
 }
 
 func each(ctx context.Context, from asker, query string, f func(*sql.Rows) error, args ...any) error {

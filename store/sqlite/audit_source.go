@@ -116,3 +116,15 @@ func (a auditSource) Spending(ctx context.Context, visit func(event.BudgetSpend)
 		return err
 	})
 }
+
+// numbers shows those of the calls with from ≤ number ≤ to.
+func (a auditSource) numbers(ctx context.Context, from, to int64, visit func(int64)) error {
+	return each(a.asking(ctx), a, `SELECT seq FROM calls WHERE seq BETWEEN ? AND ? ORDER BY seq`, func(rows *sql.Rows) error {
+		var number int64
+		err := rows.Scan(&number)
+		if err == nil {
+			visit(number)
+		}
+		return err
+	}, from, to)
+}
