@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/database"
 )
 
@@ -13,9 +14,13 @@ import (
 // rows at a time, and other processes store calls in between: no sums are held
 // still while calls are read. What is returned is what differed before. progress
 // is told how many calls were read since the last time. Errors: KindUnavailable;
-// KindConflict, before anything is changed, for a repair without all documents.
+// before anything is changed, KindConflict for a repair without all documents, and
+// KindInvalid for one with a single connection.
 func (s *Store) Audit(ctx context.Context, repair bool, progress func(calls int)) (a *database.Audit, err error) {
 	const op = "postgres.Audit"
+	if repair && s.pool.Config().MaxConns < 2 { // one reads, and one replaces rows beside it
+		return nil, model.Invalidf(op, "pool_max_conns", "a rebuild takes two connections at once: set it to 2 or more in the database's URL")
+	}
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	if repair {
 		snapshot.AccessMode = pgx.ReadWrite

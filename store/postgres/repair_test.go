@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/cartrita/cartrita/budget"
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/internal/testserver"
+	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/database"
 	"github.com/cartrita/cartrita/store/postgres"
 )
@@ -163,5 +165,22 @@ func TestARebuildBesideGateways(t *testing.T) {
 		} else if nobody := k[1:]; learned[nobody].USD != want.USD || learned[nobody].Requests != want.Requests {
 			t.Errorf("%s: learned %+v, want %+v", k, learned[nobody], want)
 		}
+	}
+}
+
+// One connection is not enough: a rebuild says so before it reads anything.
+func TestARebuildWantsTwoConnections(t *testing.T) {
+	t.Parallel()
+	s, err := postgres.Open(t.Context(), postgres.Config{URL: testserver.Database(t), MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	postgres.SetAnswerTimeout(s, 100*time.Millisecond)
+	if _, err := s.Audit(t.Context(), false, func(int) {}); err != nil {
+		t.Errorf("a comparison: %v", err)
+	}
+	if _, err := s.Audit(t.Context(), true, func(int) {}); model.KindOf(err) != model.KindInvalid || !strings.Contains(err.Error(), "pool_max_conns") {
+		t.Errorf("a rebuild: %v", err)
 	}
 }
