@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
@@ -18,8 +19,8 @@ type costsCmd struct {
 
 type costsShowCmd struct {
 	By     string `help:"Group by model, endpoint, provider, task, strategy, key, user, team, project, tag, workflow, stage, supervisor, day or hour. Calls without a value are in the line (none); a name that looks like such a line is in quotes. Default: model." placeholder:"WHAT"`
-	Since  string `default:"24h" help:"Since then: a time, a date, or how long ago such as 24h or 30d. Default: 24h." placeholder:"WHEN"`
-	Until  string `help:"Until then. Default: now." placeholder:"WHEN"`
+	Since  string `default:"24h" help:"Since then: a time, a date, or how long ago such as 24h or 30d; rounded down to the whole hour (UTC). Default: 24h." placeholder:"WHEN"`
+	Until  string `help:"Until then, rounded up to the whole hour. Default: now." placeholder:"WHEN"`
 	Limit  *int   `help:"Show so many, the costliest, and add up the rest in one line, such as (3 others); not by day or hour, nor with focus. Default: 1000." placeholder:"N"`
 	Format string `enum:"table,json,csv,focus" default:"table" help:"table, json, csv, or focus: the columns of the FinOps specification FOCUS, by provider, model and day." placeholder:"WHAT"`
 	callScope
@@ -96,6 +97,7 @@ func (p *printer) costs(r *event.CostReport) {
 	}
 	add(bold, totalName, &r.Total)
 	t.flush()
+	p.hours(r)
 	if n := r.Total.Unpriced; n > 0 {
 		p.notef("%s %s that %s not all known, for want of a price or of an end that anybody saw: ≥ marks a lower bound",
 			plural(int(n), "call"), agree(n, "has a cost", "have costs"), agree(n, "is", "are"))
@@ -105,6 +107,20 @@ func (p *printer) costs(r *event.CostReport) {
 		p.notef("no calls in this time")
 	case r.By == event.ByTag && len(r.Groups) == 0:
 		p.notef("no key of these calls has a tag")
+	}
+}
+
+// hours says which hours a report is of: more than was asked for, where that was
+// not a whole one.
+func (p *printer) hours(r *event.CostReport) {
+	since, until := r.Since.Format(time.RFC3339), r.Until.Format(time.RFC3339)
+	switch {
+	case !r.Since.IsZero() && !r.Until.IsZero():
+		p.notef("whole hours: from %s until %s", since, until)
+	case !r.Since.IsZero():
+		p.notef("whole hours: from %s on", since)
+	case !r.Until.IsZero():
+		p.notef("whole hours: until %s", until)
 	}
 }
 

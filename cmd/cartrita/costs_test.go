@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cartrita/cartrita/event"
 )
@@ -42,5 +43,27 @@ func TestCostsWithoutTags(t *testing.T) {
 		if errs.String() != c.want {
 			t.Errorf("%d calls: %q, want %q", c.calls, errs.String(), c.want)
 		}
+	}
+}
+
+// Sums are by the hour: the table says which hours it shows.
+func TestCostsSayWhichHoursTheyAreOf(t *testing.T) {
+	at := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
+	for want, r := range map[string]*event.CostReport{
+		"whole hours: from 2026-11-27T03:00:00Z on\n":                         {Since: at},
+		"whole hours: from 2026-11-27T03:00:00Z until 2026-11-27T05:00:00Z\n": {Since: at, Until: at.Add(2 * time.Hour)},
+		"whole hours: until 2026-11-27T03:00:00Z\n":                           {Until: at},
+		"whole hours: from 2026-11-27T03:00:00Z on\nno calls in this time\n":  {Since: at, Total: event.CostSum{Calls: -1}},
+	} {
+		var out, errs bytes.Buffer
+		r.Total.Calls++
+		(&printer{out: &out, err: &errs}).costs(r)
+		if errs.String() != want {
+			t.Errorf("%q, want %q", errs.String(), want)
+		}
+	}
+	help := newBench(t, "").ok("costs", "show", "--help")
+	if strings.Count(strings.Join(strings.Fields(help), " "), "to the whole hour") != 2 {
+		t.Errorf("the help:\n%s", help)
 	}
 }
