@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 
@@ -17,9 +18,24 @@ func parse(k *kong.Kong, args []string) (*kong.Context, error) {
 		err = refuseEmpty(parsed)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w\nTry: cartrita %s--help", err, commandOf(k, args))
+		command := commandOf(k, args)
+		return nil, fmt.Errorf("%w%s\nTry: cartrita %s--help", err, dashed(command, args), command)
 	}
 	return parsed, nil
+}
+
+// dashed is a hint for who meant a text that was taken for a flag; nothing where
+// there is none.
+func dashed(command string, args []string) string {
+	for _, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if strings.HasPrefix(arg, "-") && !strings.Contains(arg, "=") && strings.ContainsFunc(arg, unicode.IsSpace) {
+			return fmt.Sprintf("; a text that begins with a dash stands behind --: cartrita %s-- %q", command, arg)
+		}
+	}
+	return ""
 }
 
 // joinNegative ties a negative number to the flag before it, so that it is

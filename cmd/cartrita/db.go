@@ -27,9 +27,10 @@ type dbCmd struct {
 
 // storage is the database of a configuration, before it is opened.
 type storage struct {
-	config *config.Config
-	url    string // of PostgreSQL; "" SQLite
-	name   string // for people: no password
+	config  *config.Config
+	url     string // of PostgreSQL; "" SQLite
+	setting string // that names it
+	name    string // for people: no password
 }
 
 // storage finds out which database the commands are about.
@@ -58,7 +59,7 @@ func newStorage(c *config.Config, secrets *config.Secrets) (*storage, error) {
 	if !config.IsPostgres(url) {
 		return nil, model.Invalidf("", "store", "%s holds no URL such as postgres://user:password@host:5432/database", c.Store)
 	}
-	return &storage{config: c, url: url, name: config.Masked(&config.Config{Store: url}).Store}, nil
+	return &storage{config: c, url: url, setting: "store", name: config.Masked(&config.Config{Store: url}).Store}, nil
 }
 
 // open opens the database and brings its schema up to date.
@@ -67,7 +68,7 @@ func (s *storage) open(ctx context.Context, log *slog.Logger) (store, error) {
 		return opened(sqlite.Open(ctx, sqlite.Config{Path: storePath(s.config), Logger: log}))
 	}
 	db, err := postgres.Open(ctx, postgres.Config{URL: s.url, Logger: log})
-	return opened(db, aboutURL(err))
+	return opened(db, s.aboutURL(err))
 }
 
 // countCalls is how long db status lets a server count calls; it estimates them
@@ -81,7 +82,7 @@ func (s *storage) inspect(ctx context.Context, count time.Duration) (database.St
 		return sqlite.Inspect(ctx, sqlite.Config{Path: storePath(s.config)})
 	}
 	st, err := postgres.Inspect(ctx, postgres.Config{URL: s.url}, count)
-	return st, aboutURL(err)
+	return st, s.aboutURL(err)
 }
 
 func (s *storage) migrate(ctx context.Context, log *slog.Logger) ([]string, error) {
@@ -89,13 +90,13 @@ func (s *storage) migrate(ctx context.Context, log *slog.Logger) ([]string, erro
 		return sqlite.Migrate(ctx, sqlite.Config{Path: storePath(s.config), Logger: log})
 	}
 	applied, err := postgres.Migrate(ctx, postgres.Config{URL: s.url, Logger: log})
-	return applied, aboutURL(err)
+	return applied, s.aboutURL(err)
 }
 
 // aboutURL says of a URL that is refused which setting it is.
-func aboutURL(err error) error {
+func (s *storage) aboutURL(err error) error {
 	if model.KindOf(err) == model.KindInvalid {
-		return model.Invalidf("", "store", "the URL %s", model.AsError(err).Message)
+		return model.Invalidf("", s.setting, "the URL %s", model.AsError(err).Message)
 	}
 	return err
 }

@@ -32,6 +32,7 @@ func (cmd *dbCopyCmd) Run(a *app, g *globals, p *printer) error {
 	if err != nil {
 		return err
 	}
+	target.setting = "--to"
 	from, st, err := source.openCurrent(a)
 	if err != nil {
 		return err

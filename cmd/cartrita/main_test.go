@@ -229,6 +229,8 @@ func TestOddValues(t *testing.T) {
 		{exitInvalid, "--format: is csv, but --json asks for JSON", []string{"costs", "--format", "csv", "--json"}},
 		{exitUsage, "<call> is empty: want a value", []string{"explain", ""}},
 		{exitUsage, "<name> is empty", []string{"alerts", "delete", ""}},
+		{exitUsage, "a text that begins with a dash stands behind --: cartrita chat -- \"-5 degrees?\"\nTry: cartrita chat --help", []string{"chat", "-5 degrees?"}},
+		{exitUsage, "cartrita events similar -- \"--why\\tnot\"", []string{"events", "similar", "--limit", "3", "--why\tnot"}},
 		{exitUsage, "Try: cartrita alerts delete --help", []string{"alerts", "delete", ""}},
 		{exitInvalid, `limit: want an integer from 1 to 100000, found "-3"`, []string{"costs", "--limit", "-3"}},
 		{exitInvalid, `limit: want an integer from 1 to 100000, found "0"`, []string{"costs", "--limit", "0"}},
