@@ -24,7 +24,7 @@ func equal(t *testing.T, what string, got []string, want ...string) {
 // TestEachTypeFiresOnce: each type of alert fires once and is resolved once over
 // three gateways, whoever leads meanwhile.
 func TestEachTypeFiresOnce(t *testing.T) {
-	fails := alert.Call{Failed: true, Fault: model.KindUpstream, Attempts: []alert.Attempt{{Endpoint: "a/m", Failed: true, Fault: model.KindUpstream}}}
+	fails := alert.Call{Failed: true, Fault: model.KindUpstream, Attempts: []alert.Attempt{{Target: alert.Target{Endpoint: "a/m"}, Failed: true, Fault: model.KindUpstream}}}
 	for _, c := range []struct {
 		of        alert.Type
 		threshold float64

@@ -21,7 +21,7 @@ const (
 	CostThreshold   Type = "cost_threshold"   // US dollars that calls cost
 	LatencySpike    Type = "latency_spike"    // ms that calls take
 	ErrorRate       Type = "error_rate"       // share of calls that fail by our fault or an upstream's
-	Availability    Type = "availability"     // share of attempts that an endpoint serves, whatever fallbacks save
+	Availability    Type = "availability"     // share of the times that an endpoint was wanted in which it served, whatever fallbacks save
 	SafetyViolation Type = "safety_violation" // calls refused for what they contain
 	BudgetThreshold Type = "budget_threshold" // share of a budget that is spent
 	BurnRate        Type = "burn_rate"        // how many times as fast as it lasts a budget is spent

@@ -25,14 +25,21 @@ type Call struct {
 	LatencyMS, TTFTMS   float64 // 0 unknown
 	Charges             []model.Charge
 	Attempts            []Attempt
+	// Shut is where the call could not go for no reason but that nothing was sent
+	// there then (an open circuit, an upstream that asked to be left alone); where
+	// there is any, Eligible is where it could.
+	Shut, Eligible []Target
 }
 
 // Attempt is one attempt of a call that was sent.
 type Attempt struct {
-	Model, Endpoint, Provider string
-	Failed                    bool
-	Fault                     model.Kind // of an attempt that failed
+	Target
+	Failed bool
+	Fault  model.Kind // of an attempt that failed
 }
+
+// Target is an endpoint and what it belongs to.
+type Target struct{ Model, Endpoint, Provider string }
 
 // Sample is a Sum with what it is of.
 type Sample struct {
@@ -166,12 +173,13 @@ func (s *Sampler) count(w *watch, c *Call) {
 	switch w.Type {
 	case Availability:
 		for i := range c.Attempts {
-			if a := &c.Attempts[i]; w.Scope.attempt(a, c) && (!a.Failed || a.Fault.EndpointFault()) {
-				sum := s.sum(w, attemptSubject(w.By, a), c.Ended)
+			if a := &c.Attempts[i]; w.Scope.at(&a.Target, c) && (!a.Failed || a.Fault.EndpointFault()) {
+				sum := s.sum(w, a.subject(w.By), c.Ended)
 				sum.Calls++
 				sum.Bad += bit(a.Failed)
 			}
 		}
+		s.countShut(w, c)
 		return
 	case SpoolDepth:
 		return
@@ -211,6 +219,27 @@ func (s *Sampler) count(w *watch, c *Call) {
 		if c.violates() {
 			s.sum(w, subject, c.Ended).Bad++
 		}
+	}
+}
+
+// countShut counts a call at what it could not use, as it does an attempt that
+// failed: once, and not where it could use another endpoint of the same subject.
+func (s *Sampler) countShut(w *watch, c *Call) {
+	var known []string
+	for _, t := range c.Eligible {
+		if w.Scope.at(&t, c) {
+			known = append(known, t.subject(w.By))
+		}
+	}
+	for _, t := range c.Shut {
+		subject := t.subject(w.By)
+		if !w.Scope.at(&t, c) || slices.Contains(known, subject) {
+			continue
+		}
+		known = append(known, subject)
+		sum := s.sum(w, subject, c.Ended)
+		sum.Calls++
+		sum.Bad++
 	}
 }
 
@@ -319,10 +348,10 @@ func (s *Scope) call(c *Call) bool {
 	return true
 }
 
-// attempt is call with where the attempt went.
-func (s *Scope) attempt(a *Attempt, c *Call) bool {
+// at is call, had the call gone there.
+func (s *Scope) at(t *Target, c *Call) bool {
 	there := *c
-	there.Model, there.Endpoint, there.Provider = a.Model, a.Endpoint, a.Provider
+	there.Model, there.Endpoint, there.Provider = t.Model, t.Endpoint, t.Provider
 	return s.call(&there)
 }
 
@@ -365,14 +394,14 @@ func callSubject(by string, c *Call) string {
 	return ""
 }
 
-func attemptSubject(by string, a *Attempt) string {
+func (t *Target) subject(by string) string {
 	switch by {
 	case "model":
-		return a.Model
+		return t.Model
 	case "provider":
-		return a.Provider
+		return t.Provider
 	}
-	return a.Endpoint
+	return t.Endpoint
 }
 
 // budgetName is the name of the budget that a counter belongs to.

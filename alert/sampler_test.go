@@ -106,10 +106,16 @@ func TestSubjectsAreBounded(t *testing.T) {
 func TestWhatCounts(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	failed := func(k model.Kind) Call { return Call{Ended: now, Failed: true, Fault: k, LatencyMS: 100} }
+	there := Target{"m", "a/m", "a"}
 	saved := Call{Ended: now, Endpoint: "b/m", Attempts: []Attempt{
-		{Endpoint: "a/m", Model: "m", Provider: "a", Failed: true, Fault: model.KindUpstream}, {Endpoint: "b/m", Model: "m", Provider: "b"},
+		{Target: there, Failed: true, Fault: model.KindUpstream}, {Target: Target{"m", "b/m", "b"}},
 	}}
-	refused := Call{Ended: now, Attempts: []Attempt{{Endpoint: "a/m", Failed: true, Fault: model.KindContentPolicy}, {Endpoint: "b/m"}}}
+	refused := Call{Ended: now, Attempts: []Attempt{{Target: Target{Endpoint: "a/m"}, Failed: true, Fault: model.KindContentPolicy}, {Target: Target{Endpoint: "b/m"}}}}
+	// The circuits of a/m and a/n are open; b/m answers.
+	around := Call{
+		Ended: now, Model: "m", Endpoint: "b/m", Provider: "b", Attempts: []Attempt{{Target: Target{"m", "b/m", "b"}}},
+		Shut: []Target{there, {"n", "a/n", "a"}}, Eligible: []Target{{"m", "b/m", "b"}},
+	}
 	charged := Call{Ended: now, Charges: []model.Charge{{Budget: "team/one", Cost: 2 * model.USD}, {Budget: "all", Cost: 3 * model.USD}}}
 	for _, c := range []struct {
 		rule Rule
@@ -126,6 +132,11 @@ func TestWhatCounts(t *testing.T) {
 		{Rule{Type: Availability}, saved, map[string]Sum{"a/m": {Calls: 1, Bad: 1}, "b/m": {Calls: 1}}},
 		{Rule{Type: Availability, Scope: Scope{Provider: "a"}, By: "provider"}, saved, map[string]Sum{"a": {Calls: 1, Bad: 1}}},
 		{Rule{Type: Availability}, refused, map[string]Sum{"b/m": {Calls: 1}}},
+		{Rule{Type: Availability}, around, map[string]Sum{"a/m": {Calls: 1, Bad: 1}, "a/n": {Calls: 1, Bad: 1}, "b/m": {Calls: 1}}},
+		{Rule{Type: Availability, By: "model"}, around, map[string]Sum{"m": {Calls: 1}, "n": {Calls: 1, Bad: 1}}},    // m could be had
+		{Rule{Type: Availability, By: "provider"}, around, map[string]Sum{"a": {Calls: 1, Bad: 1}, "b": {Calls: 1}}}, // a call counts once
+		{Rule{Type: Availability, By: "model", Scope: Scope{Provider: "a"}}, around, map[string]Sum{"m": {Calls: 1, Bad: 1}, "n": {Calls: 1, Bad: 1}}},
+		{Rule{Type: ErrorRate}, around, map[string]Sum{"": {Calls: 1}}},
 		{Rule{Type: SafetyViolation}, refused, map[string]Sum{"": {Bad: 1}}},
 		{Rule{Type: SafetyViolation}, failed(model.KindContentPolicy), map[string]Sum{"": {Bad: 1}}},
 		{Rule{Type: SafetyViolation}, saved, nil},

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,6 +71,57 @@ func TestParsePlanReadsWhatAppendPlanWrote(t *testing.T) {
 	})
 }
 
+func TestPlanShutReadsWhatParsePlanReads(t *testing.T) {
+	some := 0
+	rapid.Check(t, func(t *rapid.T) {
+		p := anyRecord().Draw(t, "record").Plan
+		if p == nil {
+			return
+		}
+		p.Attempts, p.Trace = nil, []byte(`"circuit"`)
+		doc := AppendPlan(nil, p)
+		p, err := ParsePlan(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wantShut, wantEligible []PlanTarget
+		for _, x := range p.Excluded {
+			if x.Filter == model.FilterCircuit {
+				wantShut = append(wantShut, PlanTarget{x.Endpoint, x.Model})
+			}
+		}
+		if len(wantShut) > 0 {
+			some++
+			for _, c := range p.Candidates {
+				wantEligible = append(wantEligible, PlanTarget{c.Endpoint, c.Model})
+			}
+		}
+		shut, eligible := PlanShut(doc)
+		if !slices.Equal(shut, wantShut) || len(wantShut) > 0 && !slices.Equal(eligible, wantEligible) {
+			t.Fatalf("%v, %v; want %v, %v", shut, eligible, wantShut, wantEligible)
+		}
+	})
+	if some == 0 {
+		t.Error("no plan had an open circuit")
+	}
+}
+
+// BenchmarkPlanShut is what an availability rule costs for each call, without and
+// with an open circuit in its plan.
+func BenchmarkPlanShut(b *testing.B) {
+	plan := sampleRecord(model.NewCallID(), 8).Plan
+	for _, filter := range []model.Filter{model.FilterContextLength, model.FilterCircuit} {
+		plan.Excluded[0].Filter = filter
+		doc := AppendPlan(nil, plan)
+		b.Run(filter.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				PlanShut(doc)
+			}
+		})
+	}
+}
+
 // planOptions compares plans as AppendPlan keeps them.
 var planOptions = cmp.Options{
 	cmpopts.EquateEmpty(), cmpopts.IgnoreFields(model.Candidate{}, "Index"),
@@ -128,7 +180,7 @@ func fill(v reflect.Value, rng *rand.Rand, density int) {
 		*x = model.Kind(rng.IntN(17))
 		return
 	case *model.Filter:
-		*x = model.Filter(rng.IntN(14))
+		*x = model.Filter(rng.IntN(int(model.FilterDeadline) + 1))
 		return
 	}
 	switch v.Kind() {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -33,6 +35,44 @@ func PlanStrategy(doc []byte) (string, error) {
 		return "", planError(err)
 	}
 	return d.Strategy, nil
+}
+
+// PlanTarget is an endpoint in a plan, and its model.
+type PlanTarget struct {
+	Endpoint model.EndpointID
+	Model    model.ModelID
+}
+
+// PlanShut returns the endpoints in a plan document that only their circuits kept
+// from serving, and, where there are any, those that were eligible. It reads nothing
+// else, and of a plan without such endpoints nothing at all.
+func PlanShut(doc []byte) (shut, eligible []PlanTarget) {
+	plan, _ := splitPlan(doc)
+	circuit := model.FilterCircuit.String()
+	if !bytes.Contains(plan, []byte(`"`+circuit+`"`)) {
+		return nil, nil
+	}
+	excluded, candidates := gjson.GetBytes(plan, "excluded"), gjson.GetBytes(plan, "candidates")
+	filters := excluded.Get("filter").Array()
+	shut = planTargets(excluded, func(row int) bool { return cell(filters, row).Str == circuit })
+	if len(shut) > 0 {
+		eligible = planTargets(candidates, func(int) bool { return true })
+	}
+	return shut, eligible
+}
+
+func planTargets(table gjson.Result, keep func(row int) bool) (out []PlanTarget) {
+	endpoints := table.Get("endpoint").Array()
+	models := table.Get("model").Array()
+	if len(models) == 0 {
+		models = endpoints
+	}
+	for i := range endpoints {
+		if keep(i) {
+			out = append(out, PlanTarget{model.EndpointID(endpoints[i].Str), model.ModelID(cell(models, i).Str)})
+		}
+	}
+	return out
 }
 
 // planDoc is the plan document; see AppendPlan.

@@ -114,6 +114,8 @@ func alertCall(c *event.Call, attempts bool) alert.Call {
 	if !attempts {
 		return out
 	}
+	shut, eligible := event.PlanShut(c.PlanJSON)
+	out.Shut, out.Eligible = alertTargets(shut), alertTargets(eligible)
 	var made []model.Attempt
 	if json.Unmarshal([]byte(gjson.GetBytes(c.RecordJSON, "attempts").Raw), &made) != nil {
 		return out // of a call without any
@@ -123,11 +125,18 @@ func alertCall(c *event.Call, attempts bool) alert.Call {
 		if !a.Sent() {
 			continue
 		}
-		of := alert.Attempt{Model: string(a.Model), Endpoint: string(a.Endpoint), Provider: a.Endpoint.Provider()}
+		of := alert.Attempt{Target: alert.Target{Model: string(a.Model), Endpoint: string(a.Endpoint), Provider: a.Endpoint.Provider()}}
 		if a.Error != nil {
 			of.Failed, of.Fault = true, a.Error.Kind
 		}
 		out.Attempts = append(out.Attempts, of)
+	}
+	return out
+}
+
+func alertTargets(of []event.PlanTarget) (out []alert.Target) {
+	for _, t := range of {
+		out = append(out, alert.Target{Model: string(t.Model), Endpoint: string(t.Endpoint), Provider: t.Endpoint.Provider()})
 	}
 	return out
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/event"
+	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/store/memory"
 	"github.com/cartrita/cartrita/store/storetest"
 )
@@ -48,5 +50,26 @@ func TestACallCountsForAlertsOnce(t *testing.T) {
 	}
 	if counted != 3 {
 		t.Errorf("3 calls count as %d", counted)
+	}
+}
+
+// An endpoint whose circuit is open is not available to the calls that find it so.
+func TestAnOpenCircuitCountsForAlerts(t *testing.T) {
+	c := storetest.Sample(0)
+	c.PlanJSON = event.AppendPlan(nil, &model.Plan{
+		Candidates: []model.Candidate{{Endpoint: "near/m", Model: "m"}},
+		Excluded: []model.Exclusion{
+			{Endpoint: "far/m", Model: "m", Filter: model.FilterCircuit}, {Endpoint: "dear/m", Model: "m", Filter: model.FilterMaxCost},
+		},
+	})
+	got := alertCall(&c, true)
+	if want := []alert.Target{{Model: "m", Endpoint: "far/m", Provider: "far"}}; !slices.Equal(got.Shut, want) {
+		t.Errorf("shut %v, want %v", got.Shut, want)
+	}
+	if want := []alert.Target{{Model: "m", Endpoint: "near/m", Provider: "near"}}; !slices.Equal(got.Eligible, want) {
+		t.Errorf("eligible %v, want %v", got.Eligible, want)
+	}
+	if got = alertCall(&c, false); got.Shut != nil {
+		t.Errorf("nobody asked, and got %v", got.Shut)
 	}
 }
