@@ -332,64 +332,6 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 	return e.sweep(ctx, term, rules, now)
 }
 
-// advance takes all states on. The first of the rules, so many, are those of the
-// configuration.
-func advance(rules []Rule, configured int, states []State, m *measured, id func() string) (c Change, transitions []transition) {
-	before := map[StateKey]*State{}
-	for i := range states {
-		before[states[i].Key()] = &states[i]
-	}
-	move := func(r *Rule, was *State, seen *observation) {
-		next, event := step(r, was, seen, m.now, id)
-		if r != nil && next != nil {
-			next.Configured = slices.ContainsFunc(rules[:configured], func(c Rule) bool { return c.Name == r.Name })
-		}
-		if event != "" {
-			transitions = append(transitions, transition{event, *next, m.now})
-		}
-		switch {
-		case event == Resolved || next == nil && was != nil:
-			c.Gone = append(c.Gone, was.Key())
-		case next != nil && (was == nil || !was.same(next)):
-			c.States = append(c.States, *next)
-		}
-	}
-	for i := range rules {
-		r := &rules[i]
-		if !*r.Enabled {
-			continue
-		}
-		for _, seen := range m.observe(r) {
-			key := StateKey{r.Name, seen.subject}
-			move(r, before[key], &seen)
-			delete(before, key)
-		}
-	}
-	for i := range states { // of which nothing is known now, or whose rule is gone
-		was := &states[i]
-		if before[was.Key()] == nil {
-			continue
-		}
-		var r *Rule
-		at := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == was.Rule.Name })
-		if at >= 0 && *rules[at].Enabled {
-			r = &rules[at]
-		}
-		if at < 0 && was.Configured && !was.missing(m.now) {
-			// Not in the file of this gateway, but perhaps still, or already, in
-			// those of others: it may not be the one to lead for long.
-			if was.Missing.IsZero() {
-				waits := *was
-				waits.Missing = m.now
-				c.States = append(c.States, waits)
-			}
-			continue
-		}
-		move(r, was, nil)
-	}
-	return c, transitions
-}
-
 func (e *Engine) measure(ctx context.Context, rules []Rule, now time.Time) (*measured, error) {
 	m := &measured{now: now, samples: map[string][]Sample{}, drifts: map[string][]Drift{}}
 	for i := range rules {

@@ -85,6 +85,7 @@ func TestEachTypeFiresOnce(t *testing.T) {
 					w.mu.Unlock()
 				}
 				for range 120 {
+					w.calls(1, answered)
 					w.leader = (w.leader + 1) % 3
 					w.tick()
 				}

@@ -118,6 +118,15 @@ func (m *measured) value(r *Rule, subject string, s *Sum) (v float64, known bool
 	return 0, false
 }
 
+// none is what a rule measures of a subject in whose window nothing happened: sums
+// are zero then, and of all else nothing is known.
+func (m *measured) none(r *Rule, subject string) *observation {
+	if v, known := m.value(r, subject, &Sum{}); known {
+		return &observation{subject, v}
+	}
+	return nil
+}
+
 // latest is what each gateway said of itself last.
 func (m *measured) latest(r *Rule) (out []observation) {
 	last := map[string]*Sample{}

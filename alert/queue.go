@@ -212,7 +212,12 @@ func (s *State) summary(e Event) string {
 		what += " in " + r.Window.String()
 	}
 	value, threshold := r.Write(s.Value), r.Write(*r.Threshold)
-	if e == Resolved {
+	switch {
+	case !s.Unmeasured.IsZero():
+		return fmt.Sprintf("%s was %s (%s %s), nothing measured since %s", what, value, r.Operator, threshold, s.Unmeasured.UTC().Format("2006-01-02 15:04 MST"))
+	case e == Resolved && r.Operator.holds(s.Value, *r.Threshold): // the rule is gone, or its subject
+		return fmt.Sprintf("%s was %s (%s %s); it is not watched any more", what, value, r.Operator, threshold)
+	case e == Resolved:
 		return fmt.Sprintf("%s is %s, no longer %s %s", what, value, r.Operator, threshold)
 	}
 	return fmt.Sprintf("%s is %s (%s %s)", what, value, r.Operator, threshold)

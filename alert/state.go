@@ -2,6 +2,7 @@ package alert
 
 import (
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,9 @@ type State struct {
 	Fired    time.Time `json:"fired,omitzero"`        //
 	Clear    time.Time `json:"clear_since,omitzero"`  // from when on it does not hold any more
 	Told     time.Time `json:"last_message,omitzero"` // when somebody was told last
+	// Unmeasured is from when on nothing is measured of one that fires, and Value is
+	// what it was before.
+	Unmeasured time.Time `json:"unmeasured_since,omitzero"`
 	// Configured says that the rule is one of a configuration, Missing from when on
 	// it is not in that of the gateway that leads.
 	Configured bool      `json:"configured,omitempty"`
@@ -27,6 +31,10 @@ type State struct {
 // reaches one gateway after the other, leaders differ.
 const missingFor = 2 * time.Minute
 
+// unmeasuredFor is how long a share or a latency that fires goes on without being
+// measured: that nobody calls does not say that all is well.
+const unmeasuredFor = time.Hour
+
 func (s *State) missing(now time.Time) bool {
 	return !s.Missing.IsZero() && now.Sub(s.Missing) >= missingFor
 }
@@ -34,7 +42,8 @@ func (s *State) missing(now time.Time) bool {
 // same reports whether nothing differs.
 func (s *State) same(o *State) bool {
 	return s.Firing == o.Firing && s.Value == o.Value && s.Incident == o.Incident && s.Since.Equal(o.Since) && s.Fired.Equal(o.Fired) &&
-		s.Clear.Equal(o.Clear) && s.Missing.Equal(o.Missing) && s.Configured == o.Configured && s.Told.Equal(o.Told) && reflect.DeepEqual(s.Rule, o.Rule)
+		s.Clear.Equal(o.Clear) && s.Missing.Equal(o.Missing) && s.Configured == o.Configured && s.Told.Equal(o.Told) &&
+		s.Unmeasured.Equal(o.Unmeasured) && reflect.DeepEqual(s.Rule, o.Rule)
 }
 
 // transition is what somebody is to be told of.
@@ -44,9 +53,72 @@ type transition struct {
 	at    time.Time
 }
 
+// advance takes all states on. The first of the rules, so many, are those of the
+// configuration.
+func advance(rules []Rule, configured int, states []State, m *measured, id func() string) (c Change, transitions []transition) {
+	before := map[StateKey]*State{}
+	for i := range states {
+		before[states[i].Key()] = &states[i]
+	}
+	move := func(r *Rule, was *State, seen *observation) {
+		next, event := step(r, was, seen, m.now, id)
+		if r != nil && next != nil {
+			next.Configured = slices.ContainsFunc(rules[:configured], func(c Rule) bool { return c.Name == r.Name })
+		}
+		if event != "" {
+			transitions = append(transitions, transition{event, *next, m.now})
+		}
+		switch {
+		case event == Resolved || next == nil && was != nil:
+			c.Gone = append(c.Gone, was.Key())
+		case next != nil && (was == nil || !was.same(next)):
+			c.States = append(c.States, *next)
+		}
+	}
+	for i := range rules {
+		r := &rules[i]
+		if !*r.Enabled {
+			continue
+		}
+		for _, seen := range m.observe(r) {
+			key := StateKey{r.Name, seen.subject}
+			move(r, before[key], &seen)
+			delete(before, key)
+		}
+	}
+	for i := range states { // of which nothing is known now, or whose rule is gone
+		was := &states[i]
+		if before[was.Key()] == nil {
+			continue
+		}
+		var r *Rule
+		at := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == was.Rule.Name })
+		if at >= 0 && *rules[at].Enabled {
+			r = &rules[at]
+		}
+		if at < 0 && was.Configured && !was.missing(m.now) {
+			// Not in the file of this gateway, but perhaps still, or already, in
+			// those of others: it may not be the one to lead for long.
+			if was.Missing.IsZero() {
+				waits := *was
+				waits.Missing = m.now
+				c.States = append(c.States, waits)
+			}
+			continue
+		}
+		if r == nil || r.version() != was.Rule.version() { // it is gone, or measures something else
+			move(nil, was, nil)
+			continue
+		}
+		move(r, was, m.none(r, was.Subject))
+	}
+	return c, transitions
+}
+
 // step takes a state on: r is nil for a rule that is gone or disabled, was for
 // one that did not hold, seen for a subject of which nothing is known. What is
-// not known does not hold.
+// not known does not hold, except that a share or a latency that fires goes on for
+// unmeasuredFor.
 func step(r *Rule, was *State, seen *observation, now time.Time, incident func() string) (next *State, told Event) {
 	holds := r != nil && seen != nil && r.Operator.holds(seen.value, *r.Threshold)
 	if was == nil {
@@ -59,8 +131,17 @@ func step(r *Rule, was *State, seen *observation, now time.Time, incident func()
 	if r != nil {
 		s.Rule, s.Missing = *r, time.Time{}
 	}
-	if seen != nil {
-		s.Value = seen.value
+	switch {
+	case seen != nil:
+		s.Value, s.Unmeasured = seen.value, time.Time{}
+	case s.Firing && s.Clear.IsZero() && r != nil && slices.Contains(sparse, r.Type):
+		if s.Unmeasured.IsZero() {
+			s.Unmeasured = now
+		}
+		if now.Sub(s.Unmeasured) >= max(unmeasuredFor, r.Clear.Std()) {
+			return &s, Resolved
+		}
+		holds = true
 	}
 	switch {
 	case !s.Firing && !holds:

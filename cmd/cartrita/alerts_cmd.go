@@ -36,8 +36,11 @@ func (cmd *alertsListCmd) Run(a *app, g *globals, p *printer) error {
 			t := p.table("rule", "severity", "subject", ">value", "threshold", "state", ">since")
 			for _, s := range append(v.Firing, v.Pending...) {
 				state, since := "fires", s.Fired
-				if !s.Firing {
+				switch {
+				case !s.Firing:
 					state, since = "pending", s.Since
+				case !s.Unmeasured.IsZero():
+					state = "fires, not measured since " + moment(s.Unmeasured)
 				}
 				t.row(s.Rule.Name, string(s.Rule.Severity), s.Subject, s.Rule.Write(s.Value), string(s.Rule.Operator)+" "+s.Rule.Write(*s.Rule.Threshold), state, moment(since))
 			}
