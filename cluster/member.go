@@ -9,7 +9,7 @@ import (
 type Member struct {
 	ID      string    `json:"id"`               // of this run
 	Name    string    `json:"name"`             // of its machine
-	Address string    `json:"address"`          // where it listens
+	Address string    `json:"address"`          // where it listens, with the name of its machine where that is all of its addresses
 	Version string    `json:"version"`          // of the program
 	Spool   string    `json:"spool,omitempty"`  // of its data directory: the same over its runs
 	Config  string    `json:"config"`           // fingerprint of what it is configured with

@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"net"
+	"net/netip"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -112,13 +115,25 @@ func (r *replica) fingerprint() string {
 	return p.sum
 }
 
-// join tells the other gateways that this one is there, at that address, until
-// the node is closed.
-func (n *node) join(address string) {
+// join tells the other gateways that this one is there, listening at that address,
+// until the node is closed.
+func (n *node) join(listens string) {
+	address := memberAddress(listens, n.replica.member.Name)
 	n.replica.address.Store(&address)
 	n.background.Go(func() { n.replica.Run(n.ctx) })
 	n.background.Go(func() { n.logged("salvaging the calls of lost gateways", n.events.Salvage(n.ctx, n.replica.spools)) })
 	n.background.Go(func() { n.logged("measuring for alerts", n.alerts.Sample(n.ctx, n.current().Alerts.Every.Std())) })
+}
+
+// memberAddress is the address by which a gateway is told from others: one that
+// listens at all of its machine's addresses has the name of the machine. All on
+// other machines would be "[::]:8080" too.
+func memberAddress(listens, machine string) string {
+	at, err := netip.ParseAddrPort(listens)
+	if err != nil || machine == "" || !at.Addr().IsUnspecified() {
+		return listens
+	}
+	return net.JoinHostPort(machine, strconv.Itoa(int(at.Port())))
 }
 
 // BusStats implements gateway.Cluster.
