@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -97,5 +99,15 @@ func (v *validator) alerts() {
 	}
 	if w := v.c.Alerts.GroupWait; w > Duration(time.Hour) {
 		v.problem("alerts.group_wait", "%s: want at most 1h", w)
+	}
+	var budgets []string
+	for i := range v.c.Budgets {
+		budgets = append(budgets, v.c.Budgets[i].Name)
+	}
+	for i := range v.c.Alerts.Rules {
+		if b := v.c.Alerts.Rules[i].Scope.Budget; b != "" && !slices.Contains(budgets, b) {
+			v.warn(fmt.Sprintf("alerts.rules[%d].scope.budget", i), "%.70q is no budget of the configuration: until one of the name is made over the API, the rule watches nothing%s",
+				b, suggest(b, budgets))
+		}
 	}
 }

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/cartrita/cartrita/alert"
 	"github.com/cartrita/cartrita/gateway"
@@ -121,6 +126,9 @@ type alertsCreateCmd struct {
 
 // Run creates a rule.
 func (cmd *alertsCreateCmd) Run(a *app, g *globals, p *printer) error {
+	if math.IsNaN(cmd.Threshold) || math.IsInf(cmd.Threshold, 0) { // which JSON cannot hold
+		return model.Invalidf("", "--threshold", "is %v: want a number", cmd.Threshold)
+	}
 	enabled := !cmd.Disabled
 	r := alert.Rule{
 		Name: cmd.Name, Type: alert.Type(cmd.Type), Threshold: &cmd.Threshold, Metric: cmd.Metric, Operator: alert.Operator(cmd.Operator), By: cmd.By,
@@ -141,9 +149,33 @@ func (cmd *alertsCreateCmd) Run(a *app, g *globals, p *printer) error {
 			return model.Invalidf("", f.flag, "%v", err)
 		}
 	}
-	return ask(a, g, p, func(c *client) ([]byte, error) { return c.post(a.ctx, alertsPath+"/rules", nil, r) }, func(r alert.OwnedRule) {
+	var idle []string
+	return ask(a, g, p, func(c *client) ([]byte, error) {
+		saved, err := c.post(a.ctx, alertsPath+"/rules", nil, r)
+		if err == nil {
+			idle = idleRule(a.ctx, c, &r)
+		}
+		return saved, err
+	}, func(r alert.OwnedRule) {
 		p.notef("the rule %s is in force", r.Name)
+		for _, why := range idle {
+			p.notef("%s %s", paint(p.errColor, yellow, "warning:"), why)
+		}
 	})
+}
+
+// idleRule says why nobody may hear of a rule, as far as the gateway lets the
+// caller see that.
+func idleRule(ctx context.Context, c *client, r *alert.Rule) (why []string) {
+	if doc, err := c.get(ctx, alertsPath+"/channels", nil); err == nil && gjson.GetBytes(doc, "channels.#").Int() == 0 {
+		why = append(why, "nobody is told when it fires: the configuration has no channels")
+	}
+	if name := r.Scope.Budget; name != "" {
+		if _, err := c.get(ctx, budgetPath(name), nil); model.KindOf(err) == model.KindNotFound {
+			why = append(why, fmt.Sprintf("it watches nothing: no budget has the name %.70q", name))
+		}
+	}
+	return why
 }
 
 type alertsDeleteCmd struct {

@@ -22,17 +22,21 @@ alerts:
   channels: [{name: log, kind: command, command: [`+script+`]}]
   rules: [{name: fixed, type: error_rate, threshold: 0.5, channels: [log]}]
 `)
-	b.ok("alerts", "create", "calls", "--type", "cost_threshold", "--threshold", "0", "--window", "30s", "--channel", "log", "--resolve-after", "1s")
+	if r := b.run("alerts", "create", "calls", "--type", "cost_threshold", "--threshold", "0", "--window", "30s", "--channel", "log", "--resolve-after", "1s"); r.code != exitOK || strings.Contains(r.err, "nobody") {
+		t.Fatalf("%d: %s", r.code, r.err)
+	}
 	for _, args := range [][]string{
 		{"create", "fixed", "--type", "cost_threshold", "--threshold", "1"},
 		{"create", "x", "--type", "cost_threshold", "--threshold", "1", "--channel", "lok"},
 		{"create", "x", "--type", "nonsense", "--threshold", "1"},
 		{"create", "x", "--type", "cost_threshold", "--threshold", "1", "--window", "5"},
+		{"create", "x", "--type", "cost_threshold", "--threshold", "NaN"},
+		{"create", "x", "--type", "cost_threshold", "--threshold", "-inf"},
 		{"delete", "fixed"},
 		{"delete", "x"},
 		{"test", "lok"},
 	} {
-		if r := b.run(append([]string{"alerts"}, args...)...); r.code == exitOK || r.err == "" {
+		if r := b.run(append([]string{"alerts"}, args...)...); r.code == exitOK || r.err == "" || strings.Contains(r.err, "json") {
 			t.Errorf("alerts %q: code %d, %q", args, r.code, r.err)
 		}
 	}
@@ -67,5 +71,32 @@ alerts:
 	}
 	if out := b.ok("alerts", "log"); strings.Count(out, "delivered") != 3 {
 		t.Errorf("the messages:\n%s", out)
+	}
+}
+
+// TestARuleThatTellsNobody is not in force without a word.
+func TestARuleThatTellsNobody(t *testing.T) {
+	b := newBench(t, `
+budgets: [{name: teams, period: monthly, limit_usd: 5}]
+alerts:
+  rules: [{name: burning, type: burn_rate, threshold: 3, scope: {budget: team}}]
+`)
+	const none = `alerts.rules[0].scope.budget: "team" is no budget of the configuration`
+	if r := b.run("config", "check"); r.code != exitOK || !strings.Contains(r.err, none) {
+		t.Errorf("config check: %d, %s", r.code, r.err)
+	}
+	b.serve().err.wait(strings.ReplaceAll(none, `"`, `\"`))
+	create := func(more ...string) string {
+		return b.run(append([]string{"alerts", "create", "r", "--type", "burn_rate", "--threshold", "3"}, more...)...).err
+	}
+	const nobody, nothing = "nobody is told", "no budget has the name"
+	if out := create(); !strings.Contains(out, nobody) || strings.Contains(out, nothing) {
+		t.Errorf("without channels: %s", out)
+	}
+	if out := create("--budget", "teams"); strings.Contains(out, nothing) {
+		t.Errorf("of a budget that is there: %s", out)
+	}
+	if out := create("--budget", "team"); !strings.Contains(out, nothing) {
+		t.Errorf("of a budget that is not there: %s", out)
 	}
 }
