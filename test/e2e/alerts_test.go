@@ -43,14 +43,14 @@ alerts:
     - {name: down, kind: webhook, url: "%s", secret: "file:%s"}
   rules:
     - {name: cost,         type: cost_threshold,   threshold: 0.001, window: 30s}
-    - {name: latency,      type: latency_spike,    threshold: 20, window: 30s, min_calls: 3}
+    - {name: latency,      type: latency_spike,    threshold: 200, window: 30s, min_calls: 3}
     - {name: errors,       type: error_rate,       threshold: 0.5, window: 30s, min_calls: 3, scope: {model: broken}}
     - {name: availability, type: availability,     threshold: 0.5, window: 30s, min_calls: 3, severity: critical}
     - {name: safety,       type: safety_violation, threshold: 2, window: 30s}
     - {name: budget,       type: budget_threshold, threshold: 0.0001}
     - {name: burn,         type: burn_rate,        threshold: 2, window: 30s}
     - {name: drift,        type: benchmark_drift,  threshold: 0.1}
-    - {name: spool,        type: spool_depth,      threshold: 100, for: 1s}
+    - {name: spool,        type: spool_depth,      threshold: 100, for: 5s}
 `
 
 // hook is a webhook that keeps what it was told.
@@ -103,19 +103,44 @@ func (h *hook) fired(rules []string) bool {
 // heard reports whether each of the rules said exactly that, and nothing else did.
 func (h *hook) heard(rules []string, want ...alert.Event) bool {
 	h.mu.Lock()
+	n := len(h.said)
+	h.mu.Unlock()
+	return h.heardOf(rules, want...) && (n == len(rules) || len(want) == 0)
+}
+
+// heardOf reports whether each of the rules said exactly that.
+func (h *hook) heardOf(rules []string, want ...alert.Event) bool {
+	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range rules {
 		if !slices.Equal(h.said[r], want) {
 			return false
 		}
 	}
-	return len(h.said) == len(rules) || len(want) == 0
+	return true
 }
 
 func (h *hook) String() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return fmt.Sprint(h.said)
+}
+
+// repairable is an upstream that serves other models from when it is repaired.
+func repairable(t *testing.T, before, after []mock.Profile) (url string, repair func()) {
+	t.Helper()
+	var now atomic.Pointer[mock.Server]
+	servers := [2]*mock.Server{}
+	for i, profiles := range [][]mock.Profile{before, after} {
+		var err error
+		if servers[i], err = mock.New(mock.Config{Profiles: profiles, Seed: 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now.Store(servers[0])
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().ServeHTTP(w, r) }))
+	t.Cleanup(srv.Close)
+	return srv.URL, func() { now.Store(servers[1]) }
 }
 
 // TestEachAlertFiresOnce has every type of alert fire and resolve once at three
@@ -126,7 +151,9 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	up, down := newHook(t), newHook(t)
 	down.away.Store(true)
 	began := time.Now()
-	lab := upstream(t, mock.Profile{Name: "sound", TTFT: 30 * time.Millisecond, AnswerTokens: 5, RefuseWords: []string{"forbidden"}}, mock.Profile{Name: "broken", ErrorRate: 1})
+	lab, repair := repairable(t,
+		[]mock.Profile{{Name: "sound", TTFT: 400 * time.Millisecond, AnswerTokens: 5, RefuseWords: []string{"forbidden"}}, {Name: "broken", ErrorRate: 1}},
+		[]mock.Profile{{Name: "sound", AnswerTokens: 5}, {Name: "broken", AnswerTokens: 5}})
 	database := testserver.Database(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("a secret that signs what is sent"), 0o600); err != nil {
@@ -201,6 +228,13 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	}, &ignored); status != http.StatusOK {
 		t.Fatalf("the limit cannot be raised: %d", status)
 	}
+	repair()
+	waitFor(t, 90*time.Second, "what is measured well again is resolved", func() bool {
+		for _, p := range rest {
+			p.post("/v1/chat/completions", map[string]any{"model": "broken", "max_tokens": 20, "messages": []map[string]string{{"role": "user", "content": "hello"}}}, &ignored)
+		}
+		return up.heardOf([]string{"latency", "errors", "availability lab/broken"}, alert.Firing, alert.Resolved)
+	})
 	waitFor(t, 90*time.Second, "every rule is resolved", func() bool { return up.heard(rules, alert.Firing, alert.Resolved) })
 	time.Sleep(time.Until(began.Add(time.Minute)))
 	if len(down.said) > 0 {
