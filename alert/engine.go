@@ -61,6 +61,7 @@ type Engine struct {
 	cfg     Config
 	sampler *Sampler
 	nudged  chan struct{} // rules may have changed
+	past    past
 
 	mu       sync.Mutex
 	settings Settings
@@ -89,6 +90,7 @@ func New(c Config) *Engine {
 	}
 	e := &Engine{cfg: c, nudged: make(chan struct{}, 1), sampler: NewSampler(c.Gateway, c.Clock)}
 	e.sending.channels = map[string]bool{}
+	e.past.byRule = map[string]*settled{}
 	return e
 }
 
@@ -333,7 +335,7 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 }
 
 func (e *Engine) measure(ctx context.Context, rules []Rule, now time.Time) (*measured, error) {
-	m := &measured{now: now, samples: map[string][]Sample{}, drifts: map[string][]Drift{}}
+	m := &measured{now: now, settled: map[string][]Sample{}, samples: map[string][]Sample{}, drifts: map[string][]Drift{}}
 	for i := range rules {
 		r := &rules[i]
 		if !*r.Enabled {
@@ -343,8 +345,10 @@ func (e *Engine) measure(ctx context.Context, rules []Rule, now time.Time) (*mea
 		switch {
 		case r.Type == BenchmarkDrift:
 			m.drifts[r.Name], err = e.cfg.Drifts(ctx, now.Add(-r.Window.Std()))
-		case r.Type == SpoolDepth || kinds[r.Type].calls:
+		case r.Type == SpoolDepth:
 			m.samples[r.Name], err = e.cfg.Store.Samples(ctx, r.Name, r.version(), windowStart(r, now).Add(-gaugeEvery))
+		case kinds[r.Type].calls:
+			m.settled[r.Name], m.samples[r.Name], err = e.past.read(ctx, e.cfg.Store, r, windowStart(r, now), now)
 		}
 		if err != nil {
 			return nil, err
@@ -353,6 +357,7 @@ func (e *Engine) measure(ctx context.Context, rules []Rule, now time.Time) (*mea
 			m.budgets = e.cfg.Budgets()
 		}
 	}
+	e.past.keep(m.settled)
 	return m, nil
 }
 

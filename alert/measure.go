@@ -31,7 +31,8 @@ type observation struct {
 // measured is what rules are measured over.
 type measured struct {
 	now     time.Time
-	samples map[string][]Sample // by rule
+	settled map[string][]Sample // by rule
+	samples map[string][]Sample // likewise, the others
 	budgets []BudgetState
 	drifts  map[string][]Drift // by rule
 }
@@ -70,17 +71,19 @@ func (m *measured) observe(r *Rule) []observation {
 func (m *measured) window(r *Rule) map[string]*Sum {
 	since := windowStart(r, m.now)
 	sums := map[string]*Sum{}
-	for i := range m.samples[r.Name] {
-		s := &m.samples[r.Name][i]
-		if s.At.Before(since) {
-			continue
+	for _, samples := range [...][]Sample{m.settled[r.Name], m.samples[r.Name]} {
+		for i := range samples {
+			s := &samples[i]
+			if s.At.Before(since) {
+				continue
+			}
+			sum := sums[s.Subject]
+			if sum == nil {
+				sum = &Sum{}
+				sums[s.Subject] = sum
+			}
+			sum.add(&s.Sum)
 		}
-		sum := sums[s.Subject]
-		if sum == nil {
-			sum = &Sum{}
-			sums[s.Subject] = sum
-		}
-		sum.add(&s.Sum)
 	}
 	return sums
 }
