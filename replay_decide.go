@@ -103,7 +103,7 @@ func newReplayer(c *change, t *totals) *replayer { return &replayer{change: c, t
 // visit implements visitor.
 func (r *replayer) visit(c *stored) error {
 	if c.trace == nil || c.fleet == nil {
-		r.totals.Calls++
+		r.totals.found(c)
 		r.totals.Untraced++
 		return nil
 	}
@@ -111,7 +111,7 @@ func (r *replayer) visit(c *stored) error {
 	if err != nil {
 		return err
 	}
-	r.totals.Calls++
+	r.totals.found(c)
 	same, _ := route.Decide(in) // a refusal is a decision too
 	if c.trace.Partial {
 		r.totals.Partial++

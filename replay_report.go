@@ -19,6 +19,7 @@ const (
 // ReplayReport is the answer to a ReplayQuery.
 type ReplayReport struct {
 	Calls     int64 `json:"calls"`     // that ended in the time asked for
+	Decisions int64 `json:"decisions"` // of them, that no call followed: dry runs
 	Identical int64 `json:"identical"` // decided again as they were
 	Different int64 `json:"different"` // decided otherwise without any change: a fault of this program
 	Untraced  int64 `json:"untraced"`  // without a trace that this program reads, or refused before a decision was made
@@ -196,6 +197,14 @@ func (t *totals) group(key string) *sums {
 	return s
 }
 
+// found counts a call.
+func (t *totals) found(c *stored) {
+	t.Calls++
+	if c.rec.State == model.StatePlanned {
+		t.Decisions++
+	}
+}
+
 func (t *totals) add(c compared) {
 	t.all.add(&c)
 	if t.query.By != "" {
@@ -257,6 +266,7 @@ func (t *totals) differs(c *stored, again *model.Plan) {
 
 func (t *totals) merge(o *totals) {
 	t.Calls, t.Identical, t.Different = t.Calls+o.Calls, t.Identical+o.Identical, t.Different+o.Different
+	t.Decisions += o.Decisions
 	t.Untraced, t.Partial = t.Untraced+o.Untraced, t.Partial+o.Partial
 	t.Mismatches = append(t.Mismatches, o.Mismatches...)
 	t.Changes = append(t.Changes, o.Changes...)

@@ -141,7 +141,11 @@ func priceAt(raw []byte) string {
 }
 
 func (p *printer) replay(r *cartrita.ReplayReport, by string) {
-	p.printf("%s decided again, %d identical", plural(int(r.Calls), "call"), r.Identical)
+	p.printf("%s", plural(int(r.Calls-r.Decisions), "call"))
+	if r.Decisions > 0 {
+		p.printf(" and %s without a call", plural(int(r.Decisions), "decision"))
+	}
+	p.printf(" decided again, %d identical", r.Identical)
 	if r.Different > 0 {
 		p.printf(", %s", p.style(bold+";"+red, fmt.Sprintf("%d different", r.Different)))
 	}
