@@ -38,8 +38,10 @@ clients: ## Install the npm client that the end-to-end tests use
 	@cd test/clients && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
 
 servers: ## Install the PostgreSQL and the Redis that tests start for themselves
-	@[ -n "$$CARTRITA_TEST_POSTGRES" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
-	if command -v apt-get >/dev/null; then \
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	if [ -n "$$CARTRITA_TEST_POSTGRES" ]; then \
+	  echo "WARNING: no PostgreSQL is installed: tests that stop a server of their own are SKIPPED; CARTRITA_TEST_POSTGRES does not do for them." >&2; \
+	elif command -v apt-get >/dev/null; then \
 	  echo "PostgreSQL is missing; installing it with apt-get"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  none=/etc/postgresql-common/createcluster.d/no-cluster-for-tests.conf; \
@@ -51,8 +53,10 @@ servers: ## Install the PostgreSQL and the Redis that tests start for themselves
 	fi
 	@[ -n "$$CARTRITA_TEST_POSTGRES" ] || ! command -v apt-get >/dev/null || internal/testserver/pgvector.sh || \
 	  echo "WARNING: there is no pgvector: its index stays untested." >&2
-	@[ -n "$$CARTRITA_TEST_REDIS" ] || command -v redis-server >/dev/null || \
-	if command -v apt-get >/dev/null; then \
+	@command -v redis-server >/dev/null || \
+	if [ -n "$$CARTRITA_TEST_REDIS" ]; then \
+	  echo "WARNING: no Redis is installed: tests that stop a server of their own are SKIPPED; CARTRITA_TEST_REDIS does not do for them." >&2; \
+	elif command -v apt-get >/dev/null; then \
 	  echo "Redis is missing; installing it with apt-get"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  none=/usr/sbin/policy-rc.d; [ -e $$none ] && none= || { printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$none >/dev/null; $$sudo chmod +x $$none; }; \

@@ -59,7 +59,7 @@ func NewPostgres(t testing.TB) *Postgres {
 	t.Helper()
 	s, err := StartPostgres()
 	if err != nil {
-		skip(t, err, "PostgreSQL", PostgresVariable)
+		skip(t, err, "PostgreSQL", "")
 	}
 	t.Cleanup(s.Remove)
 	return s
@@ -93,11 +93,16 @@ func NeedVector(t testing.TB, url string) {
 }
 
 // skip ends a test that has no server; one that is there but does not start is
-// a failure.
+// a failure. The variable names another that would do, "" for a test that stops
+// its server.
 func skip(t testing.TB, err error, what, variable string) {
 	t.Helper()
 	if missing := missingError(""); errors.As(err, &missing) {
-		t.Skipf("NOT TESTED: no %s. %v. Install it (on Debian and Ubuntu `make servers` does) or set %s to the URL of one.", what, err, variable)
+		or := ": this test stops its server, so that no other would do"
+		if variable != "" {
+			or = " or set " + variable + " to the URL of one"
+		}
+		t.Skipf("NOT TESTED: no %s. %v. Install it (on Debian and Ubuntu `make servers` does)%s.", what, err, or)
 	}
 	t.Fatalf("the private %s: %v", what, err)
 }

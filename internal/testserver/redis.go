@@ -44,7 +44,7 @@ func NewRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
 	s, err := StartRedis(args...)
 	if err != nil {
-		skipRedis(t, err)
+		skip(t, err, "Redis", "")
 	}
 	t.Cleanup(s.Remove)
 	return s
