@@ -100,3 +100,29 @@ alerts:
 		t.Errorf("of a budget that is not there: %s", out)
 	}
 }
+
+// TestADeadEndpointIsNotAvailable: the rule as the documentation has it fires for an
+// endpoint at which nobody listens, though its circuit lets hardly any call through.
+func TestADeadEndpointIsNotAvailable(t *testing.T) {
+	b := newBench(t, `
+providers:
+- name: dead
+  base_url: http://127.0.0.1:1/v1
+  endpoints: [{model: dead/m, upstream: m, describe: {task_types: [chat-completions], status: active}}]
+alerts:
+  every: 1s
+  rules: [{name: down, type: availability, threshold: 0.5}]
+`)
+	b.serve()
+	for range 12 {
+		if r := b.run("chat", "-m", "dead/m", "hello"); r.code == exitOK {
+			t.Fatalf("a dead endpoint answers: %s", r.out)
+		}
+	}
+	var out string
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(out, "down\twarning\tdead/m\t0 %\t< 50 %\tfires"); time.Sleep(100 * time.Millisecond) {
+		if out = b.ok("alerts"); time.Now().After(deadline) {
+			t.Fatalf("after 30 s fires:\n%s", out)
+		}
+	}
+}
