@@ -43,14 +43,14 @@ alerts:
     - {name: down, kind: webhook, url: "%s", secret: "file:%s"}
   rules:
     - {name: cost,         type: cost_threshold,   threshold: 0.001, window: 30s}
-    - {name: latency,      type: latency_spike,    threshold: 200, window: 30s, min_calls: 3}
+    - {name: latency,      type: latency_spike,    threshold: 100, window: 30s, min_calls: 3}
     - {name: errors,       type: error_rate,       threshold: 0.5, window: 30s, min_calls: 3, scope: {model: broken}}
     - {name: availability, type: availability,     threshold: 0.5, window: 30s, min_calls: 3, severity: critical}
     - {name: safety,       type: safety_violation, threshold: 2, window: 30s}
     - {name: budget,       type: budget_threshold, threshold: 0.0001}
     - {name: burn,         type: burn_rate,        threshold: 2, window: 30s}
     - {name: drift,        type: benchmark_drift,  threshold: 0.1}
-    - {name: spool,        type: spool_depth,      threshold: 100, for: 5s}
+    - {name: spool,        type: spool_depth,      threshold: 8000, for: 1s}
 `
 
 // hook is a webhook that keeps what it was told.
@@ -152,7 +152,7 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	down.away.Store(true)
 	began := time.Now()
 	lab, repair := repairable(t,
-		[]mock.Profile{{Name: "sound", TTFT: 400 * time.Millisecond, AnswerTokens: 5, RefuseWords: []string{"forbidden"}}, {Name: "broken", ErrorRate: 1}},
+		[]mock.Profile{{Name: "sound", TTFT: 150 * time.Millisecond, AnswerTokens: 5, RefuseWords: []string{"forbidden"}}, {Name: "broken", ErrorRate: 1}},
 		[]mock.Profile{{Name: "sound", AnswerTokens: 5}, {Name: "broken", AnswerTokens: 5}})
 	database := testserver.Database(t)
 	secret := filepath.Join(t.TempDir(), "secret")
@@ -175,15 +175,15 @@ func TestEachAlertFiresOnce(t *testing.T) {
 		t.Fatalf("nothing is wrong, and somebody heard %s", up)
 	}
 
-	ask := func(model, text string) {
-		for _, p := range all[:2] {
+	ask := func(of []*process, model, text string) {
+		for _, p := range of {
 			p.post("/v1/chat/completions", map[string]any{"model": model, "max_tokens": 20, "messages": []map[string]string{{"role": "user", "content": text}}}, &ignored)
 		}
 	}
 	for range 4 {
-		ask("sound", "hello")
-		ask("broken", "hello")
-		ask("sound", "something forbidden")
+		ask(all[:2], "sound", "hello")
+		ask(all[:2], "broken", "hello")
+		ask(all[:2], "sound", "something forbidden")
 	}
 	quality(40)
 	rules := []string{"cost", "latency", "errors", "availability lab/broken", "safety", "budget team", "burn team", "drift measured"}
@@ -206,7 +206,9 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask("sound", "hello")
+	for range 10 { // more than is ever on its way, and than the events of the one that leads
+		ask(all[:2], "sound", "hello")
+	}
 	for _, p := range all[:2] {
 		rules = append(rules, "spool "+strings.TrimPrefix(p.url, "http://"))
 	}
@@ -229,9 +231,11 @@ func TestEachAlertFiresOnce(t *testing.T) {
 		t.Fatalf("the limit cannot be raised: %d", status)
 	}
 	repair()
+	var asked time.Time
 	waitFor(t, 90*time.Second, "what is measured well again is resolved", func() bool {
-		for _, p := range rest {
-			p.post("/v1/chat/completions", map[string]any{"model": "broken", "max_tokens": 20, "messages": []map[string]string{{"role": "user", "content": "hello"}}}, &ignored)
+		if time.Since(asked) > time.Second { // more would keep the spool filled
+			asked = time.Now()
+			ask(rest, "broken", "hello")
 		}
 		return up.heardOf([]string{"latency", "errors", "availability lab/broken"}, alert.Firing, alert.Resolved)
 	})
