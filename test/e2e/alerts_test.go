@@ -50,7 +50,7 @@ alerts:
     - {name: budget,       type: budget_threshold, threshold: 0.0001}
     - {name: burn,         type: burn_rate,        threshold: 2, window: 30s}
     - {name: drift,        type: benchmark_drift,  threshold: 0.1}
-    - {name: spool,        type: spool_depth,      threshold: 8000, for: 1s}
+    - {name: spool,        type: spool_depth,      threshold: 30000, for: 1s}
 `
 
 // hook is a webhook that keeps what it was told.
@@ -206,7 +206,7 @@ func TestEachAlertFiresOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 10 { // more than is ever on its way, and than the events of the one that leads
+	for range 30 { // far more than is ever on its way, and than the events of the one that leads
 		ask(all[:2], "sound", "hello")
 	}
 	for _, p := range all[:2] {

@@ -29,6 +29,12 @@ func replicas(t *testing.T, n int, config string) []*process {
 	return out
 }
 
+// oneSecret is the part of a configuration that gives gateways one secret for their keys.
+func oneSecret(t *testing.T) string {
+	t.Helper()
+	return "keys: {secret: \"file:" + writeFile(t, "secret", strings.Repeat("a secret of all gateways ", 3)) + "\"}\n"
+}
+
 // cutBus ends the connections on which gateways hear each other.
 func cutBus(t *testing.T, database string) {
 	t.Helper()
@@ -174,9 +180,8 @@ func (p *process) whole(round int) {
 // them on another.
 func TestAKeyIsKnownEverywhereWithinASecond(t *testing.T) {
 	database := testserver.Database(t)
-	secret := writeFile(t, "secret", strings.Repeat("a secret of all gateways ", 3))
 	lab := upstream(t, mock.Profile{Name: "sound"})
-	all := replicas(t, 2, fmt.Sprintf("store: %s\nkeys: {secret: \"file:%s\"}\n"+soundConfig, database, secret, lab))
+	all := replicas(t, 2, "store: "+database+"\n"+oneSecret(t)+fmt.Sprintf(soundConfig, lab))
 	admin := ""
 	ask := func(p *process, method, path, token, body string) (status int, answer struct {
 		ID  string `json:"id"`

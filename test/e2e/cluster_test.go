@@ -37,7 +37,7 @@ func leader(all []*process, v gateway.ClusterView) int {
 func TestALeaderIsSucceeded(t *testing.T) {
 	lab := upstream(t, mock.Profile{Name: "sound"})
 	database := testserver.Database(t)
-	all := replicas(t, 3, "store: "+database+"\n"+fmt.Sprintf(soundConfig, lab))
+	all := replicas(t, 3, "store: "+database+"\n"+oneSecret(t)+fmt.Sprintf(soundConfig, lab))
 	others := func(i int) []*process { return []*process{all[(i+1)%3], all[(i+2)%3]} }
 	const within = cluster.LeadTTL + cluster.BeatEvery + 2*time.Second // on a busy machine
 	seen := map[int64]string{}                                         // leaders by term
@@ -99,18 +99,24 @@ func TestALeaderIsSucceeded(t *testing.T) {
 	t.Logf("a leader that stops is succeeded after %s", time.Since(began).Round(time.Millisecond))
 }
 
-// TestConfigurationsThatDifferAreShown: two files are not the same.
+// TestConfigurationsThatDifferAreShown: two files are not the same, nor are two
+// that leave each gateway a secret of its own for its keys.
 func TestConfigurationsThatDifferAreShown(t *testing.T) {
 	lab := upstream(t, mock.Profile{Name: "sound"})
-	config := "store: " + testserver.Database(t) + "\n" + fmt.Sprintf(soundConfig, lab)
-	first := replicas(t, 1, config)[0]
-	second := replicas(t, 1, config+"router: {max_attempts: 2}\n")[0]
-	waitFor(t, 3*cluster.BeatEvery, "both are there, and differ", func() bool {
-		v := second.cluster()
-		return len(v.Replicas) == 2 && v.Differ
-	})
-	if out, err := first.command("", "cluster"); err != nil || !strings.Contains(out, "different configurations") {
-		t.Errorf("cartrita cluster: %v:\n%s", err, out)
+	secret := oneSecret(t)
+	for name, more := range map[string][2]string{"files": {secret, secret + "router: {max_attempts: 2}\n"}, "secrets": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := "store: " + testserver.Database(t) + "\n" + fmt.Sprintf(soundConfig, lab)
+			first, second := replicas(t, 1, config+more[0])[0], replicas(t, 1, config+more[1])[0]
+			waitFor(t, 3*cluster.BeatEvery, "both are there, and differ", func() bool {
+				v := second.cluster()
+				return len(v.Replicas) == 2 && v.Differ
+			})
+			if out, err := first.command("", "cluster"); err != nil || !strings.Contains(out, "different configurations") {
+				t.Errorf("cartrita cluster: %v:\n%s", err, out)
+			}
+		})
 	}
 }
 
