@@ -279,7 +279,7 @@ func callConditions(q *query, f event.Filter, negative bool) error {
 		}
 	}
 	if f.Tag != "" {
-		q.add(` AND ? = ANY(tags)`, text(f.Tag))
+		q.add(` AND tags @> ARRAY[?::text]`, text(f.Tag))
 	}
 	return nil
 }
