@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -77,8 +78,10 @@ func TestTheIndexFindsPromptsLikeAScan(t *testing.T) {
 	}
 	defer conn.Close(t.Context())
 	var index, scans int
-	err = conn.QueryRow(t.Context(), `SELECT (SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'prompt_embeddings_hnsw_64'),
-		(SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'prompt_embeddings')`).Scan(&index, &scans)
+	for end := time.Now().Add(10 * time.Second); index < 55 && err == nil && time.Now().Before(end); time.Sleep(100 * time.Millisecond) { // they end in a while
+		err = conn.QueryRow(t.Context(), `SELECT (SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'prompt_embeddings_hnsw_64'),
+			(SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'prompt_embeddings')`).Scan(&index, &scans)
+	}
 	if err != nil || index < 55 || scans > 15 {
 		t.Errorf("%v: %d scans of the index and %d of the table for 60 questions", err, index, scans)
 	}
