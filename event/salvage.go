@@ -18,7 +18,7 @@ const (
 
 // salvager is what one process remembers of gateways that are not there.
 type salvager struct {
-	now    time.Time            // by the buffer's clock; zero: another process did it last
+	now    time.Time            // of the last look, by the buffer's clock
 	absent map[string]time.Time // since when, by spool
 }
 
@@ -108,7 +108,8 @@ func (l *Log) salvage(ctx context.Context, present func(context.Context) (map[st
 	}
 }
 
-// part looks at entries, and reports whether older ones may come behind them.
+// part looks at entries that are old, and reports whether all were: the oldest come
+// first, so that more may be behind them.
 func (r *salvaging) part(ctx context.Context, entries []SharedEntry) (more bool, err error) {
 	before := EntryID{Time: uint64(r.share.salvager.now.Add(-salvageAfter).UnixMilli())}
 	n, _ := slices.BinarySearchFunc(entries, before, func(e SharedEntry, before EntryID) int { return e.ID.Compare(before) })
