@@ -25,6 +25,12 @@ type Census struct {
 	Term    int64     // of the leader; 0: there was none yet
 }
 
+// Unheard returns for how long a member has told nothing.
+func (c *Census) Unheard(m *Member) time.Duration { return c.At.Sub(m.Seen) }
+
+// There says whether a member still runs, as far as the others can know.
+func (c *Census) There(m *Member) bool { return c.Unheard(m) <= Gone }
+
 // Store keeps who is there, who leads, and what was done once for all.
 // Implementations are safe for concurrent use, and go by their own clock. Errors:
 // KindUnavailable when the store cannot be used now.

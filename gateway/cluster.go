@@ -67,13 +67,14 @@ func (g *Gateway) getCluster(x *exchange) {
 	}
 	v := ClusterView{Replicas: []ReplicaView{}, Term: census.Term}
 	config := ""
-	for _, m := range census.Members {
-		unseen := census.At.Sub(m.Seen)
-		r := ReplicaView{Member: m, State: replicaUp, AgeSeconds: max(0, unseen.Seconds()), Self: m.ID == self}
-		if unseen > cluster.Silent {
+	for i := range census.Members {
+		m := &census.Members[i]
+		unheard := census.Unheard(m)
+		r := ReplicaView{Member: *m, State: replicaUp, AgeSeconds: max(0, unheard.Seconds()), Self: m.ID == self}
+		if unheard > cluster.Silent {
 			r.State = replicaSilent
 		}
-		if unseen > cluster.Gone {
+		if !census.There(m) {
 			r.State, r.Leader = replicaGone, false
 		} else {
 			v.Differ = v.Differ || config != "" && config != m.Config

@@ -11,11 +11,10 @@ import (
 // startingRetry is when callers of a gateway that starts may try again, in seconds.
 const startingRetry = 2
 
-// Starting answers for a gateway that cannot be put together yet, with the
-// reason: /healthz says that the process lives, everything else is refused for
-// now.
-func Starting(reason string) http.Handler {
-	err := model.Errorf("gateway.Starting", model.KindUnavailable, "the gateway is starting: %s", reason)
+// Starting answers for a gateway that is not put together yet: /healthz says that
+// the process lives, everything else is refused for now. Why is not for callers.
+func Starting() http.Handler {
+	err := model.Errorf("gateway.Starting", model.KindUnavailable, "the gateway is starting; its log says what it waits for")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Path == "/healthz" {

@@ -5,29 +5,35 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/cartrita/cartrita/gateway"
 	"github.com/cartrita/cartrita/store/postgres"
 )
 
-// How long to wait between two attempts at a database that is away at the start.
 const (
+	// quickStart is how long callers of a gateway that starts are kept waiting
+	// before they are told so.
+	quickStart = time.Second
+	// How long to wait between two attempts at a database that is away.
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
 
-// untilDatabase calls start until the database is there. Meanwhile callers are
-// told that they have to wait, and probes that the process lives. The log says
+// untilDatabase calls start until the database is there. Where that takes long,
+// because the database is away or its schema is brought up to date, callers are
+// told that they have to wait, and probes that the process lives: who restarted
+// it meanwhile would have a long migration begin anew each time. The log says
 // once what it waits for, and again when that is something else.
 func (s *server) untilDatabase(start func() error) error {
+	stop := s.answerAfter(quickStart)
+	defer stop()
 	err := start()
 	if !s.loaded.SharesStore() || !postgres.Away(err) {
 		return err
 	}
-	stop := s.answer(gateway.Starting("it waits for the database")) // where that is, is in the log alone
-	defer stop()
-	s.log.Warn("waiting for the database; calls are refused until it answers", "listening", s.url, "error", err)
+	s.log.Warn("waiting for the database", "error", err)
 	for wait, said := firstRetry, err.Error(); ; wait = min(2*wait, lastRetry) {
 		select {
 		case <-s.app.ctx.Done():
@@ -47,7 +53,24 @@ func (s *server) untilDatabase(start func() error) error {
 	}
 }
 
-// answer serves h on the listener until stop is called; the listener stays open.
+// answerAfter refuses calls from then on until stop is called; the listener stays
+// open.
+func (s *server) answerAfter(wait time.Duration) (stop func()) {
+	var running sync.WaitGroup
+	done := make(chan struct{})
+	running.Go(func() {
+		select {
+		case <-time.After(wait):
+			s.log.Warn("the start takes long; calls are refused until it is done", "listening", s.url)
+			defer s.answer(gateway.Starting())()
+			<-done
+		case <-done:
+		}
+	})
+	return func() { close(done); running.Wait() }
+}
+
+// answer serves h on the listener until stop is called.
 func (s *server) answer(h http.Handler) (stop func()) {
 	hs := &http.Server{Handler: h, ReadHeaderTimeout: s.loaded.Limits.HeaderTimeout.Std()}
 	lent := &lentListener{Listener: s.listener}

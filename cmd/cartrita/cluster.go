@@ -76,8 +76,8 @@ func (r *replica) spools(ctx context.Context) (map[string]bool, error) {
 		return nil, err
 	}
 	out := map[string]bool{}
-	for _, m := range c.Members {
-		if c.At.Sub(m.Seen) <= cluster.Gone {
+	for i := range c.Members {
+		if m := &c.Members[i]; c.There(m) {
 			out[m.Spool] = true
 		}
 	}

@@ -30,11 +30,11 @@ func TestReadySaysWhetherCallsAreServed(t *testing.T) {
 // A gateway that waits for its database has left no word of where it listens; what
 // is meant for that database goes to no other.
 func TestCommandsBesideAGatewayThatWaitsForItsDatabase(t *testing.T) {
-	waiting := httptest.NewServer(gateway.Starting("it waits for the database"))
+	waiting := httptest.NewServer(gateway.Starting())
 	defer waiting.Close()
 	b := newBench(t, "")
 	b.write(b.config, "listen: "+strings.TrimPrefix(waiting.URL, "http://")+"\nstore: postgres://ada@127.0.0.1:1/calls\n")
-	if r := b.run("ready"); r.code != exitUnavailable || !strings.Contains(r.err, "it waits for the database") {
+	if r := b.run("ready"); r.code != exitUnavailable || !strings.Contains(r.err, "its log says what it waits for") {
 		t.Errorf("ready: exit code %d: %s%s", r.code, r.out, r.err)
 	}
 	if r := b.run("keys", "create", "me"); r.code != exitUnavailable || !strings.Contains(r.err, "cannot be used") {

@@ -30,8 +30,8 @@ func checkTarget(ctx context.Context, from, to Store) error {
 		}
 		for i := range census.Members {
 			m := &census.Members[i]
-			if unheard := census.At.Sub(m.Seen); unheard <= cluster.Gone {
-				return occupied("a gateway runs on the target, %s at %s, heard %s ago", m.Name, m.Address, unheard.Round(time.Second/10))
+			if census.There(m) {
+				return occupied("a gateway runs on the target, %s at %s, heard %s ago", m.Name, m.Address, census.Unheard(m).Round(time.Second/10))
 			}
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/cartrita/cartrita/internal/testserver"
 	"github.com/cartrita/cartrita/mock"
 )
@@ -27,6 +29,37 @@ func (p *process) probe(path string) (status int, body string) {
 	return resp.StatusCode, string(raw)
 }
 
+// TestAProbeIsAnsweredDuringAMigration starts a gateway whose migration takes
+// long: an orchestrator is told that it lives, or would restart it for ever.
+func TestAProbeIsAnsweredDuringAMigration(t *testing.T) {
+	url := testserver.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	tx, err := conn.Begin(t.Context())
+	if err == nil {
+		_, err = tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(hashtext('cartrita ' || current_schema()), 1)`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 3, TokensPerSecond: 2000})
+	p := launch(t, t.TempDir(), "--config", writeFile(t, "own.yaml", "store: "+url+"\n"+fmt.Sprintf(soundConfig, lab)))
+	waitFor(t, 10*time.Second, "it says that it lives", func() bool { status, _ := p.probe("/healthz"); return status == http.StatusOK })
+	if status, body := p.probe("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "its log says what it waits for") {
+		t.Errorf("/readyz: %d %s", status, body)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.waitReady()
+	if r := p.chat("hello", true); !r.whole {
+		t.Errorf("a call afterwards: %s", r.reason)
+	}
+}
+
 // TestAGatewayWaitsForItsDatabase starts one while the database is away, and
 // brings the database.
 func TestAGatewayWaitsForItsDatabase(t *testing.T) {
@@ -39,11 +72,11 @@ func TestAGatewayWaitsForItsDatabase(t *testing.T) {
 	waitFor(t, 10*time.Second, "it says that it lives", func() bool { status, _ := p.probe("/healthz"); return status == http.StatusOK })
 	for _, path := range []string{"/readyz", "/v1/models", "/api/v1/costs"} {
 		status, body := p.probe(path)
-		if status != http.StatusServiceUnavailable || !strings.Contains(body, "it waits for the database") || strings.Contains(body, "cartrita-postgres") {
+		if status != http.StatusServiceUnavailable || !strings.Contains(body, "its log says what it waits for") || strings.Contains(body, "cartrita-postgres") {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	if n := strings.Count(p.output(), "waiting for the database; calls are refused until it answers"); n != 1 {
+	if n := strings.Count(p.output(), "waiting for the database"); n != 1 {
 		t.Errorf("the log says %d times what it waits for:\n%s", n, p.output())
 	}
 	server.Start(t)
