@@ -74,7 +74,7 @@ func (a auditSource) Sums(ctx context.Context, p batch.Piece, visit func(databas
 	}
 	dimensions, err := a.dimensions(ctx, table, unit, p.Unit)
 	for i := 0; i < len(dimensions) && err == nil; i++ { // of each, the stretch is one of the primary key
-		q := query{text: `SELECT r.dimension, ` + start + `, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, ` + strings.Join(tallyColumns, ", ") + `
+		q := query{text: `SELECT r.dimension, ` + start + `, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, ` + batch.ListTally + `
 			FROM ` + table + ` r LEFT JOIN targets t ON t.id = r.target WHERE true`}
 		q.add(unit, string(p.Unit))
 		q.add(` AND r.dimension = ?`, dimensions[i])
@@ -98,7 +98,7 @@ func (a auditSource) sums(ctx context.Context, q *query, unit batch.Unit, visit 
 	var t event.Tally
 	into := append([]any{
 		(*string)(&row.Dimension), &row.Start, &row.Value, (*string)(&row.Target.Endpoint), (*string)(&row.Target.Model), &row.Target.Provider, &row.Task, &row.Strategy,
-	}, scanInto(&t)...)
+	}, batch.ScanTally(&t)...)
 	_, err = pgx.ForEachRow(rows, into, func() error {
 		row.Start = row.Start.UTC()
 		visit(row, t)

@@ -17,7 +17,8 @@ import (
 	"github.com/cartrita/cartrita/store/storetest"
 )
 
-// What the migration to coarser sums works out is what calls are counted as.
+// What the migrations of coarser sums work out and move is what calls are counted
+// as.
 func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
 	t.Parallel()
 	s, err := Open(t.Context(), Config{URL: testserver.Database(t)})
@@ -26,11 +27,16 @@ func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
 	}
 	defer s.Close()
 	storetest.OverMonths(t, s)
-	script, err := migrations.ReadFile("migrations/0008_cost_sums.sql")
-	if err == nil {
-		_, err = s.pool.Exec(t.Context(), `DROP TABLE cost_sums CASCADE; ALTER TABLE cost_rollup ADD CONSTRAINT cost_rollup_target_fkey FOREIGN KEY (target) REFERENCES targets (id); `+string(script))
+	again := `DROP TABLE cost_sums CASCADE; DROP AGGREGATE sum_bigint (bigint);
+		ALTER TABLE cost_rollup ADD CONSTRAINT cost_rollup_target_fkey FOREIGN KEY (target) REFERENCES targets (id); `
+	for _, name := range []string{"0008_cost_sums", "0016_cost_sums_apart"} {
+		script, err := migrations.ReadFile("migrations/" + name + ".sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		again += string(script)
 	}
-	if err != nil {
+	if _, err = s.pool.Exec(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
 	if a, err := s.Audit(t.Context(), false, func(int) {}); err != nil || !a.Agrees() || a.Sums < 1000 {

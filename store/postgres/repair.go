@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -95,10 +94,10 @@ func takeRow(q *pgx.Batch, r *database.RollupRow, target int64, show func(now *e
 		where, args = `cost_sums WHERE dimension = $1 AND start = $2 AND value = $3 AND target = $4 AND task = $5 AND strategy = $6 AND unit = $7`,
 			append(args, string(r.Unit))
 	}
-	q.Queue(`DELETE FROM `+where+` RETURNING `+strings.Join(tallyColumns, ", "), args...).Query(func(rows pgx.Rows) error {
+	q.Queue(`DELETE FROM `+where+` RETURNING `+batch.ListTally, args...).Query(func(rows pgx.Rows) error {
 		var t event.Tally
 		var now *event.Tally
-		_, err := pgx.ForEachRow(rows, scanInto(&t), func() error { now = &t; return nil })
+		_, err := pgx.ForEachRow(rows, batch.ScanTally(&t), func() error { now = &t; return nil })
 		show(now)
 		return err
 	})
@@ -110,7 +109,7 @@ func caughtUp(d *database.RollupDifference, now *event.Tally) *event.Tally {
 	if stored == nil {
 		stored = &event.Tally{}
 	}
-	if now == nil || whole(now) == whole(stored) { // milliseconds come with a call
+	if now == nil || batch.WholeOf(now) == batch.WholeOf(stored) { // milliseconds come with a call
 		return d.Computed
 	}
 	var t event.Tally

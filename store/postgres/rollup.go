@@ -28,36 +28,14 @@ func upsert(table string, keys, sums []string, types []string) string {
 		table, strings.Join(keys, ", "), strings.Join(sums, ", "), strings.Join(arrays, ", "), strings.Join(keys, ", "), strings.Join(add, ", "))
 }
 
-var tallyColumns = []string{
-	"calls", "failed", "unpriced", "cost", "estimated", "input", "cached_read", "cache_write", "output", "reasoning", "latency_calls", "ttft_calls",
-	"latency_ms", "ttft_ms",
-}
-
 var (
-	tallyTypes = append(slices.Repeat([]string{"bigint"}, len(tallyColumns)-2), "double precision", "double precision")
+	tallyTypes = append(slices.Repeat([]string{"bigint"}, len(batch.WholeColumns)), slices.Repeat([]string{"double precision"}, len(batch.MeanColumns))...)
 
-	rollupUpsert = upsert("cost_rollup", []string{"dimension", "hour", "value", "target", "task", "strategy"}, tallyColumns,
+	rollupUpsert = upsert("cost_rollup", []string{"dimension", "hour", "value", "target", "task", "strategy"}, batch.TallyColumns,
 		append([]string{"text", "timestamptz", "text", "bigint", "text", "text"}, tallyTypes...))
-	sumsUpsert = upsert("cost_sums", []string{"unit", "dimension", "start", "value", "target", "task", "strategy"}, tallyColumns,
+	sumsUpsert = upsert("cost_sums", []string{"unit", "dimension", "start", "value", "target", "task", "strategy"}, batch.TallyColumns,
 		append([]string{"text", "text", "timestamptz", "text", "bigint", "text", "text"}, tallyTypes...))
 )
-
-// whole are the numbers of a tally in the order of its columns, without the sums
-// of milliseconds, which come last.
-func whole(t *event.Tally) [12]int64 {
-	return [...]int64{
-		t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
-		t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.LatencyCalls, t.TTFTCalls,
-	}
-}
-
-// scanInto are where the columns of a tally go.
-func scanInto(t *event.Tally) []any {
-	return []any{
-		&t.Calls, &t.Failed, &t.Unpriced, (*int64)(&t.Cost), (*int64)(&t.Estimated), &t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning,
-		&t.LatencyCalls, &t.TTFTCalls, &t.Latency, &t.TTFT,
-	}
-}
 
 // tallies are the columns of sums, an array each.
 type tallies struct {
@@ -66,7 +44,7 @@ type tallies struct {
 }
 
 func (c *tallies) add(t *event.Tally) {
-	for i, v := range whole(t) {
+	for i, v := range batch.WholeOf(t) {
 		c.whole[i] = append(c.whole[i], v)
 	}
 	c.latency, c.ttft = append(c.latency, t.Latency), append(c.ttft, t.TTFT)

@@ -72,14 +72,13 @@ func (a auditSource) Sums(ctx context.Context, p batch.Piece, visit func(databas
 	}
 	dimensions, err := a.dimensions(ctx, table, unit, p.Unit)
 	for i := 0; i < len(dimensions) && err == nil; i++ { // of each, the stretch is one of the primary key
-		err = each(a.asking(ctx), a, `SELECT ?1, r.dimension, `+start+`, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, `+tallyColumns+`
+		err = each(a.asking(ctx), a, `SELECT ?1, r.dimension, `+start+`, r.value, coalesce(t.endpoint, ''), coalesce(t.model, ''), coalesce(t.provider, ''), r.task, r.strategy, `+batch.ListTally+`
 			FROM `+table+` r LEFT JOIN targets t ON t.id = r.target WHERE r.dimension = ?2 AND `+start+` BETWEEN ?3 AND ?4`+unit, func(rows *sql.Rows) error {
 			var row database.RollupRow
 			var hour int64
 			var t event.Tally
-			if err := rows.Scan(&row.Unit, &row.Dimension, &hour, &row.Value, &row.Target.Endpoint, &row.Target.Model, &row.Target.Provider, &row.Task, &row.Strategy,
-				&t.Calls, &t.Failed, &t.Unpriced, &t.Cost, &t.Estimated, &t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning,
-				&t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls); err != nil {
+			if err := rows.Scan(append([]any{&row.Unit, &row.Dimension, &hour, &row.Value, &row.Target.Endpoint, &row.Target.Model, &row.Target.Provider, &row.Task, &row.Strategy},
+				batch.ScanTally(&t)...)...); err != nil {
 				return err
 			}
 			row.Start = batch.HourTime(hour)

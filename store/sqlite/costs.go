@@ -17,10 +17,6 @@ var groupColumns = map[event.Dimension]string{
 	batch.ByBill: `t.provider || char(31) || t.model || char(31) || (r.start / 24 * 24)`,
 }
 
-const costSums = `sum(calls) AS calls, sum(failed) AS failed, sum(unpriced) AS unpriced, sum(cost) AS cost, sum(estimated) AS estimated,
-	sum(input) AS input, sum(cached_read) AS cached_read, sum(cache_write) AS cache_write, sum(output) AS output, sum(reasoning) AS reasoning,
-	sum(latency_ms) AS latency_ms, sum(latency_calls) AS latency_calls, sum(ttft_ms) AS ttft_ms, sum(ttft_calls) AS ttft_calls`
-
 // Costs implements event.Reader.
 func (s *Store) Costs(ctx context.Context, q event.CostQuery) (event.CostReport, error) {
 	const op = "sqlite.Costs"
@@ -75,32 +71,32 @@ func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, gr
 		column = `r.value`
 	}
 	sums, args := sumsOf(&q, dimension, batch.Pieces(&q, dimension, group))
-	groups := `SELECT ` + column + ` AS key, ` + costSums + ` FROM (` + sums + `) r LEFT JOIN targets t ON t.id = r.target WHERE 1`
 	where, more := targetConditions(q.Model, q.Endpoint, q.Provider)
-	rows, err := from.QueryContext(ctx, batch.AskGroups(groups+where+` GROUP BY 1`, tallyColumns, costSums, limit), append(args, more...)...)
+	groups := batch.NewGroups(group, limit)
+	rows, err := from.QueryContext(ctx, groups.Statement(`SELECT `+column+` AS key, `+batch.ListTally+` FROM (`+sums+`) r LEFT JOIN targets t ON t.id = r.target WHERE 1`+where, "sum"),
+		append(args, more...)...)
 	if err != nil {
 		return event.CostGroups{}, err
 	}
 	defer rows.Close()
-	out := batch.NewGroups(limit)
-	for rows.Next() {
-		var n int64
-		var key string
-		var t event.Tally
-		if err := rows.Scan(&n, &key, &t.Calls, &t.Failed, &t.Unpriced, &t.Cost, &t.Estimated,
-			&t.Input, &t.CachedRead, &t.CacheWrite, &t.Output, &t.Reasoning, &t.Latency, &t.LatencyCalls, &t.TTFT, &t.TTFTCalls); err != nil {
+	var n int64
+	var key string
+	var t event.Tally
+	for into := append([]any{&n, &key}, batch.ScanTally(&t)...); rows.Next(); {
+		if err := rows.Scan(into...); err != nil {
 			return event.CostGroups{}, err
 		}
+		name := key
 		if group.InTime() {
 			hour, err := strconv.ParseInt(key, 10, 64)
 			if err != nil {
 				return event.CostGroups{}, err
 			}
-			key = event.TimeKey(group, batch.HourTime(hour))
+			name = event.TimeKey(group, batch.HourTime(hour))
 		}
-		out.Add(n, key, &t)
+		groups.Add(n, name, &t)
 	}
-	return out.CostGroups, rows.Err()
+	return groups.End(), rows.Err()
 }
 
 // sumsOf asks for the rows of the pieces that a query is about, as far as it is
@@ -118,7 +114,7 @@ func sumsOf(q *event.CostQuery, dimension event.Dimension, pieces []batch.Piece)
 		if p.Unit == "" {
 			at = `hour`
 		}
-		text += `SELECT ` + at + ` AS start, value, target, task, strategy, ` + tallyColumns
+		text += `SELECT ` + at + ` AS start, value, target, task, strategy, ` + batch.ListTally
 		if p.Unit == "" {
 			add(` FROM cost_rollup WHERE dimension = ?`, string(dimension))
 		} else {

@@ -2,27 +2,26 @@ package sqlite
 
 import (
 	"context"
+	"strings"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/store/batch"
 )
 
-const tallyColumns = `calls, failed, unpriced, cost, estimated,
-  input, cached_read, cache_write, output, reasoning, latency_ms, latency_calls, ttft_ms, ttft_calls`
-
-const (
-	rollupInsert = `INSERT INTO cost_rollup (dimension, hour, value, target, task, strategy, ` + tallyColumns + `) VALUES `
-	sumsInsert   = `INSERT INTO cost_sums (unit, dimension, start, value, target, task, strategy, ` + tallyColumns + `) VALUES `
+var (
+	rollupInsert = `INSERT INTO cost_rollup (dimension, hour, value, target, task, strategy, ` + batch.ListTally + `) VALUES `
+	sumsInsert   = `INSERT INTO cost_sums (unit, dimension, start, value, target, task, strategy, ` + batch.ListTally + `) VALUES `
+	tallyAdd     = addTally()
 )
 
-const tallyAdd = `
-ON CONFLICT DO UPDATE SET
-  calls = calls + excluded.calls, failed = failed + excluded.failed, unpriced = unpriced + excluded.unpriced,
-  cost = cost + excluded.cost, estimated = estimated + excluded.estimated,
-  input = input + excluded.input, cached_read = cached_read + excluded.cached_read, cache_write = cache_write + excluded.cache_write,
-  output = output + excluded.output, reasoning = reasoning + excluded.reasoning,
-  latency_ms = latency_ms + excluded.latency_ms, latency_calls = latency_calls + excluded.latency_calls,
-  ttft_ms = ttft_ms + excluded.ttft_ms, ttft_calls = ttft_calls + excluded.ttft_calls`
+// addTally is what happens to a row of sums that is there.
+func addTally() string {
+	add := make([]string, len(batch.TallyColumns))
+	for i, c := range batch.TallyColumns {
+		add[i] = c + " = " + c + " + excluded." + c
+	}
+	return " ON CONFLICT DO UPDATE SET " + strings.Join(add, ", ")
+}
 
 // writeRollups adds rows to cost_rollup.
 func writeRollups(ctx context.Context, r batch.Rollups, into *bulk) error {
@@ -46,6 +45,8 @@ func writeSums(ctx context.Context, s batch.Sums, into *bulk) error {
 
 // tally adds a row of sums under its key.
 func (b *bulk) tally(ctx context.Context, t *event.Tally, key ...any) error {
-	return b.row(ctx, append(key, t.Calls, t.Failed, t.Unpriced, int64(t.Cost), int64(t.Estimated),
-		t.Input, t.CachedRead, t.CacheWrite, t.Output, t.Reasoning, t.Latency, t.LatencyCalls, t.TTFT, t.TTFTCalls)...)
+	for _, v := range batch.WholeOf(t) {
+		key = append(key, v)
+	}
+	return b.row(ctx, append(key, t.Latency, t.TTFT)...)
 }
