@@ -1,6 +1,6 @@
 # `make` prints this list. Everything needs Go alone, except `test`, which also
-# runs the official npm client and a private PostgreSQL and Redis, and installs
-# what is missing of them.
+# runs the official npm client, a private PostgreSQL and Redis, and Helm, and
+# installs what is missing of them.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -ec
@@ -9,6 +9,7 @@ FUZZTIME    ?= 60s
 ROWS        ?= 10000000
 ROUNDS      ?= 60
 LINT        := golangci-lint@v2.15.0
+HELM        := helm@v3.22.0
 GOBIN       := $(shell $(GO) env GOPATH)/bin
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS     := -s -w -X main.version=$(VERSION)
@@ -16,7 +17,7 @@ LDFLAGS     := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test clients servers long race lint fuzz bench bench-store cluster drills soak check
+.PHONY: help build run test clients servers helm long race lint fuzz bench bench-store cluster drills soak check
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +28,7 @@ build: ## Build bin/cartrita
 run: build ## Build and start the gateway on 127.0.0.1:8080, with demo models if no provider key is set
 	bin/cartrita serve --demo=auto $(ARGS)
 
-test: clients servers ## Run every test, end-to-end tests with real clients included
+test: clients servers helm ## Run every test, end-to-end tests with real clients included
 	$(GO) test -count=1 -timeout 14m ./... # uncached: the end-to-end tests build the binary themselves
 
 clients: ## Install the npm client that the end-to-end tests use
@@ -66,6 +67,11 @@ servers: ## Install the PostgreSQL and the Redis that tests start for themselves
 	else \
 	  echo "WARNING: no Redis is installed: everything about it stays untested. Install it, or set CARTRITA_TEST_REDIS to the URL of one." >&2; \
 	fi
+
+helm: ## Install the Helm that renders the chart in tests
+	@command -v helm >/dev/null || [ -x $(GOBIN)/helm ] || { \
+	  echo "Helm is missing; building it takes some minutes"; $(GO) install helm.sh/helm/v3/cmd/$(HELM); } || \
+	  echo "WARNING: there is no Helm: the chart stays untested." >&2
 
 long: ## Run the tests that take minutes
 	CARTRITA_TEST_LONG=1 $(GO) test -count=1 -timeout 30m -run Long ./test/e2e
