@@ -1,6 +1,6 @@
 // Package deploy checks what is given for deployment: that the files say what
-// the gateway understands, and, where Helm is installed, that the chart renders
-// to what a cluster would take.
+// the gateway understands and pass their linters, and, where Helm is installed,
+// that the chart renders to what a cluster would take.
 package deploy
 
 import (
@@ -105,6 +105,16 @@ func TestTheComposeFileIsUnderstood(t *testing.T) {
 	}
 	if len(seen) != 3 {
 		t.Errorf("%d gateways, want 3", len(seen))
+	}
+}
+
+// The linters are those of Docker itself, in a module of their own.
+func TestTheImageAndTheComposeFilePassTheirLinters(t *testing.T) {
+	if out, err := exec.CommandContext(t.Context(), "go", "-C", "lint", "mod", "download").CombinedOutput(); err != nil {
+		t.Skipf("NOT TESTED: the Dockerfile and the compose file, since the modules of their linters cannot be had: %v\n%s", err, out)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "-C", "lint", "run", ".", "../"+dir).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
