@@ -142,22 +142,27 @@ type Piece struct {
 // Pieces returns where the sums of one dimension lie that a query, which was
 // checked, adds up by group: the coarsest there are for each stretch of time.
 func Pieces(q *event.CostQuery, dimension, group event.Dimension) []Piece {
-	apart := q.Model != "" || q.Endpoint != "" || q.Provider != "" || q.Task != nil || q.Strategy != ""
-	switch group {
-	case ByBill, event.ByModel, event.ByEndpoint, event.ByProvider, event.ByTask, event.ByStrategy:
-		apart = true
-	}
 	var units []Unit
 	switch {
-	case dimension == "" && !apart:
+	case dimension == "" && !apart(q, group):
 		return []Piece{{Hour, q.Since, q.Until}}
-	case group == event.ByHour, dimension != "" && apart:
+	case group == event.ByHour, dimension != "" && apart(q, group):
 	case dimension == "" || group == event.ByDay:
 		units = []Unit{Day}
 	default:
 		units = []Unit{Month, Day}
 	}
 	return pieces(nil, q.Since, q.Until, units)
+}
+
+// apart reports whether a query or its groups tell models, endpoints, providers,
+// tasks or strategies apart.
+func apart(q *event.CostQuery, group event.Dimension) bool {
+	switch group {
+	case ByBill, event.ByModel, event.ByEndpoint, event.ByProvider, event.ByTask, event.ByStrategy:
+		return true
+	}
+	return q.Model != "" || q.Endpoint != "" || q.Provider != "" || q.Task != nil || q.Strategy != ""
 }
 
 // pieces takes from a stretch of time what whole pieces of the first unit cover;

@@ -6,55 +6,61 @@ import (
 	"github.com/cartrita/cartrita/event"
 )
 
-// Groups asks a database to add rows of sums up by their key, and collects what it
-// answers.
-type Groups struct {
-	lines map[string]event.Tally
-	limit int
-	cut   bool // the database chooses the costliest
-	all   event.Tally
-	count int64
-}
-
-// NewGroups makes it for groups of a dimension, of which the costliest are wanted,
-// as many as limit says; 0: all. Of a context dimension there may be far more than
-// are worth leaving the database; of the others there are few.
-func NewGroups(by event.Dimension, limit int) *Groups {
-	return &Groups{lines: map[string]event.Tally{}, limit: limit, cut: limit > 0 && by.OfContext()}
-}
-
-// Statement makes the statement out of the one of rows, of columns key and
-// TallyColumns; sum is the aggregate that adds whole numbers up. It answers with
-// rows of a number, the key and TallyColumns, each for Add: a group, or how many
-// groups there are and what all are together.
+// AskGroups makes the statement that adds rows of sums up by their key. The rows
+// are a statement of the columns key and TallyColumns; sum is the aggregate that
+// adds whole numbers up. It answers with rows of a number, the key and
+// TallyColumns, for Groups.Add: a group, or, behind the costliest that a limit
+// leaves, how many groups there are and what all are together.
 //
-// Which are the costliest is found out with two columns: adding up all of them is
-// most of the work, and of many groups nearly all of it would be thrown away.
-func (g *Groups) Statement(rows, sum string) string {
+// Scarce says that most groups have a row or two. To add up all columns of each is
+// most of the work then, and nearly all of it would be thrown away: the costliest
+// are found out with two columns first. Where groups have many rows, it costs more
+// to read them again.
+func AskGroups(rows, sum string, limit int, scarce bool) string {
 	sums := sumTally(sum)
-	if !g.cut {
-		return `SELECT 0, key, ` + sums + ` FROM (` + rows + `) r GROUP BY key`
+	groups := `SELECT key, ` + sums + ` FROM (` + rows + `) r GROUP BY key`
+	costliest := ` ORDER BY cost DESC, calls DESC, key LIMIT ` + strconv.Itoa(limit)
+	switch {
+	case limit == 0:
+		return `SELECT 0, g.* FROM (` + groups + `) g`
+	case scarce:
+		return `WITH r AS NOT MATERIALIZED (` + rows + `),
+			g AS MATERIALIZED (SELECT key, ` + sum + `(cost) AS cost, ` + sum + `(calls) AS calls FROM r GROUP BY key)
+			SELECT 0, key, ` + sums + ` FROM r WHERE key IN (SELECT key FROM g` + costliest + `) GROUP BY key
+			UNION ALL SELECT (SELECT count(*) FROM g), '', ` + sums + ` FROM r HAVING count(*) > 0`
 	}
-	return `WITH r AS NOT MATERIALIZED (` + rows + `),
-		g AS MATERIALIZED (SELECT key, ` + sum + `(cost) AS cost, ` + sum + `(calls) AS calls FROM r GROUP BY key)
-		SELECT 0, key, ` + sums + ` FROM r
-		 WHERE key IN (SELECT key FROM g ORDER BY cost DESC, calls DESC, key LIMIT ` + strconv.Itoa(g.limit) + `) GROUP BY key
-		UNION ALL SELECT (SELECT count(*) FROM g), '', ` + sums + ` FROM r HAVING count(*) > 0`
+	return `WITH g AS MATERIALIZED (` + groups + `)
+		SELECT * FROM (SELECT 0, g.* FROM g` + costliest + `) lines
+		UNION ALL SELECT count(*), '', ` + sums + ` FROM g HAVING count(*) > 0`
 }
 
-// Add takes a row of the answer.
+// Scarce reports whether most groups of a checked query, by a dimension, have a row
+// or two among the rows of its pieces: a workflow run is over in a day, where users
+// and teams come again. Told apart by model and the like, it has more.
+func Scarce(q *event.CostQuery, by event.Dimension) bool {
+	return by == event.ByWorkflow && !apart(q, by)
+}
+
+// Groups collects the rows that AskGroups asks for.
+type Groups struct {
+	event.CostGroups
+	limited bool
+}
+
+// NewGroups makes it for a limit.
+func NewGroups(limit int) *Groups {
+	return &Groups{event.CostGroups{Lines: map[string]event.Tally{}}, limit > 0}
+}
+
+// Add takes a row.
 func (g *Groups) Add(n int64, key string, t *event.Tally) {
-	if n > 0 {
-		g.all, g.count = *t, n
+	switch {
+	case n > 0:
+		g.All, g.Count = *t, n
 		return
+	case !g.limited:
+		g.All.Merge(*t, 1)
+		g.Count++
 	}
-	g.lines[key] = *t
-}
-
-// End returns the groups when all rows were added.
-func (g *Groups) End() event.CostGroups {
-	if g.cut {
-		return event.CostGroups{Lines: g.lines, All: g.all, Count: g.count}
-	}
-	return event.CutGroups(g.lines, g.limit)
+	g.Lines[key] = *t
 }

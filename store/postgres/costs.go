@@ -88,11 +88,11 @@ func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, gr
 	askSums(ask, &q, dimension, batch.Pieces(&q, dimension, group))
 	ask.text += `) r LEFT JOIN targets t ON t.id = r.target WHERE true`
 	targetConditions(ask, q.Model, q.Endpoint, q.Provider)
-	groups := batch.NewGroups(group, limit)
-	rows, err := from.Query(ctx, groups.Statement(ask.text, sum), ask.args...)
+	rows, err := from.Query(ctx, batch.AskGroups(ask.text, sum, limit, batch.Scarce(&q, group)), ask.args...)
 	if err != nil {
 		return event.CostGroups{}, err
 	}
+	groups := batch.NewGroups(limit)
 	var n int64
 	var key string
 	var t event.Tally
@@ -108,7 +108,7 @@ func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, gr
 		groups.Add(n, name, &t)
 		return nil
 	})
-	return groups.End(), err
+	return groups.CostGroups, err
 }
 
 // askSums asks for the rows of the pieces that a query is about, as far as it is

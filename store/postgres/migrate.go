@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cartrita/cartrita/model"
@@ -91,7 +93,7 @@ func (m *migration) run(ctx context.Context) (applied []string, err error) {
 		for i := have; i < len(names); i++ {
 			name := strings.TrimSuffix(path.Base(names[i]), ".sql")
 			if err := m.during(ctx, name, func() error { return apply(ctx, tx, i+1, names[i]) }); err != nil {
-				return fmt.Errorf("%s: %w", names[i], err)
+				return notApplied(name, err)
 			}
 			applied = append(applied, name)
 		}
@@ -146,6 +148,20 @@ func startedSchema(ctx context.Context, tx pgx.Tx) (have int, err error) {
 		return 0, err
 	}
 	return schemaVersion(ctx, tx)
+}
+
+// notApplied says what keeps a migration from being applied; what depends on a
+// table is in the details.
+func notApplied(name string, err error) error {
+	var server *pgconn.PgError
+	if !errors.As(err, &server) || passes(server) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	why := server.Message
+	if server.Detail != "" {
+		why += " (" + server.Detail + ")"
+	}
+	return &model.Error{Op: "postgres.Migrate", Kind: model.KindConflict, Message: fmt.Sprintf("the schema cannot be brought up to date by %s: %s", name, why), Err: err}
 }
 
 func apply(ctx context.Context, tx pgx.Tx, number int, name string) error {

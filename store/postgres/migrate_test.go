@@ -1,7 +1,7 @@
 package postgres
 
 import (
-	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -44,15 +44,90 @@ func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
 	}
 }
 
-// firstVersion makes a database of the first version.
-func firstVersion(t *testing.T, conn *pgx.Conn) {
+// version makes a database of an earlier version.
+func version(t *testing.T, conn *pgx.Conn, number int) {
 	t.Helper()
-	err := pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
-		_, err := startedSchema(t.Context(), tx)
-		return errors.Join(err, apply(t.Context(), tx, 1, "migrations/0001_init.sql"))
+	names, err := migrationNames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+		if _, err := startedSchema(t.Context(), tx); err != nil {
+			return err
+		}
+		for i, name := range names[:number] {
+			if err := apply(t.Context(), tx, i+1, name); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// People make views of the documented ones, and let others read them. Neither
+// stands in the way of a migration, nor is lost by it.
+func TestAMigrationLeavesWhatPeopleMadeOfViews(t *testing.T) {
+	t.Parallel()
+	url := testserver.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	version(t, conn, 15)
+	role := fmt.Sprintf("analyst_%d", time.Now().UnixNano())
+	for _, stmt := range []string{
+		`CREATE ROLE ` + role,
+		`GRANT SELECT ON model_daily_costs, cost_sums TO ` + role,
+		`CREATE SCHEMA reports`,
+		`CREATE VIEW reports.days AS SELECT day, sum(cost_usd) AS cost FROM model_daily_costs GROUP BY 1`,
+	} {
+		if _, err := conn.Exec(t.Context(), stmt); err != nil {
+			t.Fatalf("%s: %v", stmt, err)
+		}
+	}
+	defer func() {
+		if _, err := conn.Exec(t.Context(), `DROP OWNED BY `+role+`; DROP ROLE `+role); err != nil {
+			t.Error(err)
+		}
+	}()
+	s, err := Open(t.Context(), Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{storetest.Sample(20)}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), `SET ROLE `+role+`; SELECT * FROM model_daily_costs; SELECT * FROM cost_sums; RESET ROLE`); err != nil {
+		t.Errorf("who was allowed to read: %v", err)
+	}
+	var days int
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM reports.days`).Scan(&days); err != nil || days != 1 {
+		t.Errorf("the view has %d days, %v", days, err)
+	}
+}
+
+// What no waiting would help is no database that is away: who starts a gateway is
+// told what stands in the way.
+func TestAMigrationThatCannotBeAppliedIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	url := testserver.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	version(t, conn, 15)
+	if _, err := conn.Exec(t.Context(), `CREATE VIEW mine AS SELECT value FROM cost_sums`); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), Config{URL: url})
+	if Away(err) || model.KindOf(err) != model.KindConflict || !strings.Contains(err.Error(), "0016_cost_sums_apart") || !strings.Contains(err.Error(), "view mine depends on") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -66,7 +141,7 @@ func TestAMigrationWaitsForLocksForAWhileOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	firstVersion(t, conn)
+	version(t, conn, 1)
 	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +190,7 @@ func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	firstVersion(t, conn)
+	version(t, conn, 1)
 	for _, stmt := range []string{
 		`INSERT INTO targets (endpoint, model, provider) VALUES ('p/m', 'm', 'p')`,
 		`INSERT INTO calls (id, seq, ended, target, state, task) VALUES ('01900000-0000-7000-8000-000000000001', 1, '2026-11-24 10:00Z', 1, 'completed', 'chat-completions')`,

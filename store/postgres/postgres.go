@@ -249,16 +249,30 @@ func place(c *pgx.ConnConfig) string {
 }
 
 // Away reports whether an error is of a database that is not there now, and may
-// be later: not of one that is there and does not know us.
+// be later: not of one that is there and does not know us, or our schema.
 func Away(err error) bool {
 	var server *pgconn.PgError
-	if errors.As(err, &server) {
-		switch server.Code[:min(2, len(server.Code))] {
-		case "28", "3D", "3F", "42": // no such user, password, database, schema, or not allowed
-			return false
-		}
+	if errors.As(err, &server) && !passes(server) {
+		return false
 	}
 	return model.KindOf(err) == model.KindUnavailable
+}
+
+// passes reports whether what a server says may be over after a while.
+func passes(e *pgconn.PgError) bool {
+	switch e.Code[:min(2, len(e.Code))] {
+	case "08", // the connection
+		"25", // it is read-only
+		"40", // rolled back
+		"53", // no memory, disk or connections
+		"55", // a lock
+		"57", // it shuts down or starts
+		"58", // the system beneath it
+		"XX", // whatever a proxy before it says
+		"":
+		return true
+	}
+	return false
 }
 
 // failure classifies an error of the database; one that is classified already

@@ -72,13 +72,13 @@ func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, gr
 	}
 	sums, args := sumsOf(&q, dimension, batch.Pieces(&q, dimension, group))
 	where, more := targetConditions(q.Model, q.Endpoint, q.Provider)
-	groups := batch.NewGroups(group, limit)
-	rows, err := from.QueryContext(ctx, groups.Statement(`SELECT `+column+` AS key, `+batch.ListTally+` FROM (`+sums+`) r LEFT JOIN targets t ON t.id = r.target WHERE 1`+where, "sum"),
-		append(args, more...)...)
+	text := `SELECT ` + column + ` AS key, ` + batch.ListTally + ` FROM (` + sums + `) r LEFT JOIN targets t ON t.id = r.target WHERE 1` + where
+	rows, err := from.QueryContext(ctx, batch.AskGroups(text, "sum", limit, batch.Scarce(&q, group)), append(args, more...)...)
 	if err != nil {
 		return event.CostGroups{}, err
 	}
 	defer rows.Close()
+	groups := batch.NewGroups(limit)
 	var n int64
 	var key string
 	var t event.Tally
@@ -96,7 +96,7 @@ func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, gr
 		}
 		groups.Add(n, name, &t)
 	}
-	return groups.End(), rows.Err()
+	return groups.CostGroups, rows.Err()
 }
 
 // sumsOf asks for the rows of the pieces that a query is about, as far as it is

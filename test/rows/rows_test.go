@@ -224,6 +224,7 @@ func questions(s store, set Set) []question {
 		}}
 	}
 	user := func(i int) string { return fmt.Sprintf("user-%d", i) }
+	provider := func(i int) string { return fmt.Sprintf("host-%d", i%hosts) }
 	name := func(i int) model.ModelID { _, m := endpoint(i%models, 0); return m }
 	week := func(i int) (since, until time.Time) {
 		since = Since.AddDate(0, 0, i)
@@ -259,6 +260,22 @@ func questions(s store, set Set) []question {
 			q.By = event.ByHour
 			q.Since, q.Until = week(i)
 			return q
+		}),
+		// Rows by the hour, nearly one for each call, answer for who tells both apart.
+		costs("of a team by model", func(i int) event.CostQuery {
+			return event.CostQuery{By: event.ByModel, Team: fmt.Sprintf("team-%d", i%20)}
+		}),
+		costs("of a provider, three months by team", func(i int) event.CostQuery {
+			return event.CostQuery{By: event.ByTeam, Provider: provider(i), Limit: event.DefaultCostLines}
+		}),
+		costs("of a provider, a week by team", func(i int) (q event.CostQuery) {
+			q = event.CostQuery{By: event.ByTeam, Provider: provider(i), Limit: event.DefaultCostLines}
+			q.Since, q.Until = week(i)
+			return q
+		}),
+		costs("of thirty days by user", func(i int) event.CostQuery { // they begin and end within a day
+			since := Since.AddDate(0, 0, i).Add(7 * time.Hour)
+			return event.CostQuery{By: event.ByUser, Since: since, Until: since.AddDate(0, 0, 30), Limit: event.DefaultCostLines}
 		}),
 		{"budgets: spend of all periods", func(ctx context.Context, _ int) (int, error) {
 			b, err := s.BudgetSpend(ctx, Since)

@@ -1,7 +1,6 @@
 -- Sums of each unit and dimension lie together: those of the months of 65,000
 -- workflow runs were read from five times as many pages, beside those of days and
 -- of users.
-DROP VIEW model_daily_costs;
 ALTER TABLE cost_sums RENAME TO cost_sums_before;
 ALTER INDEX cost_sums_pkey RENAME TO cost_sums_before_pkey;
 ALTER INDEX cost_sums_value RENAME TO cost_sums_before_value;
@@ -48,10 +47,22 @@ BEGIN
 END $$;
 
 INSERT INTO cost_sums SELECT * FROM cost_sums_before;
-DROP TABLE cost_sums_before;
+ANALYZE cost_sums; -- without statistics, plans are made for a few rows
 
--- What each model cost each day (UTC).
-CREATE VIEW model_daily_costs AS
+-- Who was allowed to read or write it, is.
+DO $$
+DECLARE
+  g record;
+BEGIN
+  FOR g IN SELECT p.privilege_type AS may, CASE p.grantee WHEN 0 THEN 'PUBLIC' ELSE p.grantee::regrole::text END AS who, p.is_grantable
+             FROM pg_class c, aclexplode(c.relacl) p WHERE c.oid = 'cost_sums_before'::regclass AND p.grantee <> c.relowner LOOP
+    EXECUTE format('GRANT %s ON cost_sums TO %s', g.may, g.who) || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
+  END LOOP;
+END $$;
+
+-- What each model cost each day (UTC). Replaced, so that what others have made of
+-- it, and who may read it, stays.
+CREATE OR REPLACE VIEW model_daily_costs AS
   SELECT t.model AS model_id, (r.start AT TIME ZONE 'UTC')::date AS day,
          sum(r.calls)::bigint AS calls, sum(r.failed)::bigint AS failed, sum(r.unpriced)::bigint AS unpriced,
          sum(r.cost) / 1e9 AS cost_usd, sum(r.cost)::bigint AS cost_nano_usd,
@@ -60,9 +71,8 @@ CREATE VIEW model_daily_costs AS
     FROM cost_sums r JOIN targets t ON t.id = r.target
    WHERE r.unit = 'day' AND r.dimension = ''
    GROUP BY 1, 2;
+DROP TABLE cost_sums_before;
 
 -- Adds bigints up in a bigint. What sum does, in numeric, took more time than all
 -- the rest of a question about costs.
 CREATE AGGREGATE sum_bigint (bigint) (SFUNC = int8pl, STYPE = bigint, INITCOND = '0', COMBINEFUNC = int8pl, PARALLEL = SAFE);
-
-ANALYZE cost_sums; -- without statistics of it, the groups of a question are compared one by one with those that are wanted
