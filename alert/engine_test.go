@@ -215,6 +215,52 @@ func TestPeopleAreReminded(t *testing.T) {
 	})
 }
 
+// TestAChannelNamedTwice is refused where a rule is given. One that a store has all
+// the same, and a message of the kind, tell the channel once and hold up nothing.
+func TestAChannelNamedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "ops")
+		twice := budgetRule(func(r *alert.Rule) { r.Channels = []string{"ops", "ops"} })
+		if _, err := alert.CheckRules([]alert.Rule{twice}, []string{"ops"}); model.KindOf(err) != model.KindInvalid || model.AsError(err).Param != "[0].channels" {
+			t.Errorf("in a configuration: %v", err)
+		}
+		if _, err := w.gateways[0].SaveRule(t.Context(), twice); model.KindOf(err) != model.KindInvalid || model.AsError(err).Param != "channels" {
+			t.Errorf("over the API: %v", err)
+		}
+
+		w.configure(alert.Settings{})
+		kept, err := budgetRule().Complete()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept.Channels = twice.Channels
+		if err := w.store.SaveAlertRule(t.Context(), kept); err != nil {
+			t.Fatal(err)
+		}
+		stuck := alert.Delivery{
+			Notification: alert.Notification{ID: "0", Event: alert.Firing, Rule: "old", Alerts: []alert.Alert{{Incident: "1"}, {Incident: "1"}}},
+			Channel:      "ops", State: alert.Waiting,
+		}
+		if err := w.store.SaveAlerts(t.Context(), 1, alert.Change{Deliveries: []alert.Delivery{stuck}}); err != nil {
+			t.Fatal(err)
+		}
+		w.spent("a")
+		w.tick()
+		w.spent()
+		w.ticks(10 * time.Second)
+		equal(t, "what was stuck, and a rule that was kept", w.channels["ops"].said(), "firing old ", "firing old ", "firing r a", "resolved r a")
+
+		w.configure(alert.Settings{GroupWait: time.Minute})
+		w.spent("a")
+		w.tick()
+		w.spent()
+		w.ticks(2 * time.Minute)
+		if heard := w.channels["ops"].said(); len(heard) != 4 {
+			t.Errorf("what was over before anybody was told: %q", heard)
+		}
+	})
+}
+
 // TestRulesChangeWhileTheyFire: a rule that goes, or is disabled, resolves what it
 // fired; one that comes over the API is in force everywhere.
 func TestRulesChangeWhileTheyFire(t *testing.T) {

@@ -95,11 +95,18 @@ func (t *telling) plan(transitions []transition, queue []Delivery, now time.Time
 	return slices.DeleteFunc(q, func(d Delivery) bool { return !changed[d.ID] })
 }
 
-func (t *telling) channelsOf(r *Rule) []string {
-	if len(r.Channels) > 0 {
-		return r.Channels
+// channelsOf returns the channels that a rule tells, each once: a store may hold
+// rules that name one twice.
+func (t *telling) channelsOf(r *Rule) (out []string) {
+	if len(r.Channels) == 0 {
+		return t.channels
 	}
-	return t.channels
+	for _, c := range r.Channels {
+		if !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // join finds the message that waits for more of the same, or begins one.
@@ -137,15 +144,15 @@ func (t *telling) join(q *[]Delivery, channel string, tr *transition, now time.T
 func withdraw(q []Delivery, channel, incident string, now time.Time, changed map[string]bool) bool {
 	for i := range q {
 		d := &q[i]
-		at := slices.IndexFunc(d.Alerts, func(a Alert) bool { return a.Incident == incident })
-		if d.Channel != channel || d.Event != Firing || d.State != Waiting || d.Attempts > 0 || at < 0 || !d.Due.After(now) {
+		if d.Channel != channel || d.Event != Firing || d.State != Waiting || d.Attempts > 0 || !d.about(incident) || !d.Due.After(now) {
 			continue
 		}
 		changed[d.ID] = true
-		if len(d.Alerts) == 1 {
+		others := slices.DeleteFunc(slices.Clone(d.Alerts), func(a Alert) bool { return a.Incident == incident })
+		if len(others) == 0 {
 			d.State, d.Ended = Withdrawn, now
 		} else {
-			d.Alerts = slices.Delete(d.Alerts, at, at+1)
+			d.Alerts = others
 		}
 		return true
 	}
@@ -171,6 +178,8 @@ func ready(queue []Delivery, now time.Time) (out []Delivery) {
 		free := !d.Due.After(now)
 		for _, a := range d.Alerts {
 			free = free && !blocked[key{d.Channel, a.Incident}]
+		}
+		for _, a := range d.Alerts { // after all were looked at: a store may hold a message that has one twice
 			blocked[key{d.Channel, a.Incident}] = true
 		}
 		if free {

@@ -217,6 +217,11 @@ func (r *Rule) completeTelling(*kind) error {
 	if r.Severity != "" && !slices.Contains(Severities(), r.Severity) {
 		return model.Invalidf("alert.Rule", "severity", "is %.40q: want one of %s", r.Severity, names(Severities()))
 	}
+	for i, c := range r.Channels {
+		if slices.Contains(r.Channels[:i], c) {
+			return model.Invalidf("alert.Rule", "channels", "names %.70q twice", c)
+		}
+	}
 	return nil
 }
 

@@ -40,6 +40,9 @@ alerts:
 			t.Errorf("alerts %q: code %d, %q", args, r.code, r.err)
 		}
 	}
+	if r := b.run("alerts", "create", "x", "--type", "cost_threshold", "--threshold", "1", "--channel", "log", "--channel", "log"); r.code == exitOK || !strings.Contains(r.err, "channels") || !strings.Contains(r.err, "twice") {
+		t.Errorf("a channel that is named twice: code %d, %q", r.code, r.err)
+	}
 	if out := b.ok("alerts", "rules"); !strings.Contains(out, "calls\tcost_threshold\t\t> $0.00\t30s\t0s\twarning\tlog\tthe API\n") || !strings.Contains(out, "fixed\terror_rate\t\t> 50 %\t5m\t0s\twarning\tlog\tthe configuration\n") {
 		t.Errorf("the rules are:\n%s", out)
 	}
