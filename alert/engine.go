@@ -307,9 +307,9 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 	if err != nil {
 		return err
 	}
-	change, transitions := advance(rules, configured, board.States, m, newID)
 	t := telling{slices.Sorted(maps.Keys(settings.Channels)), settings.Quiet, settings.GroupWait, newID}
-	change.Deliveries = t.plan(transitions, board.Queue, now)
+	change, transitions, late := advance(rules, configured, board.States, m, t.channelsOf, newID)
+	change.Deliveries = t.plan(slices.Concat(transitions, late), board.Queue, now)
 	for i := range transitions {
 		if tr := &transitions[i]; tr.event != Reminder {
 			r := &tr.state.Rule

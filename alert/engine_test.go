@@ -295,6 +295,67 @@ func TestRulesChangeWhileTheyFire(t *testing.T) {
 	})
 }
 
+// TestTheChannelsOfARuleChangeWhileItFires: who heard that it fires hears of its
+// end, and who is to be told by now hears first that it fires.
+func TestTheChannelsOfARuleChangeWhileItFires(t *testing.T) {
+	for name, early := range map[string]bool{"stored now": false, "stored by an earlier version": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, "was", "stays", "comes")
+				w.configure(alert.Settings{})
+				save := func(channels ...string) {
+					rule := budgetRule(func(r *alert.Rule) { r.Channels, r.Repeat = channels, model.Duration(time.Hour) })
+					if _, err := w.gateways[0].SaveRule(t.Context(), rule); err != nil {
+						t.Fatal(err)
+					}
+				}
+				save("was", "stays")
+				w.spent("a")
+				w.tick()
+				if early {
+					board, err := w.store.AlertBoard(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					board.States[0].Heard = nil
+					if err := w.store.SaveAlerts(t.Context(), 1, alert.Change{States: board.States}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				save("stays", "comes")
+				w.ticks(time.Hour + time.Minute)
+				w.spent()
+				w.tick()
+				equal(t, "one that was", w.channels["was"].said(), "firing r a", "resolved r a")
+				equal(t, "one that stays", w.channels["stays"].said(), "firing r a", "reminder r a", "resolved r a")
+				equal(t, "one that comes", w.channels["comes"].said(), "firing r a", "reminder r a", "resolved r a")
+				if in, err := w.gateways[0].Incidents(t.Context(), "", 10); err != nil || len(in) != 1 {
+					t.Errorf("on record: %+v, %v", in, err)
+				}
+			})
+		})
+	}
+}
+
+// TestAChannelComesWhileARuleFires that tells all.
+func TestAChannelComesWhileARuleFires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.configure(alert.Settings{}, budgetRule())
+		w.spent("a")
+		w.ticks(10 * time.Second)
+		for _, name := range []string{"first", "second"} {
+			w.channels[name] = &channel{}
+			w.configure(alert.Settings{}, budgetRule())
+			w.ticks(10 * time.Second)
+			equal(t, name, w.channels[name].said(), "firing r a")
+		}
+		w.spent()
+		w.tick()
+		equal(t, "the first in the end", w.channels["first"].said(), "firing r a", "resolved r a")
+	})
+}
+
 // TestLeadersDiffer: while a changed configuration reaches one gateway after the
 // other, whoever leads resolves and discards nothing that another one knows.
 func TestLeadersDiffer(t *testing.T) {

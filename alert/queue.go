@@ -80,7 +80,7 @@ func (t *telling) plan(transitions []transition, queue []Delivery, now time.Time
 	changed := map[string]bool{}
 	for i := range transitions {
 		tr := &transitions[i]
-		for _, channel := range t.channelsOf(&tr.state.Rule) {
+		for _, channel := range tr.channels {
 			switch {
 			case tr.event == Resolved && withdraw(q, channel, tr.state.Incident, now, changed):
 				continue

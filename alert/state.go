@@ -17,6 +17,9 @@ type State struct {
 	Fired    time.Time `json:"fired,omitzero"`        //
 	Clear    time.Time `json:"clear_since,omitzero"`  // from when on it does not hold any more
 	Told     time.Time `json:"last_message,omitzero"` // when somebody was told last
+	// Heard are the channels that were told that it fires; nil where an earlier version
+	// told those of the rule.
+	Heard []string `json:"channels_told,omitzero"`
 	// Unmeasured is from when on nothing is measured of one that fires, and Value is
 	// what it was before.
 	Unmeasured time.Time `json:"unmeasured_since,omitzero"`
@@ -43,19 +46,21 @@ func (s *State) missing(now time.Time) bool {
 func (s *State) same(o *State) bool {
 	return s.Firing == o.Firing && s.Value == o.Value && s.Incident == o.Incident && s.Since.Equal(o.Since) && s.Fired.Equal(o.Fired) &&
 		s.Clear.Equal(o.Clear) && s.Missing.Equal(o.Missing) && s.Configured == o.Configured && s.Told.Equal(o.Told) &&
-		s.Unmeasured.Equal(o.Unmeasured) && reflect.DeepEqual(s.Rule, o.Rule)
+		s.Unmeasured.Equal(o.Unmeasured) && reflect.DeepEqual(s.Heard, o.Heard) && reflect.DeepEqual(s.Rule, o.Rule)
 }
 
 // transition is what somebody is to be told of.
 type transition struct {
-	event Event
-	state State
-	at    time.Time
+	event    Event
+	state    State
+	channels []string
+	at       time.Time
 }
 
 // advance takes all states on. The first of the rules, so many, are those of the
-// configuration.
-func advance(rules []Rule, configured int, states []State, m *measured, id func() string) (c Change, transitions []transition) {
+// configuration; channels are those that a rule tells. late is what channels hear
+// that fires already.
+func advance(rules []Rule, configured int, states []State, m *measured, channels func(*Rule) []string, id func() string) (c Change, transitions, late []transition) {
 	before := map[StateKey]*State{}
 	for i := range states {
 		before[states[i].Key()] = &states[i]
@@ -65,8 +70,14 @@ func advance(rules []Rule, configured int, states []State, m *measured, id func(
 		if r != nil && next != nil {
 			next.Configured = slices.ContainsFunc(rules[:configured], func(c Rule) bool { return c.Name == r.Name })
 		}
-		if event != "" {
-			transitions = append(transitions, transition{event, *next, m.now})
+		if next != nil && next.Firing {
+			told, behind := next.hear(event, was, channels)
+			if event != "" {
+				transitions = append(transitions, transition{event, *next, told, m.now})
+			}
+			if len(behind) > 0 {
+				late = append(late, transition{Firing, *next, behind, m.now})
+			}
 		}
 		switch {
 		case event == Resolved || next == nil && was != nil:
@@ -112,7 +123,33 @@ func advance(rules []Rule, configured int, states []State, m *measured, id func(
 		}
 		move(r, was, m.none(r, was.Subject))
 	}
-	return c, transitions
+	return c, transitions, late
+}
+
+// hear notes who hears that a state fires, and returns whom to tell of an event and
+// whom, late, that it fires: while it does its rule may come to tell others. Its end
+// all hear who heard of its beginning.
+func (s *State) hear(e Event, was *State, channels func(*Rule) []string) (told, late []string) {
+	now := channels(&s.Rule)
+	if e == Firing {
+		s.Heard = append([]string{}, now...)
+		return now, nil
+	}
+	if s.Heard == nil {
+		s.Heard = append([]string{}, channels(&was.Rule)...)
+	}
+	if e == Resolved {
+		return s.Heard, nil
+	}
+	for _, c := range now {
+		if slices.Contains(s.Heard, c) {
+			told = append(told, c)
+		} else {
+			late = append(late, c)
+		}
+	}
+	s.Heard = append(slices.Clip(s.Heard), late...)
+	return told, late
 }
 
 // step takes a state on: r is nil for a rule that is gone or disabled, was for

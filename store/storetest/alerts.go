@@ -110,6 +110,7 @@ func alertState(t *testing.T, rule, subject string, firing bool) alert.State {
 	st := alert.State{Rule: alertRule(t, rule, alert.ErrorRate), Subject: subject, Firing: firing, Value: 0.5, Since: at}
 	if firing {
 		st.Incident, st.Fired, st.Told = rule+subject, at.Add(time.Minute), at.Add(time.Minute)
+		st.Heard = []string{} // none, which is something else than not known
 	}
 	return st
 }
