@@ -307,7 +307,7 @@ func (e *Engine) Evaluate(ctx context.Context, term int64) error {
 	if err != nil {
 		return err
 	}
-	t := telling{slices.Sorted(maps.Keys(settings.Channels)), settings.Quiet, settings.GroupWait, newID}
+	t := telling{slices.Sorted(maps.Keys(settings.Channels)), settings.Quiet, settings.GroupWait, busy, newID}
 	change, transitions, late := advance(rules, configured, board.States, m, t.channelsOf, newID)
 	change.Deliveries = t.plan(slices.Concat(transitions, late), board.Queue, now)
 	for i := range transitions {
@@ -406,9 +406,9 @@ func (e *Engine) tell(t *transition) {
 // window, of those that are gone what is before any.
 func (e *Engine) sweep(ctx context.Context, term int64, rules []Rule, now time.Time) error {
 	e.mu.Lock()
-	due := now.Sub(e.swept) >= sweepEvery
+	again := due(e.swept, now, sweepEvery)
 	e.mu.Unlock()
-	if !due {
+	if !again {
 		return nil
 	}
 	for i := range rules {

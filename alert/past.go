@@ -39,7 +39,7 @@ func (p *past) read(ctx context.Context, s Store, r *Rule, since, now time.Time)
 	p.mu.Lock()
 	known := p.byRule[r.Name]
 	p.mu.Unlock()
-	if known != nil && known.version == version && now.Sub(known.read) < piece {
+	if known != nil && known.version == version && !due(known.read, now, piece) {
 		if since.Before(known.until) {
 			since = known.until
 		}
@@ -56,6 +56,13 @@ func (p *past) read(ctx context.Context, s Store, r *Rule, since, now time.Time)
 	p.byRule[r.Name] = known
 	p.mu.Unlock()
 	return known.samples, recent, nil
+}
+
+// due reports whether it is time for what is done every so often. A clock that was
+// set back puts nothing off.
+func due(last, now time.Time, every time.Duration) bool {
+	age := now.Sub(last)
+	return age < 0 || age >= every
 }
 
 // take adds up the samples that are settled and returns the others.

@@ -24,7 +24,8 @@ type Delivery struct {
 	Notification
 	Channel  string        `json:"channel"`
 	State    DeliveryState `json:"state"`
-	Due      time.Time     `json:"due"` // when it may be tried, or tried again
+	Due      time.Time     `json:"due"`              // when it may be tried, or tried again
+	Set      time.Time     `json:"due_set,omitzero"` // when that was decided
 	Attempts int           `json:"attempts"`
 	Error    string        `json:"error,omitempty"` // of the last attempt
 	Ended    time.Time     `json:"ended,omitzero"`  // when it was delivered, failed or withdrawn
@@ -58,14 +59,15 @@ func (d *Delivery) attempted(err error, now time.Time) {
 	if d.Attempts < 10 {
 		pause = min(firstRetry<<(d.Attempts-1), lastRetry)
 	}
-	d.Due = now.Add(max(pause, min(e.RetryAfter, GiveUp)))
+	d.Set, d.Due = now, now.Add(max(pause, min(e.RetryAfter, GiveUp)))
 }
 
 // telling is what decides who is told when.
 type telling struct {
 	channels []string // all there are
 	quiet    []Quiet
-	wait     time.Duration // for more of the same rule
+	wait     time.Duration   // for more of the same rule
+	busy     map[string]bool // channels that something was being sent to when the queue was read
 	id       func() string
 }
 
@@ -74,10 +76,15 @@ type telling struct {
 // what is new or changed.
 func (t *telling) plan(transitions []transition, queue []Delivery, now time.Time) []Delivery {
 	q := slices.Clone(queue)
-	for i := range q {
-		q[i].Alerts = slices.Clone(q[i].Alerts)
-	}
 	changed := map[string]bool{}
+	for i := range q {
+		d := &q[i]
+		d.Alerts = slices.Clone(d.Alerts)
+		if d.Set.After(now) && !t.busy[d.Channel] { // the clock was set back: what was to be left is left from now on
+			d.Set, d.Due = now, hold(t.quiet, d.Severity, now.Add(d.Due.Sub(d.Set)))
+			changed[d.ID] = true
+		}
+	}
 	for i := range transitions {
 		tr := &transitions[i]
 		for _, channel := range tr.channels {
@@ -131,7 +138,7 @@ func (t *telling) join(q *[]Delivery, channel string, tr *transition, now time.T
 	}
 	*q = append(*q, Delivery{
 		Notification: Notification{ID: t.id(), Event: tr.event, Rule: r.Name, Type: r.Type, Severity: r.Severity, At: now},
-		Channel:      channel, State: Waiting, Due: hold(t.quiet, r.Severity, due),
+		Channel:      channel, State: Waiting, Due: hold(t.quiet, r.Severity, due), Set: now,
 	})
 	d := &(*q)[len(*q)-1]
 	if waiting >= MaxWaiting {

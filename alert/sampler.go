@@ -324,7 +324,7 @@ func (s *Sampler) sweep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock()
-	if now.Sub(s.swept) < sampleSweep {
+	if !due(s.swept, now, sampleSweep) {
 		return
 	}
 	s.swept = now

@@ -49,6 +49,15 @@ func (s *State) same(o *State) bool {
 		s.Unmeasured.Equal(o.Unmeasured) && reflect.DeepEqual(s.Heard, o.Heard) && reflect.DeepEqual(s.Rule, o.Rule)
 }
 
+// setBack has what lies in the future, because the clock was set back, begin now.
+func (s *State) setBack(now time.Time) {
+	for _, at := range [...]*time.Time{&s.Since, &s.Clear, &s.Told, &s.Unmeasured} {
+		if at.After(now) {
+			*at = now
+		}
+	}
+}
+
 // transition is what somebody is to be told of.
 type transition struct {
 	event    Event
@@ -110,7 +119,7 @@ func advance(rules []Rule, configured int, states []State, m *measured, channels
 		if at < 0 && was.Configured && !was.missing(m.now) {
 			// Not in the file of this gateway, but perhaps still, or already, in
 			// those of others: it may not be the one to lead for long.
-			if was.Missing.IsZero() {
+			if was.Missing.IsZero() || was.Missing.After(m.now) {
 				waits := *was
 				waits.Missing = m.now
 				c.States = append(c.States, waits)
@@ -165,6 +174,7 @@ func step(r *Rule, was *State, seen *observation, now time.Time, incident func()
 		was = &State{Subject: seen.subject, Since: now}
 	}
 	s := *was
+	s.setBack(now)
 	if r != nil {
 		s.Rule, s.Missing = *r, time.Time{}
 	}

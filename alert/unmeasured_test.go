@@ -20,7 +20,7 @@ func (c *channel) last() (e alert.Event, a alert.Alert) {
 
 func (w *world) calls(n int, c alert.Call) {
 	for range n {
-		c.Ended = time.Now()
+		c.Ended = w.now()
 		w.gateways[1].Sampler().Add([]alert.Call{c})
 	}
 }

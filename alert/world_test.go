@@ -46,13 +46,15 @@ func (c *channel) said() (out []string) {
 	return out
 }
 
-// world is a cluster of gateways on one store. Its time is that of synctest.
+// world is a cluster of gateways on one store. Its time is that of synctest, or
+// behind it.
 type world struct {
 	t        fataler
 	store    *memory.Store
 	gateways []*alert.Engine
 	channels map[string]*channel
 	leader   int
+	behind   time.Duration
 
 	mu      sync.Mutex
 	budgets []alert.BudgetState
@@ -77,7 +79,7 @@ func newWorld(t fataler, names ...string) *world {
 	}
 	for i := range 3 {
 		w.gateways = append(w.gateways, alert.New(alert.Config{
-			Store: s, Gateway: fmt.Sprint("g", i),
+			Store: s, Gateway: fmt.Sprint("g", i), Clock: w.now,
 			Budgets: func() []alert.BudgetState { w.mu.Lock(); defer w.mu.Unlock(); return slices.Clone(w.budgets) },
 			Drifts: func(context.Context, time.Time) ([]alert.Drift, error) {
 				w.mu.Lock()
@@ -100,6 +102,8 @@ func newWorld(t fataler, names ...string) *world {
 	}
 	return w
 }
+
+func (w *world) now() time.Time { return time.Now().Add(-w.behind) }
 
 func (w *world) configure(s alert.Settings, rules ...alert.Rule) {
 	var err error
