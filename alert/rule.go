@@ -34,6 +34,7 @@ type kind struct {
 	unit     string
 	operator Operator
 	calls    bool     // it is measured over calls
+	share    bool     // its thresholds are from 0 to 1
 	by       []string // what it can tell apart; the first is what it does unless told
 	metrics  []string // of which the first is the default
 }
@@ -45,12 +46,12 @@ var latencyMetrics = []string{"latency_p95", "latency_p50", "latency_p90", "late
 var kinds = map[Type]kind{
 	CostThreshold:   {unit: "USD", operator: Above, calls: true, by: callDimensions},
 	LatencySpike:    {unit: "ms", operator: Above, calls: true, by: callDimensions, metrics: latencyMetrics},
-	ErrorRate:       {operator: Above, calls: true, by: callDimensions},
-	Availability:    {operator: Below, calls: true, by: []string{"endpoint", "model", "provider"}},
+	ErrorRate:       {operator: Above, calls: true, share: true, by: callDimensions},
+	Availability:    {operator: Below, calls: true, share: true, by: []string{"endpoint", "model", "provider"}},
 	SafetyViolation: {unit: "calls", operator: AtLeast, calls: true, by: callDimensions},
-	BudgetThreshold: {operator: AtLeast, by: []string{"budget"}},
+	BudgetThreshold: {operator: AtLeast, share: true, by: []string{"budget"}},
 	BurnRate:        {operator: Above, calls: true, by: []string{"budget"}},
-	BenchmarkDrift:  {operator: Above, by: []string{"model"}},
+	BenchmarkDrift:  {operator: Above, share: true, by: []string{"model"}},
 	SpoolDepth:      {unit: "bytes", operator: Above, by: []string{"gateway"}},
 }
 
@@ -166,7 +167,7 @@ func (r *Rule) completeMeasure(k *kind) error {
 		return model.Invalidf(op, "threshold", "is missing")
 	case math.IsNaN(*r.Threshold) || math.IsInf(*r.Threshold, 0) || *r.Threshold < 0:
 		return model.Invalidf(op, "threshold", "is %v: want a number that is not negative", *r.Threshold)
-	case (r.Type == ErrorRate || r.Type == Availability) && *r.Threshold > 1:
+	case k.share && *r.Threshold > 1:
 		return model.Invalidf(op, "threshold", "is %v: want a share from 0 to 1, such as 0.05 for 5 %%", *r.Threshold)
 	case r.MinCalls < 0:
 		return model.Invalidf(op, "min_calls", "must not be negative")

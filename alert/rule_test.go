@@ -51,6 +51,8 @@ func TestRulesAreChecked(t *testing.T) {
 		{"threshold", func(r *Rule) { r.Threshold = nil }},
 		{"threshold", func(r *Rule) { r.Threshold = number(-1) }},
 		{"threshold", func(r *Rule) { r.Threshold = number(5) }},
+		{"threshold", func(r *Rule) { r.Type, r.Threshold = BenchmarkDrift, number(5) }},
+		{"threshold", func(r *Rule) { r.Type, r.Threshold = BudgetThreshold, number(90) }},
 		{"window", func(r *Rule) { r.Window = model.Duration(time.Second) }},
 		{"window", func(r *Rule) { r.Window = model.Duration(25 * time.Hour) }},
 		{"window", func(r *Rule) { r.Type, r.Window = SpoolDepth, DefaultWindow }},
