@@ -175,6 +175,13 @@ func idleRule(ctx context.Context, c *client, r *alert.Rule) (why []string) {
 			why = append(why, fmt.Sprintf("it watches nothing: no budget has the name %.70q", name))
 		}
 	}
+	if s := &r.Scope; s.Model+s.Endpoint+s.Provider != "" {
+		if known, err := scopesAt(ctx, c, r); err == nil {
+			for _, p := range known.missing(r.Type, s) {
+				why = append(why, p.message)
+			}
+		}
+	}
 	return why
 }
 

@@ -104,6 +104,53 @@ alerts:
 	}
 }
 
+// TestARuleAboutNothing says so, whatever part of its scope there is not.
+func TestARuleAboutNothing(t *testing.T) {
+	b := newBench(t, mockSection(t)+`
+alerts:
+  rules:
+  - {name: sound, type: error_rate, threshold: 0.5, scope: {model: box/atlas-large, endpoint: box/atlas-large, provider: box}}
+  - {name: better, type: benchmark_drift, threshold: 0.5, scope: {model: openai/gpt-4o}}
+  - {name: model, type: error_rate, threshold: 0.5, scope: {model: box/atlas-larg}}
+  - {name: endpoint, type: availability, threshold: 0.5, scope: {endpoint: box/nothing}}
+  - {name: provider, type: cost_threshold, threshold: 5, scope: {provider: bix}}
+  - {name: worse, type: benchmark_drift, threshold: 0.5, scope: {model: openai/gpt-4oh}}
+`)
+	want := []string{
+		`alerts.rules[2].scope.model: no endpoint serves the model "box/atlas-larg" now, so the rule watches nothing: did you mean "box/atlas-large"`,
+		`alerts.rules[3].scope.endpoint: there is no endpoint "box/nothing" now, so the rule watches nothing`,
+		`alerts.rules[4].scope.provider: no endpoint belongs to the provider "bix" now, so the rule watches nothing: did you mean "box"?`,
+		`alerts.rules[5].scope.model: there is no model "openai/gpt-4oh" now, so the rule watches nothing: did you mean`,
+	}
+	r := b.run("config", "check")
+	if r.code != exitOK || strings.Count(r.err, "watches nothing") != len(want) {
+		t.Errorf("config check: %d, %s", r.code, r.err)
+	}
+	log := b.serve().err
+	for _, w := range want {
+		if !strings.Contains(r.err, w) {
+			t.Errorf("config check: %s\nwant %s", r.err, w)
+		}
+		log.wait(strings.ReplaceAll(w, `"`, `\"`))
+	}
+	for _, c := range []struct {
+		want  string
+		scope []string
+	}{
+		{"", []string{"error_rate", "-m", "box/atlas-large", "--endpoint", "box/atlas-large", "--provider", "box"}},
+		{"", []string{"benchmark_drift", "-m", "openai/gpt-4o"}},
+		{`no endpoint serves the model "box/atlas-larg" now`, []string{"error_rate", "-m", "box/atlas-larg"}},
+		{`there is no endpoint "box/nothing" now`, []string{"error_rate", "--endpoint", "box/nothing"}},
+		{`no endpoint belongs to the provider "bix" now`, []string{"error_rate", "--provider", "bix"}},
+		{`there is no model "openai/gpt-4oh" now`, []string{"benchmark_drift", "-m", "openai/gpt-4oh"}},
+	} {
+		out := b.run(append([]string{"alerts", "create", "r", "--threshold", "0.5", "--type"}, c.scope...)...).err
+		if strings.Contains(out, "watches nothing") != (c.want != "") || !strings.Contains(out, c.want) {
+			t.Errorf("alerts create %q: %s", c.scope, out)
+		}
+	}
+}
+
 // TestADeadEndpointIsNotAvailable: the rule as the documentation has it fires for an
 // endpoint at which nobody listens, though its circuit lets hardly any call through.
 func TestADeadEndpointIsNotAvailable(t *testing.T) {

@@ -329,7 +329,8 @@ func (n *node) applyLocked(l *config.Loaded) error {
 		return err
 	}
 	n.alerts.Configure(alerts)
-	n.config, n.clients, n.settings, n.warnings = l, next, &now, l.Locate(toProblems(f.warnings))
+	n.config, n.clients, n.settings = l, next, &now
+	n.warnings = l.Locate(toProblems(append(f.warnings, aimless(&l.Alerts, n.registry.Snapshot())...)))
 	return nil
 }
 
@@ -340,8 +341,8 @@ func (n *node) current() *config.Loaded {
 	return n.config
 }
 
-// warn logs what keeps endpoints of the configuration from being used, and
-// budgets from counting.
+// warn logs what keeps endpoints of the configuration from being used, alert rules
+// from watching, and budgets from counting.
 func (n *node) warn() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -62,13 +62,13 @@ func (a *app) checkWith(l *config.Loaded, s registry.Store) error {
 	}
 	f, problems := newFleet(&l.Config, reg.Catalogue(), secrets, a.getenv, nil)
 	problems = append(problems, unreadable(&l.Config, secrets)...)
-	l.Warnings = append(l.Warnings, l.Locate(toProblems(f.warnings))...)
 	if err := l.Refuse(toProblems(problems)); err != nil {
 		return err
 	}
 	if err := reg.SetEndpoints(f.endpoints, f.inline); err != nil {
 		return placed(l, f, err)
 	}
+	l.Warnings = append(l.Warnings, l.Locate(toProblems(append(f.warnings, aimless(&l.Alerts, reg.Snapshot())...)))...)
 	return nil
 }
 
