@@ -16,7 +16,7 @@ func WriteValue(t Type, unit string, v float64) string {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return "unknown"
 	case unit == "USD" && math.Abs(v) < 0.01 && v != 0:
-		return "$" + strconv.FormatFloat(v, 'g', 2, 64)
+		return "$" + significant(v, 2)
 	case unit == "USD":
 		return "$" + decimal(v, 2)
 	case unit == "bytes":
@@ -31,22 +31,29 @@ func WriteValue(t Type, unit string, v float64) string {
 	return short(v) + " " + unit
 }
 
-// decimal writes so many digits after the point, as long as that can be read.
+// decimal writes so many digits after the point, as long as a float has any there.
 func decimal(v float64, digits int) string {
 	if math.Abs(v) >= 1e15 {
-		return strconv.FormatFloat(v, 'g', 3, 64)
+		digits = -1
 	}
 	return strconv.FormatFloat(v, 'f', digits, 64)
+}
+
+// significant writes at most so many digits besides zeros before and behind them,
+// and no exponent, which people misread.
+func significant(v float64, digits int) string {
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'e', digits-1, 64), 64) // it was just written
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 // percent writes two digits after the point, and no zeros at its end: of an
 // availability every one counts.
 func percent(v float64) string {
 	if math.Abs(v) < 0.01 && v != 0 {
-		return strconv.FormatFloat(v, 'g', 2, 64)
+		return significant(v, 2)
 	}
 	s := decimal(v, 2)
-	if strings.Contains(s, "e") {
+	if !strings.Contains(s, ".") {
 		return s
 	}
 	return strings.TrimRight(strings.TrimRight(s, "0"), ".")
@@ -57,7 +64,7 @@ func short(v float64) string {
 	if math.Abs(v) >= 100 {
 		return decimal(v, 0)
 	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
+	return significant(v, 3)
 }
 
 func size(v float64) string {
