@@ -138,7 +138,7 @@ func (m *measured) latest(r *Rule) (out []observation) {
 		if s.At.Add(gaugeEvery).Before(windowStart(r, m.now)) {
 			continue
 		}
-		if was := last[s.Subject]; was == nil || s.At.After(was.At) {
+		if was := last[s.Subject]; was == nil || m.later(s, was) {
 			last[s.Subject] = s
 		}
 	}
@@ -146,4 +146,13 @@ func (m *measured) latest(r *Rule) (out []observation) {
 		out = append(out, observation{subject, s.Sum.Total})
 	}
 	return out
+}
+
+// later reports whether a was measured after b. What lies in the future is of before
+// the clock was set back, where there is anything else.
+func (m *measured) later(a, b *Sample) bool {
+	if future := a.At.After(m.now); future != b.At.After(m.now) {
+		return !future
+	}
+	return a.At.After(b.At)
 }

@@ -71,6 +71,17 @@ func TestTheClockIsSetBack(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a spool that fills up", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, "ops")
+			w.configure(alert.Settings{}, alert.Rule{Name: "r", Type: alert.SpoolDepth, Threshold: number(1500)})
+			w.ticks(time.Minute)
+			w.behind = back
+			w.spool = 1000 // at g2 twice as much
+			w.ticks(10 * time.Second)
+			equal(t, "it fills up", w.channels["ops"].said(), "firing r g2")
+		})
+	})
 	t.Run("the end", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, "ops")
