@@ -23,11 +23,13 @@ type FileConfig struct {
 	Keep     int    // full files that are kept; default 10
 }
 
-// File appends events to a file, one a line.
+// File appends events to a file, one a line. The file may be removed, renamed or
+// emptied by others, as logrotate does: what is sent next is in the file that
+// lies at the path then.
 type File struct {
 	cfg  FileConfig
-	file *os.File
-	size int64
+	file *os.File // opened for appending: what is emptied while we write gets no gap
+	size int64    // as we left it
 }
 
 // NewFile makes one; the file is opened when there is something to write.
@@ -59,7 +61,7 @@ func (f *File) Send(_ context.Context, messages []Message) error {
 		b.Write(messages[i].JSON)
 		b.WriteByte('\n')
 	}
-	n, err := f.file.WriteAt(b.Bytes(), f.size)
+	n, err := f.file.Write(b.Bytes())
 	if err == nil {
 		err = f.file.Sync()
 	}
@@ -77,6 +79,11 @@ func away(op string, err error) error {
 
 // open makes sure that there is a file with room in it.
 func (f *File) open() (err error) {
+	if f.file != nil && !f.untouched() {
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
 	if f.file != nil && f.size >= f.cfg.MaxBytes {
 		if err := f.rotate(); err != nil {
 			return err
@@ -88,18 +95,28 @@ func (f *File) open() (err error) {
 	if err := os.MkdirAll(filepath.Dir(f.cfg.Path), 0o700); err != nil {
 		return err
 	}
-	if f.file, err = os.OpenFile(f.cfg.Path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if f.file, err = os.OpenFile(f.cfg.Path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
 		return err
 	}
 	f.size, err = wholeLines(f.file)
 	if err == nil {
-		err = f.file.Truncate(f.size)
+		err = os.Truncate(f.cfg.Path, f.size) // by the path: Windows cuts nothing off through a handle for appending
 	}
 	if err != nil {
 		_ = f.file.Close()
 		f.file = nil
 	}
 	return err
+}
+
+// untouched reports whether the open file still lies at the path, as we left it.
+func (f *File) untouched() bool {
+	there, err := os.Stat(f.cfg.Path)
+	if err != nil {
+		return false
+	}
+	ours, err := f.file.Stat()
+	return err == nil && os.SameFile(there, ours) && ours.Size() == f.size
 }
 
 // wholeLines returns the size of a file up to its last line end.
