@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -35,7 +36,7 @@ type Sink struct {
 
 	// File that events are appended to, one a line.
 	Path string `json:"path,omitempty"`
-	// Size from which the file is full and another is begun. [100MiB]
+	// Size from which the file is full and another is begun: 64KiB or more. [100MiB]
 	MaxSize Size `json:"max_size,omitzero"`
 	// Full files that are kept. [10]
 	Keep int `json:"keep,omitempty"`
@@ -91,7 +92,7 @@ func (s *Sink) given() map[string]bool {
 }
 
 func (v *validator) sinks() {
-	seen := map[string]bool{}
+	seen, files := map[string]bool{}, map[string]string{}
 	for i := range v.c.Sinks {
 		s, at := &v.c.Sinks[i], fmt.Sprintf("sinks[%d]", i)
 		v.name(at+".name", s.Name, seen)
@@ -103,7 +104,28 @@ func (v *validator) sinks() {
 		}
 		v.headers(at+".headers", s.Headers)
 		v.sinkKind(s, at)
+		v.sinkFile(s, at, files)
 	}
+}
+
+// minSinkFile tells a size from one whose unit was forgotten.
+const minSinkFile = 64 * KiB
+
+// sinkFile checks that a file is no other sink's: two would break each other's
+// lines. files holds the sinks by their files.
+func (v *validator) sinkFile(s *Sink, at string, files map[string]string) {
+	if s.MaxSize != 0 && s.MaxSize < minSinkFile {
+		v.problem(at+".max_size", "is %d bytes: want at least %s, with a unit, such as 100MiB", s.MaxSize, minSinkFile)
+	}
+	if s.Path == "" {
+		return
+	}
+	path := filepath.Clean(s.Path)
+	if other, taken := files[path]; taken {
+		v.problem(at+".path", "%q is the file of the sink %s: want one for each", s.Path, other)
+		return
+	}
+	files[path] = s.Name
 }
 
 func (v *validator) sinkKind(s *Sink, at string) {
