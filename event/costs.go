@@ -72,7 +72,8 @@ func (s *Summary) Values(f func(Value)) {
 }
 
 // CostQuery asks for costs by one dimension. Rollups are hourly: Since is
-// rounded down and Until up to the whole hour.
+// rounded down and Until up to the whole hour; an Until in the last hour of the
+// year 9999 is none.
 type CostQuery struct {
 	Since, Until time.Time // of the end of the call; zero: open
 	By           Dimension // "": the total alone
@@ -119,14 +120,27 @@ func (q CostQuery) Check() (CostQuery, error) {
 	if err := q.checkContext(); err != nil {
 		return q, err
 	}
-	q.Since = q.Since.UTC().Truncate(time.Hour)
-	if up := q.Until.UTC().Truncate(time.Hour); q.Until.After(up) {
-		q.Until = up.Add(time.Hour)
-	}
+	q.Since, q.Until = q.Since.UTC().Truncate(time.Hour), hourAfter(q.Until)
 	if !q.Until.IsZero() && !q.Since.Before(q.Until) {
 		return q, model.Invalidf(op, "until", "is %s, want a time after since, which is %s", q.Until.Format(time.RFC3339), q.Since.Format(time.RFC3339))
 	}
 	return q, nil
+}
+
+// lastYear is the last that can be written as a date.
+const lastYear = 9999
+
+// hourAfter rounds an end up. One that is then beyond what can be written is
+// none: 9999-12-31T23:59:59Z is how many say so.
+func hourAfter(until time.Time) time.Time {
+	up := until.UTC().Truncate(time.Hour)
+	if until.After(up) {
+		up = up.Add(time.Hour)
+	}
+	if up.Year() > lastYear {
+		return time.Time{}
+	}
+	return up
 }
 
 // checkContext refuses what rollups do not hold: two context dimensions together.

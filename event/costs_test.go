@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,28 @@ func TestCostQueriesAreRefusedInWords(t *testing.T) {
 		_, err := c.q.Check()
 		if e := model.AsError(err); err == nil || e.Kind != model.KindInvalid || e.Param != c.field || !strings.Contains(e.Message, c.want) {
 			t.Errorf("%+v: %v, want %s: %s", c.q, err, c.field, c.want)
+		}
+	}
+}
+
+// The ends of the calendar are bounds like others, and stay such that they can be
+// written.
+func TestCostsUntilTheEndOfTime(t *testing.T) {
+	first, last := time.Time{}.Add(time.Nanosecond), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	for _, c := range []struct{ since, until, wantSince, wantUntil time.Time }{
+		{first, last, time.Time{}, time.Time{}},
+		{last, time.Time{}, last.Truncate(time.Hour), time.Time{}},
+		{last, last, last.Truncate(time.Hour), time.Time{}},
+		{time.Time{}, first, time.Time{}, time.Time{}.Add(time.Hour)},
+		{time.Time{}, last.Add(-time.Hour), time.Time{}, last.Truncate(time.Hour)},
+		{time.Time{}, last.In(time.FixedZone("", -5*3600)).Add(5 * time.Hour), time.Time{}, time.Time{}},
+	} {
+		q, err := CostQuery{Since: c.since, Until: c.until}.Check()
+		if err != nil || !q.Since.Equal(c.wantSince) || !q.Until.Equal(c.wantUntil) {
+			t.Errorf("from %s until %s: %v, %s until %s", c.since, c.until, err, q.Since, q.Until)
+		}
+		if _, err := json.Marshal(NewCostReport(q, Tally{}, CostGroups{})); err != nil {
+			t.Errorf("from %s until %s: %v", c.since, c.until, err)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (q *query) moment(name string) time.Time {
 	}
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
 		if t, err := time.Parse(layout, v); err == nil {
-			return t
+			return writable(t)
 		}
 	}
 	ago, err := parseAgo(v)
@@ -96,6 +96,25 @@ func (q *query) moment(name string) time.Time {
 		q.fail(name, "want a time such as 2026-11-23T18:00:00Z, a date, or how long ago such as 24h or 7d, found %.40q", v)
 	}
 	return q.now.Add(-ago)
+}
+
+// The first and the last moment that can be written in UTC. The zero time is no
+// moment, but that there is none.
+var (
+	firstMoment = time.Time{}.Add(1)
+	lastMoment  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
+)
+
+// writable returns t in UTC. What lies beyond the years 1 to 9999 there is their
+// first or last moment: nothing happened before or after.
+func writable(t time.Time) time.Time {
+	switch {
+	case t.Before(firstMoment):
+		return firstMoment
+	case t.After(lastMoment):
+		return lastMoment
+	}
+	return t.UTC()
 }
 
 // parseAgo reads a duration that may be a number of days.

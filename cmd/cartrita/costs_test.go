@@ -67,3 +67,34 @@ func TestCostsSayWhichHoursTheyAreOf(t *testing.T) {
 		t.Errorf("the help:\n%s", help)
 	}
 }
+
+// "From the beginning until the end of time" is everything, wherever there are
+// times, and what lies beyond what can be written is no more than that.
+func TestTimesAtTheEndsOfTheCalendar(t *testing.T) {
+	b := newBench(t, "")
+	b.serve("--demo")
+	b.ok("chat", "hello")
+	prices := b.file("prices.yaml", "demo/atlas-large: {input_usd_per_million: 1, output_usd_per_million: 1}")
+	for _, times := range [][]string{
+		{"--since", "0001-01-01T00:00:00Z", "--until", "9999-12-31T23:59:59Z"},
+		{"--since", "0001-01-01T00:00:00+05:00", "--until", "9999-12-31T23:59:59-05:00"},
+	} {
+		for _, command := range [][]string{
+			{"costs", "--by", "user"}, {"costs", "--by", "day"}, {"costs", "--format", "csv"}, {"costs", "--format", "focus"},
+			{"events"}, {"audit", "list"}, {"replay"}, {"costs", "suggest"}, {"costs", "reprice", "--dry-run", "--prices", prices},
+		} {
+			b.ok(append(command, times...)...)
+		}
+		var report event.CostReport
+		b.json(&report, append([]string{"costs"}, times...)...)
+		if report.Total.Calls != 1 || !report.Since.IsZero() || !report.Until.IsZero() {
+			t.Errorf("%v: %+v", times, report)
+		}
+		b.ok("budget", "audit", times[0], times[1])
+		b.ok("budget", "audit", "--since", times[3])
+		b.ok("costs", "--since", times[3])
+		if r := b.run("events", "--until", times[1]); r.code != exitOK || r.err != "no such events are stored\n" {
+			t.Errorf("before everything: exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+	}
+}
