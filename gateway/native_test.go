@@ -194,6 +194,36 @@ func TestParametersAreStrict(t *testing.T) {
 	}
 }
 
+// What a script meant to restrict must not be answered for everybody.
+func TestAnEmptyParameterIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for path, params := range map[string]string{
+		"costs":                 "since until by model endpoint provider task_type strategy user workflow stage supervisor key team project tag limit format",
+		"events":                "since until kind state model endpoint provider task_type strategy user workflow stage session supervisor key team project tag limit",
+		"events/stream":         "kind state model user tag",
+		"models":                "q similar similar_to filter limit",
+		"endpoints":             "model provider",
+		"costs?by=user&limit=3": "tag",
+	} {
+		for param := range strings.FieldsSeq(params) {
+			sep := "?"
+			if strings.Contains(path, "?") {
+				sep = "&"
+			}
+			resp := w.do("GET", "/api/v1/"+path+sep+param+"=", "")
+			if resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("%s, %s: %d", path, param, resp.StatusCode)
+				resp.Body.Close()
+				continue
+			}
+			if e := decodeError(t, resp); e.Param == nil || *e.Param != param || !strings.Contains(e.Message, "is empty") {
+				t.Errorf("%s, %s: %+v", path, param, e)
+			}
+		}
+	}
+	decode[struct{}](t, w.do("GET", "/api/v1/events?cursor=&plans", ""), 200)
+}
+
 func TestTimesCanBeRelative(t *testing.T) {
 	now := time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
 	w := newWorld(t, func(c *Config) { c.Clock = func() time.Time { return now } })

@@ -26,7 +26,7 @@ type eventCursor struct {
 }
 
 func readEventCursor(q *query) eventCursor {
-	text := q.text("cursor")
+	text := q.optional("cursor") // empty for the first page
 	calls, micros, ok := strings.Cut(text, ".")
 	if text == "" {
 		return eventCursor{}

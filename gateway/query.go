@@ -38,7 +38,22 @@ func (q *query) fail(name, format string, args ...any) {
 	}
 }
 
+// text reads a parameter that must have a value where it stands: one that a
+// script left empty must not be taken for one that nobody gave.
 func (q *query) text(name string) string {
+	v := q.optional(name)
+	if v == "" && q.values.Has(name) {
+		q.failEmpty(name)
+	}
+	return v
+}
+
+func (q *query) failEmpty(name string) {
+	q.fail(name, "is empty; want a value, or no parameter %s at all", name)
+}
+
+// optional reads a parameter that may stand without a value.
+func (q *query) optional(name string) string {
 	q.known = append(q.known, name)
 	values := q.values[name]
 	switch {
@@ -53,11 +68,14 @@ func (q *query) text(name string) string {
 // list returns every value of a parameter that may be repeated.
 func (q *query) list(name string) []string {
 	q.known = append(q.known, name)
+	if slices.Contains(q.values[name], "") {
+		q.failEmpty(name)
+	}
 	return q.values[name]
 }
 
 func (q *query) flag(name string) bool {
-	switch v := q.text(name); {
+	switch v := q.optional(name); {
 	case v == "true" || v == "1" || v == "" && q.values.Has(name):
 		return true
 	case v == "" || v == "false" || v == "0":

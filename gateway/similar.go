@@ -26,34 +26,34 @@ type similarRequest struct {
 	Call  string `json:"call"`
 	Limit int    `json:"limit"`
 
-	Since      string `json:"since"`
-	Until      string `json:"until"`
-	Model      string `json:"model"`
-	Endpoint   string `json:"endpoint"`
-	Provider   string `json:"provider"`
-	Task       string `json:"task_type"`
-	Strategy   string `json:"strategy"`
-	User       string `json:"user"`
-	Workflow   string `json:"workflow"`
-	Stage      string `json:"stage"`
-	Session    string `json:"session"`
-	Supervisor string `json:"supervisor"`
-	Key        string `json:"key"`
-	Team       string `json:"team"`
-	Project    string `json:"project"`
-	Tag        string `json:"tag"`
+	Since      *string `json:"since"`
+	Until      *string `json:"until"`
+	Model      *string `json:"model"`
+	Endpoint   *string `json:"endpoint"`
+	Provider   *string `json:"provider"`
+	Task       *string `json:"task_type"`
+	Strategy   *string `json:"strategy"`
+	User       *string `json:"user"`
+	Workflow   *string `json:"workflow"`
+	Stage      *string `json:"stage"`
+	Session    *string `json:"session"`
+	Supervisor *string `json:"supervisor"`
+	Key        *string `json:"key"`
+	Team       *string `json:"team"`
+	Project    *string `json:"project"`
+	Tag        *string `json:"tag"`
 }
 
 // filter reads which calls are searched.
 func (r *similarRequest) filter(now time.Time) (event.Filter, *model.Error) {
 	values := url.Values{}
-	for name, value := range map[string]string{
+	for name, value := range map[string]*string{
 		"since": r.Since, "until": r.Until, "model": r.Model, "endpoint": r.Endpoint, "provider": r.Provider, "task_type": r.Task, "strategy": r.Strategy,
 		"user": r.User, "workflow": r.Workflow, "stage": r.Stage, "session": r.Session, "supervisor": r.Supervisor,
 		"key": r.Key, "team": r.Team, "project": r.Project, "tag": r.Tag,
 	} {
-		if value != "" {
-			values.Set(name, value)
+		if value != nil {
+			values.Set(name, *value)
 		}
 	}
 	q := &query{values: values, now: now}
