@@ -121,10 +121,7 @@ func (q CostQuery) Check() (CostQuery, error) {
 		return q, err
 	}
 	q.Since, q.Until = q.Since.UTC().Truncate(time.Hour), hourAfter(q.Until)
-	if !q.Until.IsZero() && !q.Since.Before(q.Until) {
-		return q, model.Invalidf(op, "until", "is %s, want a time after since, which is %s", q.Until.Format(time.RFC3339), q.Since.Format(time.RFC3339))
-	}
-	return q, nil
+	return q, checkTimes(op, q.Since, q.Until)
 }
 
 // lastYear is the last that can be written as a date.

@@ -26,6 +26,10 @@ func (g *Gateway) listEvents(x *exchange) {
 		x.fail(err)
 		return
 	}
+	if err := f.Check(); err != nil {
+		x.fail(model.AsError(err))
+		return
+	}
 	f.Cursor = cursor.calls
 	var page event.Page
 	var err error

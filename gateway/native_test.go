@@ -181,6 +181,7 @@ func TestParametersAreStrict(t *testing.T) {
 		"models?limi=5": "limi", "models?limit=x": "limit", "models?limit=0": "limit", "models?q=a&q=b": "q", "models?filter=nonsense": "filter[0]",
 		"events?kind=x": "kind", "events?state=x": "state", "events?since=yesterday": "since", "events?task_type=x": "task_type",
 		"events?plans=maybe": "plans", "costs?by=colour": "by", "costs?since=-5h": "since", "endpoints?mode=x": "mode", "models?%zz": "",
+		"events?since=1d&until=2d": "until", "events?since=2026-11-01&until=2026-11-01": "until",
 	} {
 		resp := w.do("GET", "/api/v1/"+query, "")
 		e := decodeError(t, resp)

@@ -59,7 +59,13 @@ func (r *similarRequest) filter(now time.Time) (event.Filter, *model.Error) {
 	q := &query{values: values, now: now}
 	f := eventFilter(q)
 	f.Since, f.Until = q.moment("since"), q.moment("until")
-	return f, q.done()
+	if err := q.done(); err != nil {
+		return f, err
+	}
+	if err := f.Check(); err != nil {
+		return f, model.AsError(err)
+	}
+	return f, nil
 }
 
 // check sets the default of the limit.

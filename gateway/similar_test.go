@@ -100,7 +100,7 @@ func TestCallsAreFoundByWhatTheyWereAsked(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		`{}`: "text", `{"text":" "}`: "text", `{"text":"x","call":"y"}`: "call", `{"call":"y"}`: "call", `{"text":"x","limit":101}`: "limit", `{"text":"x","limit":-1}`: "limit",
-		`{"text":"x","since":"soon"}`: "since", `{"text":"x","task_type":"magic"}`: "task_type", `{"text":"x","colour":"red"}`: "colour", `{"text":"x","user":""}`: "user", `{"text":5}`: "text",
+		`{"text":"x","since":"soon"}`: "since", `{"text":"x","task_type":"magic"}`: "task_type", `{"text":"x","colour":"red"}`: "colour", `{"text":"x","user":""}`: "user", `{"text":"x","since":"1d","until":"2d"}`: "until", `{"text":5}`: "text",
 	} {
 		if e := decodeError(t, ask(operator, body)); e.Param == nil || *e.Param != want {
 			t.Errorf("%s: %+v, want a fault of %s", body, e, want)

@@ -235,6 +235,8 @@ func TestOddValues(t *testing.T) {
 		{exitInvalid, `limit: want an integer from 1 to 100000, found "-3"`, []string{"costs", "--limit", "-3"}},
 		{exitInvalid, `limit: want an integer from 1 to 100000, found "0"`, []string{"costs", "--limit", "0"}},
 		{exitInvalid, `since: want a time such as`, []string{"costs", "--since", "-3d"}},
+		{exitInvalid, ", want a time after since, which is ", []string{"events", "--since", "1d", "--until", "2d"}},
+		{exitInvalid, ", want a time after since, which is ", []string{"costs", "--since", "1d", "--until", "2d"}},
 		{exitInvalid, "limit: is 3, but by day no group is left out", []string{"costs", "--by", "day", "--limit", "3"}},
 		{exitInvalid, "limit: cannot be given for format=focus", []string{"costs", "--format", "focus", "--limit", "3"}},
 		{exitInvalid, "is user, which cannot be restricted to one team", []string{"costs", "--by", "user", "--team", "x"}},
