@@ -34,7 +34,8 @@ type fileSecret struct {
 
 // Resolve returns the secret behind a reference; "" for an empty reference.
 // The content of a file is trimmed and kept for ten seconds. The error is
-// KindUnavailable when nothing is there and never holds the secret.
+// KindInvalid, for whoever asks again finds nothing either until somebody puts it
+// there, and never holds the secret.
 func (s *Secrets) Resolve(ref string) (string, error) {
 	if ref == "" {
 		return "", nil
@@ -48,7 +49,7 @@ func (s *Secrets) Resolve(ref string) (string, error) {
 		}
 		v := strings.TrimSpace(getenv(name))
 		if v == "" {
-			return "", model.Errorf("config.Resolve", model.KindUnavailable, "the environment variable %s is not set", name)
+			return "", model.Errorf("config.Resolve", model.KindInvalid, "the environment variable %s is not set", name)
 		}
 		return v, nil
 	case "file":
@@ -82,13 +83,13 @@ func (s *Secrets) read(path string) (string, error) {
 	data, err := read(path)
 	if err != nil {
 		return "", &model.Error{
-			Op: "config.Resolve", Kind: model.KindUnavailable,
+			Op: "config.Resolve", Kind: model.KindInvalid,
 			Message: "the secret file " + path + ": " + readFailure(err),
 		}
 	}
 	v := strings.TrimSpace(string(data))
 	if v == "" || len(v) > maxSecret || strings.ContainsAny(v, "\r\n") {
-		return "", model.Errorf("config.Resolve", model.KindUnavailable, "the secret file %s: want one line of text", path)
+		return "", model.Errorf("config.Resolve", model.KindInvalid, "the secret file %s: want one line of text", path)
 	}
 	return v, nil
 }

@@ -70,7 +70,7 @@ func TestDBCopyRefusesATargetThatIsNone(t *testing.T) {
 		"sqlite":                 {exitInvalid, "--to"},
 		"mysql://ada:s3cret@h/d": {exitInvalid, "--to"},
 		"postgres://ada:s3cret@h:port/d?sslmode=perhaps": {exitInvalid, "cartrita: --to: the URL is not understood"},
-		"env:NOT_SET": {exitUnavailable, "NOT_SET"},
+		"env:NOT_SET": {exitInvalid, "the environment variable NOT_SET is not set"},
 		"postgres://ada:s3cret@127.0.0.1:1/calls": {exitUnavailable, "cannot be used"},
 	} {
 		if r := b.run("db", "copy", "--to", to); r.code != want.code || !strings.Contains(r.err, want.text) || strings.Contains(r.err, "s3cret") {

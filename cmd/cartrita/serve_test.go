@@ -94,8 +94,11 @@ func TestServeRefusesOpenAddresses(t *testing.T) {
 
 func TestServeWithKeys(t *testing.T) {
 	b := newBench(t, "api_keys: [{name: me, key: env:MY_KEY}]\n")
-	if r := b.run("serve"); r.code != exitUnavailable || !strings.Contains(r.err, "MY_KEY is not set") {
+	if r := b.run("serve"); r.code != exitInvalid || !strings.Contains(r.err, "MY_KEY is not set") {
 		t.Errorf("a key that cannot be read: exit code %d: %s", r.code, r.err)
+	}
+	if r := b.run("serve", "--store", "env:DATABASE_URL"); r.code != exitInvalid || !strings.Contains(r.err, "DATABASE_URL is not set") {
+		t.Errorf("a database that is not named: exit code %d: %s", r.code, r.err) // it does not wait for one
 	}
 	b.environ = []string{"MY_KEY=short"}
 	if r := b.run("serve"); r.code != exitInvalid || !strings.Contains(r.err, "api_keys[0].key: env:MY_KEY holds 5 characters") {
