@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -144,7 +145,39 @@ func (v *validator) sinkKind(s *Sink, at string) {
 	if s.Kind == SinkRedis && v.c.Redis == "" {
 		v.problem(at+".kind", "a sink of kind redis needs the setting redis")
 	}
-	if s.URL != "" && !isRef(s.URL) && s.Kind != SinkNATS {
+	switch {
+	case s.URL == "" || isRef(s.URL):
+	case s.Kind != SinkNATS:
 		v.url(at+".url", s.URL)
+	case !IsNATS(s.URL):
+		v.problem(at+".url", "want nats://host:4222 or tls://, ws://, wss://, several with commas between; it is not repeated here, for it may hold a password")
 	}
+	if s.Subject != "" && !natsSubject(s.Subject) {
+		v.problem(at+".subject", "%q: want words with dots between, such as cartrita.events, without spaces and wildcards", s.Subject)
+	}
+}
+
+// IsNATS reports whether a text names servers as NATS clients take them. Without a
+// scheme it is NATS's own.
+func IsNATS(s string) bool {
+	for server := range strings.SplitSeq(s, ",") {
+		if server = strings.TrimSpace(server); !strings.Contains(server, "://") {
+			server = "nats://" + server
+		}
+		u, err := url.Parse(server)
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			return false
+		}
+	}
+	return true
+}
+
+// natsSubject reports whether messages can be published to a subject.
+func natsSubject(s string) bool {
+	for token := range strings.SplitSeq(s, ".") {
+		if token == "" || token == "*" || token == ">" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return false
+		}
+	}
+	return true
 }

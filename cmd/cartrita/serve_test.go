@@ -92,6 +92,15 @@ func TestServeRefusesOpenAddresses(t *testing.T) {
 	}
 }
 
+// A client of NATS takes any address, and never gets an answer from a wrong one.
+func TestServeRefusesANATSServerThatIsNone(t *testing.T) {
+	b := newBench(t, "sinks: [{name: bus, kind: nats, url: env:BUS, subject: events}]\n")
+	b.environ = []string{"BUS=http://ada:s3cret@127.0.0.1:4222"}
+	if r := b.run("serve"); r.code != exitInvalid || !strings.Contains(r.err, "sinks[0].url: env:BUS holds no URL such as nats://host:4222") || strings.Contains(r.err, "s3cret") {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
+
 func TestServeWithKeys(t *testing.T) {
 	b := newBench(t, "api_keys: [{name: me, key: env:MY_KEY}]\n")
 	if r := b.run("serve"); r.code != exitInvalid || !strings.Contains(r.err, "MY_KEY is not set") {

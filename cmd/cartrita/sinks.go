@@ -72,6 +72,9 @@ func (n *node) newTarget(s *config.Sink) (sink.Target, error) {
 	case config.SinkKafka:
 		return sink.NewKafka(sink.KafkaConfig{Brokers: s.Brokers, Topic: s.Topic, TLS: s.TLS, SASL: s.SASL, User: s.User, Password: password})
 	case config.SinkNATS:
+		if !config.IsNATS(address) {
+			return nil, model.Invalidf("", "url", "%s holds no URL such as nats://host:4222", s.URL)
+		}
 		return sink.NewNATS(sink.NATSConfig{URL: address, Subject: s.Subject})
 	default: // the configuration allows the six only
 		return sink.NewRedis(sink.RedisConfig{Streams: n.redis, Stream: s.Stream, Length: int64(s.Length)})
