@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/alecthomas/kong"
@@ -15,7 +16,7 @@ import (
 func parse(k *kong.Kong, args []string) (*kong.Context, error) {
 	parsed, err := k.Parse(joinNegative(args))
 	if err == nil {
-		err = refuseEmpty(parsed)
+		err = refuseOdd(parsed)
 	}
 	if err != nil {
 		command := commandOf(k, args)
@@ -62,14 +63,17 @@ func negative(arg string) bool {
 	return len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9'
 }
 
-// refuseEmpty refuses the empty text that an unset variable of a script leaves:
-// as a filter it would be none. Where it means something the flag is a pointer
-// or a list that is not split.
-func refuseEmpty(parsed *kong.Context) error {
+// refuseOdd refuses the empty text that an unset variable of a script leaves: as
+// a filter it would be none. Where it means something the flag is a pointer or a
+// list that is not split. It also refuses lengths of time below zero, which
+// would be taken for no bound.
+func refuseOdd(parsed *kong.Context) error {
 	for _, p := range parsed.Path {
 		switch {
 		case p.Flag != nil && isEmpty(p.Flag.Target):
 			return fmt.Errorf("--%s is empty: want a value, or no --%[1]s at all", p.Flag.Name)
+		case p.Flag != nil && isBelowZero(p.Flag.Target):
+			return fmt.Errorf("--%s is %v: want a length of time such as 30s", p.Flag.Name, p.Flag.Target)
 		case p.Positional != nil && isEmpty(p.Positional.Target):
 			return fmt.Errorf("%s is empty: want a value", p.Positional.Summary())
 		}
@@ -79,6 +83,11 @@ func refuseEmpty(parsed *kong.Context) error {
 
 func isEmpty(v reflect.Value) bool {
 	return (v.Kind() == reflect.String || v.Kind() == reflect.Slice) && v.Len() == 0
+}
+
+func isBelowZero(v reflect.Value) bool {
+	d, ok := v.Interface().(time.Duration)
+	return ok && d < 0
 }
 
 // wantNumber refuses a number of things below low.

@@ -226,6 +226,7 @@ func TestOddValues(t *testing.T) {
 		{exitUsage, "--by is empty", []string{"replay", "--by="}},
 		{exitUsage, "--since is empty", []string{"events", "--since", ""}},
 		{exitUsage, "--kind is empty", []string{"events", "--kind", ""}},
+		{exitUsage, "--timeout is -1s: want a length of time such as 30s", []string{"costs", "--timeout", "-1s"}},
 		{exitInvalid, "--format: is csv, but --json asks for JSON", []string{"costs", "--format", "csv", "--json"}},
 		{exitUsage, "<call> is empty: want a value", []string{"explain", ""}},
 		{exitUsage, "<name> is empty", []string{"alerts", "delete", ""}},
