@@ -22,8 +22,8 @@ type eventsTailCmd struct {
 // Help says what becomes of events that cannot be shown.
 func (cmd *eventsTailCmd) Help() string {
 	return `When the gateway ends or cannot be reached, the command says so on standard error and connects again by itself,
-unless --timeout is given. It also says how many events were missed because they were read too slowly. cartrita
-events list has what was missed.`
+unless --timeout is given: then it ends, at the latest when that time is over. It also says how many events were
+missed because they were read too slowly. cartrita events list has what was missed.`
 }
 
 // Run follows events until it is interrupted.
@@ -89,7 +89,7 @@ type tail struct {
 }
 
 // follow shows the events of one feed. It returns nil when all were shown that
-// were asked for.
+// were asked for, or their time is over.
 func (t *tail) follow(ctx context.Context, c *client) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -111,7 +111,10 @@ func (t *tail) follow(ctx context.Context, c *client) error {
 		dead.Reset(deadAfter)
 		e, err := events.Next()
 		dead.Stop() // writing takes what time it takes
-		if err != nil {
+		switch {
+		case errors.Is(err, context.DeadlineExceeded) && !t.alive.IsZero():
+			return nil // it was followed for as long as --timeout says
+		case err != nil:
 			return c.feedEnded(ctx, err)
 		}
 		t.alive = time.Now()

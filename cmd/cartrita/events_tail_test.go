@@ -59,3 +59,25 @@ func TestEventsTailGoesOn(t *testing.T) {
 		t.Errorf("nobody there: exit code %d:\n%s%s", r.code, r.out, r.err)
 	}
 }
+
+// Who gives a time follows for so long; where nobody is to be followed in it, that
+// is an error.
+func TestEventsTailEndsInTime(t *testing.T) {
+	silent := false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !silent {
+			_, _ = io.WriteString(w, ": listening\n\n")
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	b := newBench(t, "")
+	if r := b.run("events", "tail", "--server", server.URL, "--timeout", "200ms"); r.code != exitOK || r.err != "" || strings.Count(r.out, "\n") != 1 {
+		t.Errorf("followed: exit code %d:\n%s%s", r.code, r.out, r.err)
+	}
+	silent = true
+	if r := b.run("events", "tail", "--server", server.URL, "--timeout", "200ms"); r.code != exitUnavailable || !strings.Contains(r.err, "did not answer in time") {
+		t.Errorf("not followed: exit code %d:\n%s%s", r.code, r.out, r.err)
+	}
+}
