@@ -130,6 +130,10 @@ func TestFiltersByActionsThatThereAreNotAreRefused(t *testing.T) {
 			t.Errorf("%q: %+v", action, e)
 		}
 	}
+	now := time.Now()
+	if e := model.AsError((&audit.Filter{Since: now, Until: now.Add(-time.Hour)}).Check()); e == nil || e.Kind != model.KindInvalid || e.Param != "until" {
+		t.Errorf("an end before the beginning: %v", e)
+	}
 }
 
 func TestFilter(t *testing.T) {

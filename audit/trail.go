@@ -46,8 +46,11 @@ const (
 func (f *Filter) PageSize() int { return min(cmp.Or(f.Limit, DefaultLimit), MaxLimit) }
 
 // Check returns an error of KindInvalid for a filter by an action that there is
-// not.
+// not, or between times that are the wrong way round.
 func (f *Filter) Check() error {
+	if err := model.CheckTimes("audit.Filter", f.Since, f.Until); err != nil {
+		return err
+	}
 	var known []string
 	for _, a := range Actions() {
 		known = append(known, string(a))

@@ -121,7 +121,7 @@ func (q CostQuery) Check() (CostQuery, error) {
 		return q, err
 	}
 	q.Since, q.Until = q.Since.UTC().Truncate(time.Hour), hourAfter(q.Until)
-	return q, checkTimes(op, q.Since, q.Until)
+	return q, model.CheckTimes(op, q.Since, q.Until)
 }
 
 // lastYear is the last that can be written as a date.

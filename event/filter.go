@@ -2,21 +2,13 @@ package event
 
 import (
 	"slices"
-	"time"
 
 	"github.com/cartrita/cartrita/model"
 )
 
 // Check refuses, with KindInvalid, times between which nothing can be: they are
 // the wrong way round.
-func (f *Filter) Check() error { return checkTimes("event.Filter", f.Since, f.Until) }
-
-func checkTimes(op string, since, until time.Time) error {
-	if until.IsZero() || since.Before(until) {
-		return nil
-	}
-	return model.Invalidf(op, "until", "is %s, want a time after since, which is %s", until.Format(time.RFC3339), since.Format(time.RFC3339))
-}
+func (f *Filter) Check() error { return model.CheckTimes("event.Filter", f.Since, f.Until) }
 
 // Match reports whether an event is wanted: its kind and what its record says.
 // The times are not looked at.
