@@ -17,6 +17,7 @@ const (
 	lookOften   = 50 * time.Millisecond  // while somebody lacks something
 	oftenFor    = 3 * time.Second        // after that
 	storeWait   = 2 * time.Second        // for an answer of the store; also how long a call waits for a lease
+	changeWait  = 4 * time.Second        // for a lease or what changed, which calls to come use; shorter than stallsAfter
 	retryShort  = 20 * time.Millisecond  // while others may give back
 	refusedFor  = 100 * time.Millisecond // a call that is no smaller than one that was refused for want of a lease
 	pruneEvery  = 10 * time.Minute       // what others spent in periods that are over

@@ -80,17 +80,22 @@ func (e *Escrow) troubled() bool {
 // look takes over what others did.
 func (e *Escrow) look(ctx context.Context) error {
 	asked := e.cfg.Clock()
-	ctx, cancel := context.WithTimeout(ctx, storeWait)
-	defer cancel()
-	sight, err := e.cfg.Store.Look(ctx, Query{Spool: e.cfg.Spool, After: e.clock, Since: e.since})
-	e.alive()
+	var sight *Sight
+	err := e.within(ctx, storeWait, func(ctx context.Context) (err error) {
+		sight, err = e.cfg.Store.Look(ctx, Query{Spool: e.cfg.Spool, After: e.clock, Since: e.since})
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	if sight.Epoch != e.epoch {
 		e.ledger.dispossess()
 		e.cfg.Logger.Warn("budget: what this gateway held was taken from it; it asks anew")
-		if e.epoch, err = e.cfg.Store.Join(ctx, e.cfg.Spool, e.cfg.Name); err != nil {
+		err := e.within(ctx, changeWait, func(ctx context.Context) (err error) {
+			e.epoch, err = e.cfg.Store.Join(ctx, e.cfg.Spool, e.cfg.Name)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -109,7 +114,7 @@ func (e *Escrow) look(ctx context.Context) error {
 	e.confirm(asked)
 	e.recovered()
 	if sight.Version != e.version && e.cfg.Changed != nil {
-		switch err := e.cfg.Changed(ctx); {
+		switch err := e.within(ctx, changeWait, e.cfg.Changed); {
 		case errors.Is(err, errBusy):
 			return nil
 		case err != nil:
@@ -118,6 +123,15 @@ func (e *Escrow) look(ctx context.Context) error {
 	}
 	e.version = sight.Version
 	return nil
+}
+
+// within has f take so long at most, and notes that this process lives.
+func (e *Escrow) within(ctx context.Context, d time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	err := f(ctx)
+	e.alive()
+	return err
 }
 
 // collect takes what is wanted, and the round that answers it.
@@ -152,7 +166,7 @@ func (e *Escrow) settle(ctx context.Context, wanted map[accountKey]*want) (map[a
 	if len(asks) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	ctx, cancel := context.WithTimeout(ctx, changeWait)
 	defer cancel()
 	grants, err := e.cfg.Store.Lease(ctx, e.cfg.Spool, e.epoch, asks)
 	valid := e.alive()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -88,100 +86,92 @@ func (s *Store) Look(ctx context.Context, q budget.Query) (*budget.Sight, error)
 // Lease implements budget.ShareStore. Of the gateways that ask for the same
 // budget one does at a time, by an advisory lock; what each of them holds and
 // recorded is read behind it, in one statement, since a gateway that leaves
-// moves from the one to the other.
-func (s *Store) Lease(ctx context.Context, spool string, epoch int64, asks []budget.Ask) (grants []budget.Grant, err error) {
+// moves from the one to the other. Calls may wait for it, so the transaction
+// takes two round trips: one to read, and one to write what follows.
+func (s *Store) Lease(ctx context.Context, spool string, epoch int64, asks []budget.Ask) ([]budget.Grant, error) {
 	const op = "postgres.Lease"
-	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockBudgets(ctx, tx, spool, epoch, asks); err != nil {
-			return err
-		}
-		holders, openings, err := readHolders(ctx, tx, spool, asks)
-		if err != nil {
-			return err
-		}
-		grants = make([]budget.Grant, len(asks))
-		q := &pgx.Batch{}
-		for i := range asks {
-			a := &asks[i]
-			g := a.Decide(spool, openings[a.Account], holders[i])
-			grants[i] = g
-			q.Queue(`INSERT INTO budget_leases AS l (budget, period, spool, usd, tokens, requests, asked, answered)
-				VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7 THEN clock_timestamp() END, CASE WHEN $8 THEN clock_timestamp() END)
-				ON CONFLICT (budget, period, spool) DO UPDATE SET usd = excluded.usd, tokens = excluded.tokens, requests = excluded.requests,
-					asked = CASE WHEN $7 AND l.asked > clock_timestamp() - interval '2 seconds' THEN l.asked ELSE excluded.asked END,
-					answered = coalesce(excluded.answered, l.answered)`,
-				string(a.Budget), a.Period, spool, int64(g.USD), g.Tokens, g.Requests, g.Open, a.Answer)
-		}
-		return tx.SendBatch(ctx, q).Close()
-	})
-	return grants, s.failure(op, err)
-}
-
-// lockBudgets waits until nobody else decides about the budgets, in one order
-// for all, and holds the gateway's epoch still.
-func lockBudgets(ctx context.Context, tx pgx.Tx, spool string, epoch int64, asks []budget.Ask) error {
-	names := make([]string, len(asks))
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, s.failure(op, err)
+	}
+	defer conn.Release() // ends it together with a transaction that is still open
+	holders, openings, err := readHolders(ctx, conn.Conn(), spool, epoch, asks)
+	if err != nil {
+		return nil, s.failure(op, err)
+	}
+	grants := make([]budget.Grant, len(asks))
+	var write []statement
 	for i := range asks {
-		names[i] = string(asks[i].Budget)
+		a := &asks[i]
+		g := a.Decide(spool, openings[a.Account], holders[i])
+		grants[i] = g
+		write = append(write, statement{sql: `INSERT INTO budget_leases AS l (budget, period, spool, usd, tokens, requests, asked, answered)
+			VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7 THEN clock_timestamp() END, CASE WHEN $8 THEN clock_timestamp() END)
+			ON CONFLICT (budget, period, spool) DO UPDATE SET usd = excluded.usd, tokens = excluded.tokens, requests = excluded.requests,
+				asked = CASE WHEN $7 AND l.asked > clock_timestamp() - interval '2 seconds' THEN l.asked ELSE excluded.asked END,
+				answered = coalesce(excluded.answered, l.answered)`,
+			args: []any{string(a.Budget), a.Period, spool, int64(g.USD), g.Tokens, g.Requests, g.Open, a.Answer}})
 	}
-	slices.Sort(names)
-	q := &pgx.Batch{}
-	var have int64
-	q.Queue(`SELECT epoch FROM budget_replicas WHERE spool = $1 FOR SHARE`, spool).QueryRow(func(row pgx.Row) error { return row.Scan(&have) })
-	q.Queue(`SELECT pg_advisory_xact_lock(hashtext('cartrita budgets ' || current_schema()), h)
-		FROM (SELECT DISTINCT hashtext(n) AS h FROM unnest($1::text[]) n ORDER BY h) o`, slices.Compact(names))
-	err := tx.SendBatch(ctx, q).Close()
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return err
-	}
-	if have != epoch {
-		return model.Errorf("postgres.Lease", model.KindConflict, "what this gateway held was taken from it")
-	}
-	return nil
+	return grants, s.failure(op, trip(ctx, conn.Conn(), append(write, statement{sql: `COMMIT`})...))
 }
 
-// readHolders returns for each ask who holds or recorded a part of the account,
-// and what the budgets opened with.
-func readHolders(ctx context.Context, tx pgx.Tx, spool string, asks []budget.Ask) ([][]budget.Holder, map[budget.Account]budget.Quantities, error) {
+// readHolders begins a transaction, waits until nobody else decides about the
+// budgets, in one order for all, and holds the gateway's epoch still. It returns
+// for each ask who holds or recorded a part of the account, and what the budgets
+// opened with.
+func readHolders(ctx context.Context, conn *pgx.Conn, spool string, epoch int64, asks []budget.Ask) ([][]budget.Holder, map[budget.Account]budget.Quantities, error) {
 	holders := make([][]budget.Holder, len(asks))
 	openings := map[budget.Account]budget.Quantities{}
-	var budgets []string
+	var budgets, names []string
 	var periods, from, to []time.Time
-	names := map[string]bool{}
 	for i := range asks {
 		a := &asks[i]
 		budgets, periods, from, to = append(budgets, string(a.Budget)), append(periods, a.Period), append(from, a.From), append(to, a.To)
 		name, _, _ := strings.Cut(string(a.Budget), "/")
-		names[name] = true
+		names = append(names, name)
 	}
-	q := &pgx.Batch{}
-	q.Queue(holdersQuery, budgets, periods, from, to, spool).Query(func(rows pgx.Rows) error {
-		var n int
-		var h budget.Holder
-		_, err := pgx.ForEachRow(rows, []any{
-			&n, &h.Spool, (*int64)(&h.Granted.USD), &h.Granted.Tokens, &h.Granted.Requests,
-			(*int64)(&h.Recorded.USD), &h.Recorded.Tokens, &h.Recorded.Requests, &h.Answers,
-		}, func() error {
-			holders[n-1] = append(holders[n-1], h)
-			return nil
-		})
-		return err
-	})
-	q.Queue(`SELECT doc::text FROM budget_openings WHERE name = ANY($1)`, slices.Collect(maps.Keys(names))).Query(func(rows pgx.Rows) error {
-		var doc string
-		_, err := pgx.ForEachRow(rows, []any{&doc}, func() error {
-			var o budget.Opening
-			if err := json.Unmarshal([]byte(doc), &o); err != nil {
-				return err
-			}
-			for i := range asks {
-				openings[asks[i].Account] = asks[i].Opened(&o, openings[asks[i].Account])
-			}
-			return nil
-		})
-		return err
-	})
-	return holders, openings, tx.SendBatch(ctx, q).Close()
+	var have int64
+	err := trip(ctx, conn,
+		statement{sql: beginCommitted}, statement{sql: endWhenIdle},
+		statement{sql: `SELECT epoch FROM budget_replicas WHERE spool = $1 FOR SHARE`, args: []any{spool}, read: func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&have}, func() error { return nil })
+			return err
+		}},
+		statement{sql: `SELECT pg_advisory_xact_lock(hashtext('cartrita budgets ' || current_schema()), h)
+			FROM (SELECT DISTINCT hashtext(n) AS h FROM unnest($1::text[]) n ORDER BY h) o`, args: []any{budgets}},
+		statement{sql: holdersQuery, args: []any{budgets, periods, from, to, spool}, read: func(rows pgx.Rows) error {
+			var n int
+			var h budget.Holder
+			_, err := pgx.ForEachRow(rows, []any{
+				&n, &h.Spool, (*int64)(&h.Granted.USD), &h.Granted.Tokens, &h.Granted.Requests,
+				(*int64)(&h.Recorded.USD), &h.Recorded.Tokens, &h.Recorded.Requests, &h.Answers,
+			}, func() error {
+				holders[n-1] = append(holders[n-1], h)
+				return nil
+			})
+			return err
+		}},
+		statement{sql: `SELECT doc::text FROM budget_openings WHERE name = ANY($1)`, args: []any{names}, read: func(rows pgx.Rows) error {
+			var doc string
+			_, err := pgx.ForEachRow(rows, []any{&doc}, func() error {
+				var o budget.Opening
+				if err := json.Unmarshal([]byte(doc), &o); err != nil {
+					return err
+				}
+				for i := range asks {
+					openings[asks[i].Account] = asks[i].Opened(&o, openings[asks[i].Account])
+				}
+				return nil
+			})
+			return err
+		}},
+	)
+	if err == nil && have != epoch {
+		err = model.Errorf("postgres.Lease", model.KindConflict, "what this gateway held was taken from it")
+	}
+	return holders, openings, err
 }
 
 const holdersQuery = `SELECT k.n, h.spool, coalesce(l.usd, 0), coalesce(l.tokens, 0), coalesce(l.requests, 0), r.usd, r.tokens, r.requests,

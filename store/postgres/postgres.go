@@ -194,7 +194,11 @@ func (s *Store) update(ctx context.Context, f func(ctx context.Context, tx pgx.T
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error { return f(ctx, tx) })
 }
 
-const begin = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '15s'`
+const (
+	beginCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED`
+	endWhenIdle    = `SET LOCAL idle_in_transaction_session_timeout = '15s'`
+	begin          = beginCommitted + "; " + endWhenIdle
+)
 
 // The locks that changes of small tables take, each until its transaction ends.
 const (

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,9 +20,11 @@ import (
 	"github.com/cartrita/cartrita/mock"
 )
 
-// wire stands between the gateways and their database, and can be made to hang.
+// wire stands between the gateways and their database, and can be made to hang
+// or to be slow.
 type wire struct {
-	target string // socket of the server
+	target string       // socket of the server
+	delay  atomic.Int64 // of what is sent, each way
 	mu     sync.Mutex
 	gate   chan struct{} // closed while it passes
 }
@@ -81,6 +84,7 @@ func (w *wire) carry(client net.Conn) {
 		for {
 			n, err := from.Read(buf)
 			w.pass()
+			time.Sleep(time.Duration(w.delay.Load()))
 			if n > 0 {
 				if _, err := to.Write(buf[:n]); err != nil {
 					break
