@@ -74,7 +74,8 @@
 //	Σ over gateways of max(lease, recorded) + opening ≤ limit
 //
 // A lease grows in the background when half of it is used up, and while a call
-// waits that it has no room for. Who lacks something has the others give back
+// waits that it has no room for. Far from the limit it lasts for minutes, so that
+// a store that is away stops nobody; near it, it is small (advance). Who lacks something has the others give back
 // what they hold and do not use, to the last call. What a gateway holds that was
 // killed stays its own until it starts anew and has recorded what it spent.
 //

@@ -20,6 +20,7 @@ const (
 	changeWait  = 4 * time.Second        // for a lease or what changed, which calls to come use; shorter than stallsAfter
 	retryShort  = 20 * time.Millisecond  // while others may give back
 	refusedFor  = 100 * time.Millisecond // a call that is no smaller than one that was refused for want of a lease
+	evenEvery   = 5 * time.Second        // what is held in advance is looked at
 	pruneEvery  = 10 * time.Minute       // what others spent in periods that are over
 	stallsAfter = 5 * time.Second        // without a sign of life we may have been frozen, and lost what we held
 )
@@ -67,6 +68,7 @@ type Escrow struct {
 	replicas              int
 	since                 time.Time
 	looked, often         time.Time // when last, and until when looks are frequent
+	evened                time.Time // when leases were last looked at
 	pruned                time.Time // when old periods were forgotten
 	freed                 time.Time // when gateways were last looked for that are not seen any more
 	lacking               map[accountKey]bool

@@ -349,6 +349,7 @@ func TestWhileTheStoreIsAway(t *testing.T) {
 			if err := reserve(); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(time.Second) // until more is there
 			r.link.set(func() { r.link.cut = true })
 			admitted, held := 1, int(store.leases[Account{"all", start2000(t, r)}]["a"].USD / *money(0.01))
 			var err *model.Error

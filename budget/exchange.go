@@ -143,6 +143,10 @@ func (e *Escrow) collect() (map[accountKey]*want, *round) {
 	for key, w := range wanted {
 		w.give = e.lacking[key]
 	}
+	if now := e.cfg.Clock(); elapsed(now, e.evened, evenEvery) {
+		e.evened = now
+		fed = append(fed, e.ledger.uneven(e.replicas)...)
+	}
 	e.ledger.mu.RLock()
 	for _, in := range fed {
 		if key := in.account(); wanted[key] == nil {

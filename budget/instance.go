@@ -112,11 +112,13 @@ func (l *Ledger) refresh(in *instance, now int64) {
 	start, end := c.bounds(now)
 	switch {
 	case in.win == nil || !c.rolling() && now >= in.win.end:
+		next := &window{start: start, end: end}
 		if in.win != nil {
 			l.close(in.win)
 			in.setLevel(0) // nothing of the last period is in force in this one
+			next.share.pace = in.win.share.pace
 		}
-		in.win = &window{start: start, end: end}
+		in.win = next
 	case !c.rolling():
 		start, end = in.win.start, in.win.end // a clock put back changes nothing
 	}

@@ -13,13 +13,12 @@ import (
 // shared is the side of a counter that other gateways see. All but hungry is
 // written under the ledger's write lock.
 type shared struct {
-	others  amounts      // of what is spent, by others and before the budget came into force
-	guess   int64        // of others, in a calendar period
-	granted amounts      // of the limit, for our own spending and holds
-	chunk   amounts      // what is asked for beyond what calls need
-	grown   int64        // when that was last granted
-	low     [units]int64 // of used, from which on more is asked for
-	hungry  atomic.Bool  // more is asked for
+	others  amounts // of what is spent, by others and before the budget came into force
+	guess   int64   // of others, in a calendar period
+	granted amounts // of the limit, for our own spending and holds
+	advance
+	low    [units]int64 // of used, from which on more is asked for
+	hungry atomic.Bool  // more is asked for
 }
 
 // othersSpent is what others spent in a period or bucket.
@@ -140,6 +139,9 @@ func (l *Ledger) relearn(ids map[model.BudgetID]bool) []*instance {
 		for in := range l.named(id) {
 			if l.meet(in) && !in.away {
 				changed = append(changed, in)
+				if len(in.state.stars) > 0 && in.uneven(l.escrow.replicas, now) {
+					l.escrow.feed(in)
+				}
 			}
 		}
 	}
@@ -325,12 +327,19 @@ func (l *Ledger) counter(key accountKey) *instance {
 
 func (l *Ledger) ask(in *instance, w *want, replicas int, now int64) Ask {
 	s, own := &in.win.share, in.win.own()
-	if w.give {
-		for u := range units {
-			s.granted[u] = min(s.granted[u], own[u])
+	s.measure(own, now)
+	var less [units]bool
+	for u := range units {
+		switch {
+		case w.give:
+			s.granted[u], s.given = min(s.granted[u], own[u]), now
+		case w.sum == (amounts{}) && in.tooMuch(u, replicas):
+			less[u] = true
+			s.chunk[u] = in.ahead(u, replicas)
+			s.granted[u] = own[u] + s.chunk[u]
 		}
-		l.lease(in)
 	}
+	l.lease(in)
 	start := instant(in.win.start)
 	a := Ask{Account: in.account().account(), From: start, To: start, Replicas: replicas, Answer: w.answer}
 	if in.state.calendar.rolling() {
@@ -349,36 +358,15 @@ func (l *Ledger) ask(in *instance, w *want, replicas int, now int64) Ask {
 		if w.sum != (amounts{}) {
 			least[u], sum[u] = max(own[u]+w.least[u], floor[u]), max(own[u]+w.sum[u], floor[u])
 		}
-		if !w.answer || w.sum != (amounts{}) {
-			more[u] = s.grow(u, max(w.least[u], own[u]/16), now)
+		if !less[u] && (!w.answer || w.sum != (amounts{})) {
+			more[u] = in.grow(u, max(w.least[u], own[u]/16), replicas, now)
 		}
 	}
-	if more != (amounts{}) {
+	if s.asked = more; more != (amounts{}) {
 		s.grown = now
 	}
 	a.Limit, a.Floor, a.Least, a.Want, a.More = limits(limit), floor.quantities(), least.quantities(), sum.quantities(), more.quantities()
 	return a
-}
-
-// The pace of leases: one that is used up sooner than quick is asked for twice
-// as large the next time, one that lasts longer than slow half as large.
-const (
-	quick = 5 * time.Second
-	slow  = time.Minute
-	calls = 8 // that a lease is for at the beginning
-)
-
-// grow says how much to ask for in advance.
-func (s *shared) grow(u int, call, now int64) int64 {
-	switch since := time.Duration(now - s.grown); {
-	case s.chunk[u] == 0:
-		s.chunk[u] = min(calls*call, large)
-	case since < quick:
-		s.chunk[u] = min(2*s.chunk[u], large)
-	case since > slow:
-		s.chunk[u] = max(s.chunk[u]/2, min(calls*call, large), 1)
-	}
-	return s.chunk[u]
 }
 
 // grant puts in force what the store has granted.
@@ -392,10 +380,15 @@ func (l *Ledger) grant(got map[accountKey]Grant) {
 		}
 		s, before := &in.win.share, in.terms.lease
 		s.granted = g.amounts()
+		for u := range units {
+			if s.asked[u] > 0 {
+				s.chunk[u] = min(s.asked[u], max(in.idle(u), 0))
+			}
+		}
 		l.lease(in)
 		s.hungry.Store(false)
 		for u := range units {
-			if in.terms.lease[u] <= before[u] {
+			if s.asked[u] > 0 && in.terms.lease[u] <= before[u] {
 				s.low[u] = math.MaxInt64 // nothing came of it: only who needs more asks again
 			}
 		}
