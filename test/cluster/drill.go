@@ -11,8 +11,14 @@ import (
 	"time"
 )
 
-// settles is how long the last records may take to reach the store.
-const settles = 60 * time.Second
+const (
+	// settles is how long the last records may take to reach the store.
+	settles = 60 * time.Second
+	// drilled is how many users there are in a drill: each has called at every
+	// replica before the database stops. Who is new to a replica then is refused,
+	// since it holds no part of the user's budget.
+	drilled = 5
+)
 
 // drill loads the cluster while something happens to it, and compares the
 // records in the store with what callers saw: every call answered whole, and
@@ -21,7 +27,7 @@ func drill(ctx context.Context, c *cluster, o options, happens func(context.Cont
 	loaded, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := newLoad(c, o.rate)
-	l.note = true
+	l.users, l.note = drilled, true
 	var running sync.WaitGroup
 	running.Go(func() { l.run(loaded) })
 	err := happens(ctx, o)

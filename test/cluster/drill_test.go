@@ -27,7 +27,7 @@ func TestDrills(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o.binary, o.replicas, o.lasting = binary, 3, 500*time.Millisecond
+			o.binary, o.replicas, o.lasting = binary, 3, time.Second
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if err := run(ctx, o); err != nil {

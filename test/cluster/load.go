@@ -20,6 +20,7 @@ type load struct {
 	c      *cluster
 	rate   float64
 	client *http.Client
+	users  int  // that the calls are made for
 	note   bool // keep the ids of calls that were answered whole
 
 	mu      sync.Mutex
@@ -36,7 +37,7 @@ const maxInFlight = 2000
 const looks = 50 * time.Millisecond
 
 func newLoad(c *cluster, rate float64) *load {
-	return &load{c: c, rate: rate, failed: map[string]int{}, client: &http.Client{
+	return &load{c: c, rate: rate, users: 500, failed: map[string]int{}, client: &http.Client{
 		Timeout:   30 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 256},
 	}}
@@ -108,7 +109,7 @@ func (l *load) call(n int) {
 	}
 	stream := n%5 == 0
 	body, err := json.Marshal(map[string]any{
-		"model": "auto", "stream": stream, "user": fmt.Sprintf("user-%d", n%500),
+		"model": "auto", "stream": stream, "user": fmt.Sprintf("user-%d", n%l.users),
 		"messages": []map[string]string{{"role": "user", "content": fmt.Sprintf("Question %d: %s", n, strings.Repeat("why? ", n%40))}},
 	})
 	if err != nil {

@@ -36,7 +36,6 @@ providers:
 budgets:
 - {name: all, period: monthly, limit_usd: 1000000}
 - {name: users, scope: {user: "*"}, period: daily, limit_usd: 1000}
-budget_sharing: {when_away: open} # users who are new during an outage hold no part of their budget yet
 limits: {drain_delay: 1s}
 keys: {secret: file:%s}
 `
