@@ -144,6 +144,47 @@ func TestAFallbackIsPaidOrNotMade(t *testing.T) {
 	l.spent("all", 0)
 }
 
+// away is a database that shares budgets, and is away after a gateway has joined.
+type away struct {
+	budget.ShareStore
+	joined bool
+}
+
+func (*away) Join(context.Context, string, string) (int64, error) { return 1, nil }
+
+func (a *away) Look(context.Context, budget.Query) (*budget.Sight, error) {
+	if a.joined {
+		return nil, io.ErrUnexpectedEOF
+	}
+	a.joined = true
+	return &budget.Sight{Epoch: 1, Replicas: 1}, nil
+}
+
+// While the database that shares budgets is away, records of calls that are refused
+// for it are small: they wait in the spool.
+func TestRefusalsWithoutADatabaseAreSmall(t *testing.T) {
+	l := newLabWith(t, script{"a": answers(`{}`, counted)}, func(c *cartrita.Config) { c.Budgets = purse(t) }, aDollarEach)
+	shared := budget.NewEscrow(l.Budgets(), budget.EscrowConfig{Store: &away{}})
+	if err := l.Budgets().Configure([]budget.Budget{{Name: "all", Period: budget.Total, LimitUSD: dollars(100)}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shared.Join(t.Context(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = shared.Run(ctx) })
+	defer running.Wait()
+	defer end()
+	rec, err := l.Serve(t.Context(), newCall(t, false), &page{})
+	if model.KindOf(err) != model.KindUnavailable {
+		t.Fatalf("got %v, want a refusal for want of the database", err)
+	}
+	if rec = l.stored(rec.ID); rec.Plan != nil || rec.Attempts != nil || rec.Error == nil || rec.Error.Kind != model.KindUnavailable {
+		t.Errorf("the record has the plan %+v, the attempts %+v and the error %+v", rec.Plan, rec.Attempts, rec.Error)
+	}
+}
+
 // An endpoint whose own budget is used up is passed over for one that is not,
 // and a call that names it is refused with 402.
 func TestABudgetOfOneModelClosesItAlone(t *testing.T) {
