@@ -33,8 +33,8 @@ type KafkaConfig struct {
 // CloudEvents in structured mode. The key is the call, so that the events of one
 // are in one partition, in order. It waits for all replicas.
 type Kafka struct {
-	client *kgo.Client
-	topic  string
+	options []kgo.Opt
+	client  *kgo.Client // nil after a Send that was not answered
 }
 
 // NewKafka makes one; it connects when there is something to send. Errors:
@@ -70,10 +70,12 @@ func NewKafka(c KafkaConfig) (*Kafka, error) {
 	if err != nil {
 		return nil, model.Invalidf(op, "brokers", "%v", err)
 	}
-	return &Kafka{client, c.Topic}, nil
+	return &Kafka{options, client}, nil
 }
 
-// Send implements Target.
+// Send implements Target. A client waits for a broker that hangs, whatever the
+// context says, and holds what it was to send: when the time is over it is closed,
+// and the next Send makes another.
 func (k *Kafka) Send(ctx context.Context, messages []Message) error {
 	records := make([]*kgo.Record, len(messages))
 	for i := range messages {
@@ -85,7 +87,24 @@ func (k *Kafka) Send(ctx context.Context, messages []Message) error {
 		records[i] = &kgo.Record{Key: []byte(key), Value: m.JSON, Timestamp: m.At,
 			Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/cloudevents+json")}}}
 	}
-	err := k.client.ProduceSync(ctx, records...).FirstErr()
+	if k.client == nil {
+		var err error
+		if k.client, err = kgo.NewClient(k.options...); err != nil {
+			return away("sink.Kafka", err)
+		}
+	}
+	produced := make(chan error, 1)
+	go func(c *kgo.Client) { produced <- c.ProduceSync(ctx, records...).FirstErr() }(k.client)
+	var err error
+	select {
+	case err = <-produced:
+	case <-ctx.Done():
+		k.client.Close()
+		k.client = nil
+		if <-produced != nil {
+			err = ctx.Err()
+		}
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -97,6 +116,8 @@ func (k *Kafka) Send(ctx context.Context, messages []Message) error {
 
 // Close implements Target.
 func (k *Kafka) Close() error {
-	k.client.Close()
+	if k.client != nil {
+		k.client.Close()
+	}
 	return nil
 }

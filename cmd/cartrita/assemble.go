@@ -89,6 +89,7 @@ type node struct {
 	others   map[string]found   // servers found running, by the name of their provider
 
 	background sync.WaitGroup
+	sending    sync.WaitGroup  // to sinks
 	ctx        context.Context // of the background work
 	stop       context.CancelFunc
 	leaveRedis func() // nil: it was not begun
@@ -445,6 +446,7 @@ func (n *node) close() {
 	if n.events != nil {
 		n.logged("closing the spool", n.events.Close())
 	}
+	n.leaveSinks()
 	if n.store != nil {
 		n.logged("closing the store", n.store.Close())
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -83,7 +84,22 @@ func (n *node) newTarget(s *config.Sink) (sink.Target, error) {
 
 func (n *node) runSinks() {
 	for _, r := range n.sinks {
-		n.background.Go(func() { n.logged("sending events", r.Run(n.ctx)) })
+		n.sending.Go(func() { n.logged("sending events", r.Run(n.ctx)) })
+	}
+}
+
+// leaveTimeout is how long sinks may take to let go of what they were sending.
+const leaveTimeout = 5 * time.Second
+
+// leaveSinks waits for the sinks, which want the store to the end, but not for
+// ever: what one that hangs has not taken is sent after the next start.
+func (n *node) leaveSinks() {
+	left := make(chan struct{})
+	go func() { n.sending.Wait(); close(left) }()
+	select {
+	case <-left:
+	case <-time.After(leaveTimeout):
+		n.log.Warn("a sink hangs; what it has not taken is sent after the next start", "timeout", leaveTimeout)
 	}
 }
 

@@ -1,0 +1,93 @@
+package sink_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/cartrita/cartrita/sink"
+)
+
+// valve is before a server: while it is locked, the server hears nothing of what
+// reaches it.
+type valve struct{ sync.RWMutex }
+
+func (v *valve) listen(network, address string) (net.Listener, error) {
+	l, err := net.Listen(network, address)
+	return valved{l, v}, err
+}
+
+type valved struct {
+	net.Listener
+	v *valve
+}
+
+func (l valved) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return valvedConn{c, l.v}, err
+}
+
+type valvedConn struct {
+	net.Conn
+	v *valve
+}
+
+func (c valvedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.v.RLock()
+	defer c.v.RUnlock()
+	return n, err
+}
+
+// within fails the test when f does not return in time.
+func within(t *testing.T, limit time.Duration, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { f(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		t.Fatalf("not so after %s: %s", limit, what)
+	}
+}
+
+func TestKafkaThatHangsIsWaitedForNoLongerThanItMay(t *testing.T) {
+	var v valve
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "events"), kfake.ListenFn(v.listen))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	k, err := sink.NewKafka(sink.KafkaConfig{Brokers: cluster.ListenAddrs(), Topic: "events"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Send(t.Context(), messages(0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	v.Lock()
+	for range 2 { // of a broker that knows us, and of one that does not yet
+		within(t, 15*time.Second, "what the broker does not answer comes to an end", func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if err := k.Send(ctx, messages(1, 2)); err == nil {
+				t.Error("a broker that does not answer took a message")
+			}
+		})
+	}
+	v.Unlock()
+	if err := k.Send(t.Context(), messages(1, 2)); err != nil {
+		t.Errorf("a broker that answers again: %v", err)
+	}
+	v.Lock()
+	defer v.Unlock()
+	within(t, 15*time.Second, "it is closed while the broker hangs", func() {
+		if err := k.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
