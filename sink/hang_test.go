@@ -1,7 +1,9 @@
 package sink_test
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -88,6 +90,40 @@ func TestKafkaThatHangsIsWaitedForNoLongerThanItMay(t *testing.T) {
 	within(t, 15*time.Second, "it is closed while the broker hangs", func() {
 		if err := k.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A server that no longer reads lets a write hang, not only an answer.
+func TestNATSThatDoesNotReadIsWaitedForNoLongerThanItMay(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "INFO {\"headers\":true,\"max_payload\":1048576,\"proto\":1}\r\n")
+		for lines := bufio.NewScanner(c); lines.Scan(); {
+			if lines.Text() == "PING" {
+				_, _ = io.WriteString(c, "PONG\r\n")
+				<-t.Context().Done()
+				return
+			}
+		}
+	}()
+	n, large := newNATS(t, "nats://"+l.Addr().String()), messages(0, 40)
+	for i := range large {
+		large[i].JSON = make([]byte, 1<<20-1<<10)
+	}
+	within(t, 15*time.Second, "what the server does not read comes to an end", func() {
+		if err := n.Send(t.Context(), large); err == nil {
+			t.Error("a server that does not read took messages")
 		}
 	})
 }

@@ -3,13 +3,15 @@ package sink
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/cartrita/cartrita/model"
 )
+
+// natsTimeout bounds connecting to a server, and writing to one that does not read.
+const natsTimeout = sendTimeout / 2
 
 // NATSConfig of a subject in JetStream.
 type NATSConfig struct {
@@ -43,15 +45,26 @@ func (n *NATS) connect() (err error) {
 	if n.conn != nil {
 		return nil
 	}
-	n.conn, err = nats.Connect(n.cfg.URL, nats.Name("cartrita"), nats.MaxReconnects(-1), nats.Timeout(5*time.Second))
+	n.conn, err = nats.Connect(n.cfg.URL, nats.Name("cartrita"), nats.MaxReconnects(-1), nats.Timeout(natsTimeout), nats.FlusherTimeout(natsTimeout))
 	if err == nil {
 		n.js, err = jetstream.New(n.conn)
 	}
 	return err
 }
 
-// Send implements Target.
+// Send implements Target. What was not taken leaves no connection behind: it
+// would count what was never acknowledged as on its way for ever, and take no more
+// in the end.
 func (n *NATS) Send(ctx context.Context, messages []Message) error {
+	err := n.publish(ctx, messages)
+	if err != nil && model.KindOf(err) != model.KindInvalid {
+		_ = n.Close() // never fails
+		n.conn = nil
+	}
+	return err
+}
+
+func (n *NATS) publish(ctx context.Context, messages []Message) error {
 	const op = "sink.NATS"
 	if err := n.connect(); err != nil {
 		return away(op, err)

@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -244,37 +245,54 @@ func TestKafkaGetsEveryMessage(t *testing.T) {
 	}
 }
 
-func TestNATSDropsWhatItWasSentTwice(t *testing.T) {
+// natsServer starts a server with JetStream that has no stream, and a client of it.
+func natsServer(t *testing.T) (url string, conn *nats.Conn, js jetstream.JetStream) {
+	t.Helper()
 	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv.Start()
-	defer srv.Shutdown()
+	t.Cleanup(srv.Shutdown)
 	if !srv.ReadyForConnections(20 * time.Second) {
 		t.Fatal("the NATS server does not start")
 	}
-	n, err := sink.NewNATS(sink.NATSConfig{URL: srv.ClientURL(), Subject: "cartrita.events"})
-	if err != nil {
+	if conn, err = nats.Connect(srv.ClientURL()); err != nil {
 		t.Fatal(err)
 	}
-	defer n.Close()
-	if err := n.Send(t.Context(), messages(0, 2)); err == nil {
-		t.Error("a subject that no stream takes is no error")
-	}
-	conn, err := nats.Connect(srv.ClientURL())
-	if err != nil {
+	t.Cleanup(conn.Close)
+	if js, err = jetstream.New(conn); err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return srv.ClientURL(), conn, js
+}
+
+func newStream(t *testing.T, js jetstream.JetStream) jetstream.Stream {
+	t.Helper()
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "events", Subjects: []string{"cartrita.>"}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return stream
+}
+
+func newNATS(t *testing.T, url string) *sink.NATS {
+	t.Helper()
+	n, err := sink.NewNATS(sink.NATSConfig{URL: url, Subject: "cartrita.events"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() }) // never fails
+	return n
+}
+
+func TestNATSDropsWhatItWasSentTwice(t *testing.T) {
+	url, _, js := natsServer(t)
+	n := newNATS(t, url)
+	if err := n.Send(t.Context(), messages(0, 2)); err == nil {
+		t.Error("a subject that no stream takes is no error")
+	}
+	stream := newStream(t, js)
 	for range 2 {
 		if err := n.Send(t.Context(), messages(0, 20)); err != nil {
 			t.Fatal(err)
@@ -287,5 +305,37 @@ func TestNATSDropsWhatItWasSentTwice(t *testing.T) {
 	last, err := stream.GetLastMsgForSubject(t.Context(), "cartrita.events")
 	if err != nil || string(last.Data) != string(message(19).JSON) {
 		t.Errorf("%v: the last is %s", err, last.Data)
+	}
+}
+
+// A server that takes messages and acknowledges none, as a stream without a leader
+// does, gets them when it acknowledges again, however many it was sent before.
+func TestNATSGoesOnAfterMessagesWithoutAcknowledgement(t *testing.T) {
+	url, conn, js := natsServer(t)
+	silent, err := conn.SubscribeSync("cartrita.events") // somebody listens, so that the server does not refuse
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	n := newNATS(t, url)
+	for range 12 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		err := n.Send(ctx, messages(0, 400))
+		cancel()
+		if err == nil {
+			t.Fatal("messages without acknowledgement count as taken")
+		}
+	}
+	stream := newStream(t, js)
+	if err := silent.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Send(t.Context(), messages(0, 400)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := stream.Info(t.Context()); err != nil || info.State.Msgs != 400 {
+		t.Errorf("%v: the stream holds %d messages, want 400", err, info.State.Msgs)
 	}
 }
