@@ -14,9 +14,10 @@
 //
 // What was not taken is sent again, after 1 s at first and a minute at last.
 // Meanwhile it waits in the store, as long as the store keeps it; nothing is
-// held in memory and no call waits. What a target refuses for good (a message
-// that is too large, say) is found by halving, set aside and counted, so that it
-// does not hold up what follows.
+// held in memory and no call waits. When the target did not answer in time, half
+// as many messages are sent at once, and more again when its pace allows it. What
+// a target refuses for good (a message that is too large, say) is found by
+// halving, set aside and counted, so that it does not hold up what follows.
 //
 // # What it does not do
 //

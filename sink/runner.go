@@ -32,6 +32,7 @@ type Target interface {
 // Bounds of a Runner.
 const (
 	batchCalls  = 100              // calls read at once; each is up to four messages
+	batchMost   = 4 * batchCalls   // messages sent at once
 	claimTTL    = 20 * time.Second // after which another process takes over from one that hangs
 	sendTimeout = 10 * time.Second // of one Send, well within the claim
 	pollEvery   = 500 * time.Millisecond
@@ -67,7 +68,9 @@ type Runner struct {
 	cfg Config
 	log *slog.Logger
 
-	kept time.Time // when the claim was made to last longer; Run's own
+	// Run's own.
+	kept time.Time // when the claim was made to last longer
+	most int       // messages that are sent at once: what the target takes in time
 
 	mu    sync.Mutex
 	stats Stats
@@ -82,7 +85,7 @@ func New(c Config) (*Runner, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{cfg: c, log: c.Logger.With("sink", c.Name)}, nil
+	return &Runner{cfg: c, log: c.Logger.With("sink", c.Name), most: batchMost}, nil
 }
 
 // Name returns the name of the sink.
@@ -222,14 +225,18 @@ func (r *Runner) messages(s *event.Stored) ([]Message, error) {
 // deliver returns when the target has taken or refused every message, or the
 // claim is lost. What was taken of a batch is not sent again with the rest.
 func (r *Runner) deliver(ctx context.Context, messages []Message) error {
-	for wait := firstRetry; len(messages) > 0; wait = min(2*wait, lastRetry) {
+	for wait := firstRetry; len(messages) > 0; {
 		r.note(func(*Stats) { r.since = messages[0].At })
-		done, err := r.attempt(ctx, messages)
-		if messages = messages[done:]; err == nil || ctx.Err() != nil || errors.Is(err, errLost) {
+		done, err := r.attempt(ctx, messages[:min(len(messages), r.most)])
+		messages = messages[done:]
+		if err != nil && (ctx.Err() != nil || errors.Is(err, errLost)) {
 			return err
 		}
 		if done > 0 {
 			wait = firstRetry
+		}
+		if err == nil {
+			continue
 		}
 		// Waiting, it still holds the sink: nobody else would fare better at once.
 		for left := wait; left > 0; left -= claimTTL / 4 {
@@ -240,6 +247,7 @@ func (r *Runner) deliver(ctx context.Context, messages []Message) error {
 				return err
 			}
 		}
+		wait = min(2*wait, lastRetry)
 	}
 	return nil
 }
@@ -251,14 +259,19 @@ func (r *Runner) attempt(ctx context.Context, messages []Message) (done int, err
 		return 0, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
+	began := time.Now()
 	err = r.cfg.Target.Send(bounded, messages)
 	cancel()
 	n := len(messages)
 	switch {
 	case err == nil:
+		r.inTime(n, time.Since(began))
 		r.recovered(uint64(n))
 		return n, nil
 	case model.KindOf(err) != model.KindInvalid:
+		if errors.Is(bounded.Err(), context.DeadlineExceeded) {
+			r.most = max(1, n/2)
+		}
 		r.failed(err)
 		return 0, err
 	case n == 1:
@@ -271,6 +284,14 @@ func (r *Runner) attempt(ctx context.Context, messages []Message) (done int, err
 	}
 	rest, err := r.attempt(ctx, messages[n/2:])
 	return done + rest, err
+}
+
+// inTime has more messages be sent at once when the target, at the pace at which
+// it took n, would take them in half of the time that it has: more would soon be
+// too many again.
+func (r *Runner) inTime(n int, took time.Duration) {
+	fit := float64(n) * float64(sendTimeout/2) / float64(max(took, 1))
+	r.most = max(r.most, int(min(fit, batchMost)))
 }
 
 // failed counts an attempt, and tells the log once for each error.

@@ -281,3 +281,70 @@ func TestHalvingKeepsTheSink(t *testing.T) {
 		}
 	})
 }
+
+// leisurely takes each message in its time, whether or not anybody waits for it.
+type leisurely struct {
+	mu      sync.Mutex
+	each    time.Duration
+	sizes   []int // of what it was sent
+	taken   map[string]int
+	givenUp int
+}
+
+func (l *leisurely) Send(ctx context.Context, messages []sink.Message) error {
+	l.mu.Lock()
+	l.sizes = append(l.sizes, len(messages))
+	for _, m := range messages {
+		l.taken[m.ID]++
+	}
+	done := time.After(time.Duration(len(messages)) * l.each)
+	l.mu.Unlock()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.givenUp++
+		return ctx.Err()
+	}
+}
+
+func (l *leisurely) Close() error { return nil }
+
+// TestASlowTargetGetsWhatItTakesInTime: one that cannot take all at once is sent
+// less, until it can, and then no more again; when it gets faster it is sent more.
+func TestASlowTargetGetsWhatItTakesInTime(t *testing.T) {
+	for each, givenUp := range map[time.Duration]int{time.Millisecond: 0, 30 * time.Millisecond: 1, 6 * time.Second: 9} {
+		t.Run(each.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, to := newStore(t), &leisurely{each: each, taken: map[string]int{}}
+				want := add(t, s, 0, 500)
+				_, stop := start(t, sink.Config{Target: to, Feed: s, FromStart: true})
+				all := func(want []string) {
+					t.Helper()
+					time.Sleep(6 * time.Hour)
+					to.mu.Lock()
+					defer to.mu.Unlock()
+					for _, id := range want {
+						if to.taken[id] == 0 {
+							t.Fatalf("%s never came; %d of %d did, in requests of %v", id, len(to.taken), len(want), to.sizes)
+						}
+					}
+				}
+				all(want)
+				to.mu.Lock()
+				if to.givenUp > givenUp {
+					t.Errorf("%d requests were given up, want %d: %v", to.givenUp, givenUp, to.sizes)
+				}
+				to.each, to.sizes = 0, nil
+				to.mu.Unlock()
+				all(add(t, s, 500, 1000))
+				if most := slices.Max(to.sizes); most < 200 {
+					t.Errorf("one that is fast again is sent no more than %d at once", most)
+				}
+				stop()
+			})
+		})
+	}
+}
