@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -75,7 +76,26 @@ func (o *OTLP) Send(ctx context.Context, messages []Message) error {
 		h.Set(k, v)
 	}
 	h.Set("Content-Type", "application/x-protobuf")
-	return send.Post(ctx, "sink.OTLP", o.cfg.Client, strings.TrimRight(o.cfg.Endpoint, "/")+"/v1/logs", h, body)
+	answer, err := send.Ask(ctx, "sink.OTLP", o.cfg.Client, strings.TrimRight(o.cfg.Endpoint, "/")+"/v1/logs", h, body)
+	if err != nil {
+		return err
+	}
+	return rejected(answer, len(messages))
+}
+
+// longestReason bounds what is repeated of a collector's words.
+const longestReason = 200
+
+// rejected finds what a collector left out of what it took, which is not to be
+// sent again. An answer that is no such message says of none that it was.
+func rejected(answer []byte, sent int) error {
+	var a collector.ExportLogsServiceResponse
+	err := proto.Unmarshal(answer, &a)
+	p := a.GetPartialSuccess()
+	if err == nil && p.GetRejectedLogRecords() > 0 {
+		return &Rejected{Count: int(min(p.GetRejectedLogRecords(), int64(sent))), Reason: fmt.Sprintf("%.*s", longestReason, p.GetErrorMessage())}
+	}
+	return nil
 }
 
 // Close implements Target.

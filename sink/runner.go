@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -22,12 +23,22 @@ type Message struct {
 }
 
 // Target takes messages. Errors: KindInvalid when it can never take one of
-// them as they are; any other: not now.
+// them as they are; Rejected when it has taken the others; any other: not now.
 type Target interface {
 	// Send returns when the target has all of them.
 	Send(ctx context.Context, messages []Message) error
 	Close() error
 }
+
+// Rejected says that a target can never take some of the messages that it was
+// sent, not which, and that it has taken the others.
+type Rejected struct {
+	Count  int
+	Reason string
+}
+
+// Error implements error.
+func (r *Rejected) Error() string { return fmt.Sprintf("%d were rejected: %s", r.Count, r.Reason) }
 
 // Bounds of a Runner.
 const (
@@ -263,10 +274,16 @@ func (r *Runner) attempt(ctx context.Context, messages []Message) (done int, err
 	err = r.cfg.Target.Send(bounded, messages)
 	cancel()
 	n := len(messages)
+	var some *Rejected
 	switch {
 	case err == nil:
 		r.inTime(n, time.Since(began))
 		r.recovered(uint64(n))
+		return n, nil
+	case errors.As(err, &some):
+		r.log.Error("sink: messages were refused for good and are left out", "count", some.Count, "of", n, "first", messages[0].ID, "last", messages[n-1].ID, "reason", some.Reason)
+		r.note(func(s *Stats) { s.Refused += uint64(some.Count) })
+		r.recovered(uint64(n - some.Count))
 		return n, nil
 	case model.KindOf(err) != model.KindInvalid:
 		if errors.Is(bounded.Err(), context.DeadlineExceeded) {

@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -198,6 +200,49 @@ func TestACollectorGetsLogRecords(t *testing.T) {
 	if r.GetBody().GetStringValue() != `{"id":"call.1"}` || r.GetSeverityText() != "ERROR" || r.GetTimeUnixNano() != 1_790_000_000_000_001_000 ||
 		r.GetAttributes()[0].GetValue().GetStringValue() != "call.1" || r.GetEventName() != "cartrita.model_call.failed.v1" {
 		t.Errorf("a record is %v", r)
+	}
+}
+
+// What a collector rejects of what it answers with 200 is no event that was sent.
+func TestWhatACollectorRejectsIsCounted(t *testing.T) {
+	answer := &collector.ExportLogsServiceResponse{PartialSuccess: &collector.ExportLogsPartialSuccess{RejectedLogRecords: 3, ErrorMessage: "too old"}}
+	requests := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		body, err := proto.Marshal(answer)
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+		_, _ = w.Write(body) // the reader sees that it is cut off
+	}))
+	defer srv.Close()
+	o, err := sink.NewOTLP(sink.OTLPConfig{Endpoint: srv.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(t)
+	sent := uint64(len(add(t, s, 0, 5)))
+	var log strings.Builder
+	r, stop := start(t, sink.Config{Target: o, Feed: s, FromStart: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	until(t, "the batch is through", func() bool { st := r.Stats(); return st.Sent+st.Refused >= sent })
+	stop()
+	if st := r.Stats(); st.Refused != 3 || st.Sent != sent-3 || st.Failures != 0 || requests != 1 {
+		t.Errorf("of %d events in %d requests: %+v", sent, requests, st)
+	}
+	if !strings.Contains(log.String(), "count=3") || !strings.Contains(log.String(), `reason="too old"`) {
+		t.Errorf("the log says %s", log.String())
+	}
+	for _, n := range []int64{0, -1} { // a warning, or nonsense
+		answer.PartialSuccess.RejectedLogRecords = n
+		if err := o.Send(t.Context(), messages(0, 2)); err != nil {
+			t.Error(err)
+		}
+	}
+	answer.PartialSuccess.RejectedLogRecords = 1 << 40
+	var some *sink.Rejected
+	if err := o.Send(t.Context(), messages(0, 2)); !errors.As(err, &some) || some.Count != 2 {
+		t.Errorf("more than was sent: %v", err)
 	}
 }
 

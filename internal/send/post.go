@@ -79,9 +79,16 @@ const answerRead = 64 << 10
 // gone can be put right: KindRateLimited, KindTimeout, KindCanceled,
 // KindUnavailable. RetryAfter is what the other side asks for.
 func Post(ctx context.Context, op string, client *http.Client, address string, h http.Header, body []byte) error {
+	_, err := Ask(ctx, op, client, address, h, body)
+	return err
+}
+
+// Ask posts a body and returns the answer to what was taken, 64 KiB of it at
+// most. Errors: those of Post.
+func Ask(ctx context.Context, op string, client *http.Client, address string, h http.Header, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
-		return model.Errorf(op, model.KindUnavailable, "the address is not a URL")
+		return nil, model.Errorf(op, model.KindUnavailable, "the address is not a URL")
 	}
 	req.Header = h
 	if h.Get("User-Agent") == "" {
@@ -89,14 +96,14 @@ func Post(ctx context.Context, op string, client *http.Client, address string, h
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return Failure(ctx, op, err)
+		return nil, Failure(ctx, op, err)
 	}
 	defer resp.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, answerRead)) // what is missing tells less; read, so that the connection can be used again
 	if resp.StatusCode/100 == 2 {
-		return nil
+		return answer, nil
 	}
-	return &model.Error{
+	return nil, &model.Error{
 		Op: op, Kind: kindOf(resp.StatusCode), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, answer, time.Now()),
 		Message: strings.TrimSpace(fmt.Sprintf("the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))) + reason(answer),
 	}
