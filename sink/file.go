@@ -74,7 +74,7 @@ func (f *File) Send(_ context.Context, messages []Message) error {
 }
 
 func away(op string, err error) error {
-	return &model.Error{Op: op, Kind: model.KindUnavailable, Message: err.Error(), Err: err}
+	return model.Errorf(op, model.KindUnavailable, "%v", err)
 }
 
 // open makes sure that there is a file with room in it.

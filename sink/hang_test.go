@@ -5,12 +5,16 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/sink"
 )
 
@@ -76,8 +80,8 @@ func TestKafkaThatHangsIsWaitedForNoLongerThanItMay(t *testing.T) {
 		within(t, 15*time.Second, "what the broker does not answer comes to an end", func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			if err := k.Send(ctx, messages(1, 2)); err == nil {
-				t.Error("a broker that does not answer took a message")
+			if err := k.Send(ctx, messages(1, 2)); model.KindOf(err) != model.KindTimeout {
+				t.Errorf("a broker that does not answer: %v", err)
 			}
 		})
 	}
@@ -122,8 +126,41 @@ func TestNATSThatDoesNotReadIsWaitedForNoLongerThanItMay(t *testing.T) {
 		large[i].JSON = make([]byte, 1<<20-1<<10)
 	}
 	within(t, 15*time.Second, "what the server does not read comes to an end", func() {
-		if err := n.Send(t.Context(), large); err == nil {
-			t.Error("a server that does not read took messages")
+		if err := n.Send(t.Context(), large); model.KindOf(err) != model.KindTimeout {
+			t.Errorf("a server that does not read: %v", err)
 		}
 	})
+}
+
+// What is away says why, once.
+func TestATargetThatIsAwaySaysWhyOnce(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	k, err := sink.NewKafka(sink.KafkaConfig{Brokers: []string{nobody}, Topic: "events"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := sink.NewFile(sink.FileConfig{Path: filepath.Join(os.DevNull, "events.jsonl")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for why, target := range map[string]sink.Target{
+		"connection refused": k, "no servers available": newNATS(t, "nats://"+nobody), "not a directory": file,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		err := target.Send(ctx, messages(0, 1))
+		cancel()
+		if err == nil || strings.Count(err.Error(), why) != 1 || strings.Contains(err.Error(), "context") {
+			t.Errorf("%v, want one %q", err, why)
+		}
+		if err := target.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }

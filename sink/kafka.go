@@ -4,12 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"github.com/cartrita/cartrita/internal/send"
 	"github.com/cartrita/cartrita/model"
 )
 
@@ -35,6 +40,23 @@ type KafkaConfig struct {
 type Kafka struct {
 	options []kgo.Opt
 	client  *kgo.Client // nil after a Send that was not answered
+	dials   *dials
+}
+
+// dials keeps why a broker could not be reached, which the client, trying on, does
+// not say.
+type dials struct{ failed atomic.Pointer[error] }
+
+// OnBrokerConnect implements kgo.HookBrokerConnect. Our own port is left out: it is
+// another each time, and the log tells an error once.
+func (d *dials) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Source != nil {
+		err = fmt.Errorf("%s %s: %w", op.Op, op.Addr, op.Err)
+	}
+	if err != nil && !errors.Is(err, kgo.ErrClientClosed) && !errors.Is(err, context.Canceled) { // else it is us who gave up
+		d.failed.Store(&err)
+	}
 }
 
 // NewKafka makes one; it connects when there is something to send. Errors:
@@ -47,7 +69,9 @@ func NewKafka(c KafkaConfig) (*Kafka, error) {
 	case c.Topic == "":
 		return nil, model.Invalidf(op, "topic", "is missing")
 	}
+	d := new(dials)
 	options := []kgo.Opt{
+		kgo.WithHooks(d), kgo.DialTimeout(netTimeout),
 		kgo.SeedBrokers(c.Brokers...), kgo.DefaultProduceTopic(c.Topic), kgo.ClientID("cartrita"),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression()),
 	}
@@ -70,13 +94,14 @@ func NewKafka(c KafkaConfig) (*Kafka, error) {
 	if err != nil {
 		return nil, model.Invalidf(op, "brokers", "%v", err)
 	}
-	return &Kafka{options, client}, nil
+	return &Kafka{options, client, d}, nil
 }
 
 // Send implements Target. A client waits for a broker that hangs, whatever the
 // context says, and holds what it was to send: when the time is over it is closed,
 // and the next Send makes another.
 func (k *Kafka) Send(ctx context.Context, messages []Message) error {
+	const op = "sink.Kafka"
 	records := make([]*kgo.Record, len(messages))
 	for i := range messages {
 		m := &messages[i]
@@ -87,31 +112,39 @@ func (k *Kafka) Send(ctx context.Context, messages []Message) error {
 		records[i] = &kgo.Record{Key: []byte(key), Value: m.JSON, Timestamp: m.At,
 			Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/cloudevents+json")}}}
 	}
+	var err error
 	if k.client == nil {
-		var err error
 		if k.client, err = kgo.NewClient(k.options...); err != nil {
-			return away("sink.Kafka", err)
+			return away(op, err)
 		}
 	}
+	k.dials.failed.Store(nil)
 	produced := make(chan error, 1)
 	go func(c *kgo.Client) { produced <- c.ProduceSync(ctx, records...).FirstErr() }(k.client)
-	var err error
 	select {
 	case err = <-produced:
 	case <-ctx.Done():
 		k.client.Close()
 		k.client = nil
-		if <-produced != nil {
-			err = ctx.Err()
-		}
+		err = <-produced
 	}
 	switch {
 	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return k.unanswered(ctx)
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge), errors.Is(err, kerr.InvalidRecord):
-		return &model.Error{Op: "sink.Kafka", Kind: model.KindInvalid, Message: err.Error(), Err: err}
+		return model.Errorf(op, model.KindInvalid, "%v", err)
 	}
-	return away("sink.Kafka", err)
+	return away(op, err)
+}
+
+func (k *Kafka) unanswered(ctx context.Context) error {
+	e := model.AsError(send.Failure(ctx, "sink.Kafka", ctx.Err()))
+	if failed := k.dials.failed.Load(); failed != nil {
+		e.Message += ": " + (*failed).Error()
+	}
+	return e
 }
 
 // Close implements Target.

@@ -3,15 +3,14 @@ package sink
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/cartrita/cartrita/internal/send"
 	"github.com/cartrita/cartrita/model"
 )
-
-// natsTimeout bounds connecting to a server, and writing to one that does not read.
-const natsTimeout = sendTimeout / 2
 
 // NATSConfig of a subject in JetStream.
 type NATSConfig struct {
@@ -45,7 +44,7 @@ func (n *NATS) connect() (err error) {
 	if n.conn != nil {
 		return nil
 	}
-	n.conn, err = nats.Connect(n.cfg.URL, nats.Name("cartrita"), nats.MaxReconnects(-1), nats.Timeout(natsTimeout), nats.FlusherTimeout(natsTimeout))
+	n.conn, err = nats.Connect(n.cfg.URL, nats.Name("cartrita"), nats.MaxReconnects(-1), nats.Timeout(netTimeout), nats.FlusherTimeout(netTimeout))
 	if err == nil {
 		n.js, err = jetstream.New(n.conn)
 	}
@@ -76,7 +75,9 @@ func (n *NATS) publish(ctx context.Context, messages []Message) error {
 		f, err := n.js.PublishMsgAsync(msg, jetstream.WithMsgID(m.ID))
 		switch {
 		case errors.Is(err, nats.ErrMaxPayload):
-			return &model.Error{Op: op, Kind: model.KindInvalid, Message: err.Error(), Err: err}
+			return model.Errorf(op, model.KindInvalid, "%v", err)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return send.Failure(ctx, op, err)
 		case err != nil:
 			return away(op, err)
 		}
@@ -88,7 +89,7 @@ func (n *NATS) publish(ctx context.Context, messages []Message) error {
 		case err := <-f.Err():
 			return away(op, err)
 		case <-ctx.Done():
-			return away(op, ctx.Err())
+			return send.Failure(ctx, op, ctx.Err())
 		}
 	}
 	return nil

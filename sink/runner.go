@@ -46,6 +46,7 @@ const (
 	batchMost   = 4 * batchCalls   // messages sent at once
 	claimTTL    = 20 * time.Second // after which another process takes over from one that hangs
 	sendTimeout = 10 * time.Second // of one Send, well within the claim
+	netTimeout  = sendTimeout / 2  // of connecting, and of writing to what does not read
 	pollEvery   = 500 * time.Millisecond
 	firstRetry  = time.Second
 	lastRetry   = time.Minute
@@ -286,7 +287,7 @@ func (r *Runner) attempt(ctx context.Context, messages []Message) (done int, err
 		r.recovered(uint64(n - some.Count))
 		return n, nil
 	case model.KindOf(err) != model.KindInvalid:
-		if errors.Is(bounded.Err(), context.DeadlineExceeded) {
+		if errors.Is(bounded.Err(), context.DeadlineExceeded) || model.KindOf(err) == model.KindTimeout {
 			r.most = max(1, n/2)
 		}
 		r.failed(err)
@@ -304,10 +305,10 @@ func (r *Runner) attempt(ctx context.Context, messages []Message) (done int, err
 }
 
 // inTime has more messages be sent at once when the target, at the pace at which
-// it took n, would take them in half of the time that it has: more would soon be
-// too many again.
+// it took n, would take them in a quarter of the time that it has: more would soon
+// be too many again.
 func (r *Runner) inTime(n int, took time.Duration) {
-	fit := float64(n) * float64(sendTimeout/2) / float64(max(took, 1))
+	fit := float64(n) * float64(sendTimeout/4) / float64(max(took, 1))
 	r.most = max(r.most, int(min(fit, batchMost)))
 }
 
