@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The values of Sink.Kind.
@@ -34,6 +35,8 @@ type Sink struct {
 	Events []string `json:"events,omitempty"`
 	// Where a new one begins: now or beginning. [now]
 	From string `json:"from,omitempty"`
+	// How long a webhook, a collector, Kafka or NATS may take for what is sent at once, 5m at most. [10s]
+	Timeout Duration `json:"timeout,omitzero"`
 
 	// File that events are appended to, one a line.
 	Path string `json:"path,omitempty"`
@@ -74,10 +77,10 @@ type Sink struct {
 // sinkFields are the fields of each kind: those it needs, then those it may have.
 var sinkFields = map[string][2][]string{
 	SinkFile:    {{"path"}, {"max_size", "keep"}},
-	SinkWebhook: {{"url"}, {"secret", "headers"}},
-	SinkOTLP:    {{"url"}, {"headers"}},
-	SinkKafka:   {{"brokers", "topic"}, {"tls", "sasl", "user", "password"}},
-	SinkNATS:    {{"url", "subject"}, nil},
+	SinkWebhook: {{"url"}, {"secret", "headers", "timeout"}},
+	SinkOTLP:    {{"url"}, {"headers", "timeout"}},
+	SinkKafka:   {{"brokers", "topic"}, {"tls", "sasl", "user", "password", "timeout"}},
+	SinkNATS:    {{"url", "subject"}, {"timeout"}},
 	SinkRedis:   {{"stream"}, {"length"}},
 }
 
@@ -86,11 +89,15 @@ var sinkKinds = []string{SinkFile, SinkWebhook, SinkOTLP, SinkKafka, SinkNATS, S
 // given says which of the fields that belong to a kind are set.
 func (s *Sink) given() map[string]bool {
 	return map[string]bool{
-		"path": s.Path != "", "max_size": s.MaxSize != 0, "keep": s.Keep != 0, "url": s.URL != "", "secret": s.Secret != "",
+		"timeout": s.Timeout != 0, "path": s.Path != "", "max_size": s.MaxSize != 0, "keep": s.Keep != 0, "url": s.URL != "", "secret": s.Secret != "",
 		"headers": len(s.Headers) > 0, "brokers": len(s.Brokers) > 0, "topic": s.Topic != "", "tls": s.TLS, "sasl": s.SASL != "",
 		"user": s.User != "", "password": s.Password != "", "subject": s.Subject != "", "stream": s.Stream != "", "length": s.Length != 0,
 	}
 }
+
+// longestSend bounds how long one attempt may take: another gateway goes on for one
+// that hangs after twice that.
+const longestSend = Duration(5 * time.Minute)
 
 func (v *validator) sinks() {
 	seen, files := map[string]bool{}, map[string]string{}
@@ -102,6 +109,9 @@ func (v *validator) sinks() {
 		}
 		if s.Keep < 0 || s.Length < 0 {
 			v.problem(at, "keep and length must not be negative")
+		}
+		if s.Timeout < 0 || s.Timeout > longestSend {
+			v.problem(at+".timeout", "want more than 0, and %s at most", longestSend)
 		}
 		v.headers(at+".headers", s.Headers)
 		v.sinkKind(s, at)

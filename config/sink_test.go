@@ -25,3 +25,12 @@ func TestSinksAreChecked(t *testing.T) {
 		"sinks: [{name: a, kind: kafka, brokers: ['k:1'], topic: t, user: u}]": "user and password go together",
 	})
 }
+
+func TestTimeoutsOfSinksAreChecked(t *testing.T) {
+	checkFiles(t, map[string]string{
+		"sinks: [{name: a, kind: webhook, url: env:U, timeout: 1m}, {name: b, kind: nats, url: env:U, subject: s, timeout: 5m}]": "",
+		"sinks: [{name: a, kind: webhook, url: env:U, timeout: 6m}]":                                                             "sinks[0].timeout: want more than 0, and 5m at most",
+		"sinks: [{name: a, kind: webhook, url: env:U, timeout: -1s}]":                                                            "sinks[0].timeout:",
+		"sinks: [{name: a, kind: file, path: x, timeout: 1s}]":                                                                   "sinks[0].timeout: is not for a sink of kind file",
+	})
+}

@@ -45,7 +45,7 @@ const (
 	batchCalls  = 100              // calls read at once; each is up to four messages
 	batchMost   = 4 * batchCalls   // messages sent at once
 	claimTTL    = 20 * time.Second // after which another process takes over from one that hangs
-	sendTimeout = 10 * time.Second // of one Send, well within the claim
+	sendTimeout = claimTTL / 2     // of one Send, unless told
 	netTimeout  = sendTimeout / 2  // of connecting, and of writing to what does not read
 	pollEvery   = 500 * time.Millisecond
 	firstRetry  = time.Second
@@ -62,7 +62,10 @@ type Config struct {
 	// FromStart has a sink that is new send all that is stored; else it begins
 	// with what is stored from now on.
 	FromStart bool
-	Logger    *slog.Logger // default: discards
+	// Timeout of one Send. Above 10 s, another process takes over from one that
+	// hangs after twice as long. Default 10 s.
+	Timeout time.Duration
+	Logger  *slog.Logger // default: discards
 }
 
 // Stats says how a sink fares, in this process.
@@ -80,6 +83,8 @@ type Runner struct {
 	cfg Config
 	log *slog.Logger
 
+	claim time.Duration // well above the timeout
+
 	// Run's own.
 	kept time.Time // when the claim was made to last longer
 	most int       // messages that are sent at once: what the target takes in time
@@ -94,10 +99,16 @@ func New(c Config) (*Runner, error) {
 	if c.Name == "" || c.Holder == "" || c.Target == nil || c.Feed == nil {
 		return nil, model.Invalidf("sink.New", "config", "wants a name, a holder, a target and a feed")
 	}
+	if c.Timeout < 0 {
+		return nil, model.Invalidf("sink.New", "timeout", "is %s: want more than 0", c.Timeout)
+	}
+	if c.Timeout == 0 {
+		c.Timeout = sendTimeout
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{cfg: c, log: c.Logger.With("sink", c.Name), most: batchMost}, nil
+	return &Runner{cfg: c, log: c.Logger.With("sink", c.Name), claim: max(claimTTL, 2*c.Timeout), most: batchMost}, nil
 }
 
 // Name returns the name of the sink.
@@ -126,7 +137,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	for err == nil {
 		var p event.FeedPosition
 		var held bool
-		p, held, err = r.cfg.Feed.ClaimFeed(ctx, r.cfg.Name, r.cfg.Holder, claimTTL, first)
+		p, held, err = r.cfg.Feed.ClaimFeed(ctx, r.cfg.Name, r.cfg.Holder, r.claim, first)
 		if err == nil && held {
 			r.kept = time.Now()
 			err = r.send(ctx, p)
@@ -203,7 +214,7 @@ func (r *Runner) keep(ctx context.Context) error {
 		return nil
 	}
 	now := time.Now()
-	_, held, err := r.cfg.Feed.ClaimFeed(ctx, r.cfg.Name, r.cfg.Holder, claimTTL, event.FeedPosition{})
+	_, held, err := r.cfg.Feed.ClaimFeed(ctx, r.cfg.Name, r.cfg.Holder, r.claim, event.FeedPosition{})
 	if err == nil && !held {
 		err = errLost
 	}
@@ -270,7 +281,7 @@ func (r *Runner) attempt(ctx context.Context, messages []Message) (done int, err
 	if err := r.keep(ctx); err != nil { // halving takes many attempts
 		return 0, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
+	bounded, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	began := time.Now()
 	err = r.cfg.Target.Send(bounded, messages)
 	cancel()
@@ -308,7 +319,7 @@ func (r *Runner) attempt(ctx context.Context, messages []Message) (done int, err
 // it took n, would take them in a quarter of the time that it has: more would soon
 // be too many again.
 func (r *Runner) inTime(n int, took time.Duration) {
-	fit := float64(n) * float64(sendTimeout/4) / float64(max(took, 1))
+	fit := float64(n) * float64(r.cfg.Timeout/4) / float64(max(took, 1))
 	r.most = max(r.most, int(min(fit, batchMost)))
 }
 

@@ -289,11 +289,16 @@ type leisurely struct {
 	sizes   []int // of what it was sent
 	taken   map[string]int
 	givenUp int
+	busy    bool
+	crossed bool // it was sent something while it had something to do
 }
 
 func (l *leisurely) Send(ctx context.Context, messages []sink.Message) error {
 	l.mu.Lock()
 	l.sizes = append(l.sizes, len(messages))
+	l.crossed = l.crossed || l.busy
+	l.busy = true
+	defer func() { l.mu.Lock(); l.busy = false; l.mu.Unlock() }()
 	for _, m := range messages {
 		l.taken[m.ID]++
 	}
@@ -304,8 +309,8 @@ func (l *leisurely) Send(ctx context.Context, messages []sink.Message) error {
 		return nil
 	case <-ctx.Done():
 		l.mu.Lock()
-		defer l.mu.Unlock()
 		l.givenUp++
+		l.mu.Unlock()
 		return ctx.Err()
 	}
 }
@@ -347,4 +352,29 @@ func TestASlowTargetGetsWhatItTakesInTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestATimeoutOfItsOwn: a target that needs a minute for one message gets it when it
+// may, and nobody else sends meanwhile.
+func TestATimeoutOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, to := newStore(t), &leisurely{each: time.Minute, taken: map[string]int{}}
+		want := add(t, s, 0, 3)
+		var sent uint64
+		var runners []*sink.Runner
+		for _, holder := range []string{"a", "b"} {
+			r, stop := start(t, sink.Config{Holder: holder, Target: to, Feed: s, FromStart: true, Timeout: 90 * time.Second})
+			defer stop()
+			runners = append(runners, r)
+		}
+		time.Sleep(6 * time.Hour)
+		for _, r := range runners {
+			sent += r.Stats().Sent
+		}
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		if sent != uint64(len(want)) || to.crossed {
+			t.Errorf("%d of %d messages were taken; two processes sent at once: %v", sent, len(want), to.crossed)
+		}
+	})
 }

@@ -28,7 +28,8 @@ func (n *node) newSinks(l *config.Loaded) error {
 			return l.Refuse([]config.Problem{{Path: fmt.Sprintf("sinks[%d].%s", i, orDefault(e.Param, "kind")), Message: e.Message}})
 		}
 		c := sink.Config{
-			Name: s.Name, Target: target, Feed: n.store, Holder: holder, FromStart: s.From == config.SinkFromBeginning, Logger: n.log,
+			Name: s.Name, Target: target, Feed: n.store, Holder: holder, FromStart: s.From == config.SinkFromBeginning,
+			Timeout: s.Timeout.Std(), Logger: n.log,
 		}
 		for _, k := range s.Events {
 			c.Kinds = append(c.Kinds, event.Kind(k))
