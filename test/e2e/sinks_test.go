@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/cartrita/cartrita/internal/testserver"
 	"github.com/cartrita/cartrita/mock"
@@ -99,6 +102,60 @@ sinks:
 	if status, body := second.probe("/metrics"); status != http.StatusOK || !strings.Contains(body, `cartrita_sink_sent_total{sink="archive"}`) {
 		t.Errorf("metrics: %d, without the sinks'", status)
 	}
+}
+
+// deaf is a listener whose connections hear nothing more while it is locked.
+type deaf struct {
+	net.Listener
+	sync.RWMutex
+}
+
+func (d *deaf) Accept() (net.Conn, error) {
+	c, err := d.Listener.Accept()
+	return deafConn{c, d}, err
+}
+
+type deafConn struct {
+	net.Conn
+	d *deaf
+}
+
+func (c deafConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.d.RLock()
+	defer c.d.RUnlock()
+	return n, err
+}
+
+// TestAGatewayEndsWhileKafkaHangs: the broker has taken a message, so that the next
+// one is under way when it answers no more.
+func TestAGatewayEndsWhileKafkaHangs(t *testing.T) {
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 3, TokensPerSecond: 2000})
+	var d deaf
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "events"), kfake.ListenFn(func(network, address string) (_ net.Listener, err error) {
+		d.Listener, err = net.Listen(network, address)
+		return &d, err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	config := writeFile(t, "kafka.yaml", fmt.Sprintf(soundConfig+`
+sinks:
+- {name: lake, kind: kafka, brokers: [%q], topic: events, from: beginning}
+`, lab, cluster.ListenAddrs()[0]))
+	data := t.TempDir()
+	p := start(t, data, "--config", config)
+	metric := func(line string) func() bool {
+		return func() bool { _, body := p.probe("/metrics"); return strings.Contains(body, line) }
+	}
+	p.chat("hello", false)
+	waitFor(t, 20*time.Second, "Kafka has the events of a call", metric(`cartrita_sink_sent_total{sink="lake"} 4`))
+	d.Lock()
+	defer d.Unlock()
+	p.chat("hello", false)
+	waitFor(t, 30*time.Second, "an attempt is given up", metric(`cartrita_sink_failures_total{sink="lake"} 1`))
+	p.stop()
 }
 
 // eventLines counts the ids of the events in a file.
