@@ -56,6 +56,7 @@ func TestThePasswordOfRedisIsNotShown(t *testing.T) {
 func TestProblemsOfTheStoreDoNotRepeatAPassword(t *testing.T) {
 	for _, bad := range []string{
 		"postgres://ada:s3cret@h:port/d", "postgres://ada:s3cret#x@h/d", "postgers://ada:s3cret@h/d", "ada:s3cret@h/d", "env:s3cret://x", "postgres://ada:s3cret@h/%zz",
+		"host=db user=ada password=s3cret dbname=d", "dbname=d password=s3cret",
 	} {
 		for name, o := range map[string]Options{
 			"file":     {File: "c.yaml", ReadFile: func(string) ([]byte, error) { return []byte("store: '" + bad + "'\n"), nil }},

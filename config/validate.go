@@ -95,6 +95,8 @@ func (v *validator) store() {
 		if u, err := url.Parse(s); err != nil || u.Fragment != "" {
 			v.problem("store", "want postgres://user:password@host:5432/database; write %%23 for # and %%2F for / in a password")
 		}
+	case strings.Contains(s, "="): // libpq's other form
+		v.problem("store", "want the URL postgres://user:password@host:5432/database, not host=… user=… password=…")
 	case strings.ContainsAny(s, ":@"):
 		v.problem("store", "want sqlite, memory or postgres://user:password@host:5432/database")
 	default:
