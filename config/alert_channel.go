@@ -131,6 +131,8 @@ func (v *validator) secretURL(path, s string) {
 		v.problem(path, "want a URL such as https://hooks.example.com/alerts, env:NAME or file:/path")
 	case u.User != nil:
 		v.problem(path, "want a URL without user and password; a credential goes into headers as a reference")
+	case u.Fragment != "":
+		v.problem(path, "want a URL without fragment")
 	}
 }
 

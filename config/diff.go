@@ -103,11 +103,14 @@ const masked = "(not shown)"
 
 // mask hides values that may be secrets.
 func mask(path, value string) string {
-	if strings.HasPrefix(path, "sinks[") && strings.HasSuffix(path, ".url") || path == "store" || path == "redis" {
+	sink, channel := strings.HasPrefix(path, "sinks["), strings.HasPrefix(path, "alerts.channels[")
+	switch {
+	case path == "store" || path == "redis":
 		return maskURL(value)
-	}
-	if strings.HasPrefix(path, "alerts.channels[") && strings.HasSuffix(path, ".url") {
+	case (sink || channel) && strings.HasSuffix(path, ".url"):
 		return maskPath(value)
+	case sink && strings.Contains(path, ".brokers["):
+		return maskUser(value)
 	}
 	secret := strings.Contains(path, ".headers.") || strings.HasPrefix(path, "telemetry.otlp_headers.")
 	if secret && value != "" && !isRef(value) {
@@ -145,13 +148,21 @@ func maskPath(s string) string {
 		return s
 	}
 	u, err := url.Parse(s)
-	if err != nil {
+	if err != nil || u.Host == "" { // a NATS server may be named without nats://
 		return masked
 	}
-	if u.Path == "" && u.RawQuery == "" && u.User == nil {
+	if u.Path == "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil {
 		return s
 	}
 	return u.Scheme + "://" + u.Host + "/" + maskedPassword
+}
+
+// maskUser hides what stands before a host and its port, where nothing should.
+func maskUser(s string) string {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return maskedPassword + s[i:]
+	}
+	return s
 }
 
 const maskedPassword = "xxxxx"
@@ -163,7 +174,10 @@ func Masked(c *Config) *Config {
 	out.Sinks = slices.Clone(c.Sinks)
 	for i := range out.Sinks {
 		s := &out.Sinks[i]
-		s.URL, s.Headers = maskURL(s.URL), maskHeaders(s.Headers)
+		s.URL, s.Headers, s.Brokers = maskPath(s.URL), maskHeaders(s.Headers), slices.Clone(s.Brokers)
+		for j, b := range s.Brokers {
+			s.Brokers[j] = maskUser(b)
+		}
 	}
 	out.Alerts.Channels = slices.Clone(c.Alerts.Channels)
 	for i := range out.Alerts.Channels {

@@ -156,10 +156,10 @@ func (v *validator) sinkKind(s *Sink, at string) {
 		v.problem(at+".kind", "a sink of kind redis needs the setting redis")
 	}
 	switch {
-	case s.URL == "" || isRef(s.URL):
+	case s.URL == "":
 	case s.Kind != SinkNATS:
-		v.url(at+".url", s.URL)
-	case !IsNATS(s.URL):
+		v.secretURL(at+".url", s.URL)
+	case !isRef(s.URL) && !IsNATS(s.URL):
 		v.problem(at+".url", "want nats://host:4222 or tls://, ws://, wss://, several with commas between; it is not repeated here, for it may hold a password")
 	}
 	if s.Subject != "" && !natsSubject(s.Subject) {

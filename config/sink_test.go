@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestSinksAreChecked(t *testing.T) {
 	checkFiles(t, map[string]string{
@@ -33,4 +36,39 @@ func TestTimeoutsOfSinksAreChecked(t *testing.T) {
 		"sinks: [{name: a, kind: webhook, url: env:U, timeout: -1s}]":                                                            "sinks[0].timeout:",
 		"sinks: [{name: a, kind: file, path: x, timeout: 1s}]":                                                                   "sinks[0].timeout: is not for a sink of kind file",
 	})
+}
+
+// What follows the host of a sink's URL lets in who knows it, as in those of channels.
+func TestSecretsInURLsOfSinksAreNotShown(t *testing.T) {
+	for in, want := range map[string]string{
+		"kind: webhook, url: 'https://hooks.example.com/in?token=s3cret'": "url: https://hooks.example.com/xxxxx\n",
+		"kind: webhook, url: 'https://hooks.example.com/s3cret'":          "url: https://hooks.example.com/xxxxx\n",
+		"kind: nats, subject: s, url: 'nats://h:4222#s3cret'":             "url: nats://h:4222/xxxxx\n",
+		"kind: otlp, url: 'http://127.0.0.1:4318'":                        "url: http://127.0.0.1:4318\n",
+		"kind: webhook, url: env:HOOK":                                    "url: env:HOOK\n",
+		"kind: nats, subject: s, url: 'nats://ada:s3cret@h:4222'":         "url: nats://h:4222/xxxxx\n",
+		"kind: nats, subject: s, url: 'nats://s3cret@h:4222'":             "url: nats://h:4222/xxxxx\n",
+		"kind: nats, subject: s, url: 'ada:s3cret@h:4222'":                "url: (not shown)\n",
+		"kind: nats, subject: s, url: 's3cret@h:4222'":                    "url: (not shown)\n",
+		"kind: kafka, topic: t, brokers: ['ada:s3cret@k:9092', 'l:9092']": "- xxxxx@k:9092\n  - l:9092\n",
+	} {
+		l := parse(t, "sinks: [{name: a, "+in+"}]\n")
+		text, err := Show(&l.Config)
+		_, shown, _ := strings.Cut(string(text), "\nsinks:")
+		if err != nil || strings.Contains(shown, "s3cret") || !strings.Contains(shown, want) {
+			t.Errorf("%s: %v\n%.200s", in, err, shown)
+		}
+		other := Default()
+		for _, change := range Diff(&other, &l.Config) {
+			if strings.Contains(change.String(), "s3cret") {
+				t.Errorf("%s: the difference is %v", in, change)
+			}
+		}
+	}
+	for _, bad := range []string{"ftp://h/in?token=s3cret", "https://ada:s3cret@h", "https://h#s3cret"} {
+		_, err := Parse("c.yaml", []byte("sinks: [{name: a, kind: webhook, url: '"+bad+"'}]"))
+		if err == nil || !strings.Contains(err.Error(), "sinks[0].url: want a URL") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
 }
