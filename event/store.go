@@ -49,8 +49,9 @@ type Batch struct {
 // written now, and the Log tries again.
 type Sink interface {
 	// Ingest stores the calls, their rollups and the position, all or nothing.
-	// A call whose id is stored already is skipped, rollups included. It returns
-	// those that it stored.
+	// A call whose id is stored already is skipped, rollups included. A database
+	// takes one that ended more than a minute ahead of its own clock as one that
+	// ends now. It returns those that it stored, as it stored them.
 	Ingest(ctx context.Context, b Batch) (stored []*Call, err error)
 	// Position returns the position last stored for the spool, zero if none.
 	Position(ctx context.Context, spool string) (Position, error)

@@ -40,7 +40,7 @@ func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) 
 	var added map[event.Target]int64
 	err = s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		stored = stored[:0]
-		last, known, err := takeClock(ctx, tx, calls)
+		clock, known, err := takeClock(ctx, tx, calls)
 		if err != nil {
 			return err
 		}
@@ -51,12 +51,19 @@ func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) 
 			}
 		}
 		rows := make([]batch.Row, 0, len(calls))
+		last, ahead := clock.last, time.Duration(0)
 		for _, c := range calls {
-			if at := c.Ended.UnixMicro(); !known[c.ID] && at >= archived { // its number was not lower than that
+			if known[c.ID] {
+				continue
+			}
+			c, by := batch.Arrived(c, clock.now)
+			ahead = max(ahead, by)
+			if at := c.Ended.UnixMicro(); at >= archived { // its number was not lower than that
 				last = max(last+1, at)
 				rows, stored = append(rows, batch.Row{Seq: last, Call: c}), append(stored, c)
 			}
 		}
+		s.clocks.Tell(s.log, b.Spool, ahead, clock.last, clock.now)
 		if len(rows) == 0 {
 			return writePosition(ctx, tx, b)
 		}
@@ -80,12 +87,18 @@ func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) 
 	return stored, nil
 }
 
-// takeClock waits until no other process stores calls, and returns the number
-// given last and which of the calls are stored already.
-func takeClock(ctx context.Context, tx pgx.Tx, calls []*event.Call) (last int64, known map[model.CallID]bool, err error) {
+// callClock is what calls are numbered by.
+type callClock struct {
+	last int64     // the number given last
+	now  time.Time // of the server
+}
+
+// takeClock waits until no other process stores calls, and returns the clock and
+// which of the calls are stored already.
+func takeClock(ctx context.Context, tx pgx.Tx, calls []*event.Call) (c callClock, known map[model.CallID]bool, err error) {
 	known = map[model.CallID]bool{}
 	q := &pgx.Batch{} // one round trip; each statement sees what was committed when it starts
-	q.Queue(`SELECT last FROM call_clock FOR UPDATE`).QueryRow(func(row pgx.Row) error { return row.Scan(&last) })
+	q.Queue(`SELECT last, clock_timestamp() FROM call_clock FOR UPDATE`).QueryRow(func(row pgx.Row) error { return row.Scan(&c.last, &c.now) })
 	if len(calls) > 0 {
 		ids := make([]model.CallID, len(calls))
 		for i, c := range calls {
@@ -93,7 +106,8 @@ func takeClock(ctx context.Context, tx pgx.Tx, calls []*event.Call) (last int64,
 		}
 		queueStored(q, ids, known)
 	}
-	return last, known, tx.SendBatch(ctx, q).Close()
+	err = tx.SendBatch(ctx, q).Close() // scans what was asked
+	return c, known, err
 }
 
 // queueStored asks which calls are stored: one look into the index for each,

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -295,5 +296,31 @@ func TestAFrozenWriterIsCutOff(t *testing.T) {
 	}
 	if report, err := s.Costs(t.Context(), event.CostQuery{}); err != nil || report.Total.Calls != 1 {
 		t.Errorf("%d calls are counted, %v", report.Total.Calls, err)
+	}
+}
+
+// Numbers that are ahead already stay ascending, and the log says what that does.
+func TestNumbersOfATimeToCome(t *testing.T) {
+	t.Parallel()
+	var told strings.Builder
+	s, err := Open(t.Context(), Config{URL: testserver.Database(t), Logger: slog.New(slog.NewTextHandler(&told, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ahead := time.Now().AddDate(2, 0, 0).UnixMicro()
+	if _, err := s.pool.Exec(t.Context(), `UPDATE call_clock SET last = $1`, ahead); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := s.Ingest(t.Context(), event.Batch{Calls: []event.Call{callAt(time.Now(), time.Now())}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.Span(t.Context(), 0, ahead+3); err != nil || got.First != ahead+1 || got.Last != ahead+2 {
+		t.Errorf("the calls have the numbers %+v, %v", got, err)
+	}
+	if n := strings.Count(told.String(), "numbers of a time to come"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, told.String())
 	}
 }

@@ -77,6 +77,7 @@ type Store struct {
 	answer time.Duration
 
 	packers sync.Pool // of *batch.Packer: their buffers are large
+	clocks  batch.Clocks
 
 	vectorSchema string // of the extension pgvector, quoted; "" where it is not there
 

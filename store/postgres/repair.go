@@ -31,11 +31,11 @@ func (s *Store) repair(ctx context.Context, f *database.Found) error {
 	}
 	for some := range slices.Chunk(f.Spending, repairRows) {
 		err := s.update(ctx, func(ctx context.Context, tx pgx.Tx) error {
-			last, _, err := takeClock(ctx, tx, nil)
+			clock, _, err := takeClock(ctx, tx, nil)
 			if err != nil {
 				return err
 			}
-			return repairSpending(ctx, tx, some, last+1)
+			return repairSpending(ctx, tx, some, clock.last+1)
 		})
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"time"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
@@ -26,11 +27,15 @@ func (s *Store) Ingest(ctx context.Context, b event.Batch) (stored []*event.Call
 		}
 	}
 	calls := make([]*event.Call, 0, len(b.Calls))
+	now, ahead := time.Now(), time.Duration(0)
 	for i := range b.Calls {
-		if c := &b.Calls[i]; c.Ended.UnixMicro() >= archived { // its number was not lower than that
+		c, by := batch.Arrived(&b.Calls[i], now)
+		ahead = max(ahead, by)
+		if c.Ended.UnixMicro() >= archived { // its number was not lower than that
 			calls = append(calls, c)
 		}
 	}
+	s.clocks.Tell(s.log, b.Spool, ahead, s.last, now)
 	err = s.ingest(b, calls)
 	for try := 0; isConstraint(err) && try < maxWriters; try++ {
 		// Some call is stored already, or another process has written. Both are

@@ -35,6 +35,7 @@ import (
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/model"
 	"github.com/cartrita/cartrita/registry"
+	"github.com/cartrita/cartrita/store/batch"
 )
 
 var (
@@ -61,8 +62,9 @@ type Config struct {
 
 // Store is one SQLite file.
 type Store struct {
-	read *sql.DB
-	log  *slog.Logger
+	read   *sql.DB
+	log    *slog.Logger
+	clocks batch.Clocks
 
 	mu      sync.Mutex // one writer at a time; guards what follows
 	db      *sql.DB    // one connection

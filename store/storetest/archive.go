@@ -24,10 +24,13 @@ import (
 	"github.com/cartrita/cartrita/store/archive"
 )
 
+// firstDay is when the calls of spread begin: so early that none ends after now.
+var firstDay = base.AddDate(0, 0, -14)
+
 // spread makes calls of which one ends every twenty minutes: some days.
 func spread(from, to int) (out []event.Call) {
 	for n := from; n < to; n++ {
-		out = append(out, endingAt(n, base.Add(time.Duration(n)*20*time.Minute)))
+		out = append(out, endingAt(n, firstDay.Add(time.Duration(n)*20*time.Minute)))
 	}
 	return out
 }
@@ -46,11 +49,11 @@ func endingAt(n int, ended time.Time) event.Call {
 }
 
 // daysAfter is the beginning of a day after that of the first call.
-func daysAfter(n int) time.Time { return base.Truncate(24*time.Hour).AddDate(0, 0, n) }
+func daysAfter(n int) time.Time { return firstDay.Truncate(24*time.Hour).AddDate(0, 0, n) }
 
 // before counts the calls of spread that ended before a time.
 func before(t time.Time) (n int) {
-	for base.Add(time.Duration(n) * 20 * time.Minute).Before(t) {
+	for firstDay.Add(time.Duration(n) * 20 * time.Minute).Before(t) {
 		n++
 	}
 	return n
@@ -190,7 +193,7 @@ func archiveLeaves(t *testing.T, s Database, exec func(string) [][]string) {
 	audited(t, s, false, all)
 
 	days := archiveUntil(t, archiver(s, dir), until.Add(7*time.Hour)) // whole days only
-	if len(days) != 3 || days[2].Day != "2026-11-25" || days[2].Calls != 72 || days[2].Held != "" || filepath.Base(days[2].File) != "calls-2026-11-25.jsonl.gz" {
+	if len(days) != 3 || days[2].Day != "2026-11-11" || days[2].Calls != 72 || days[2].Held != "" || filepath.Base(days[2].File) != "calls-2026-11-11.jsonl.gz" {
 		t.Errorf("left: %+v", days)
 	}
 	archived(t, dir, gone)
@@ -198,7 +201,7 @@ func archiveLeaves(t *testing.T, s Database, exec func(string) [][]string) {
 		t.Errorf("the boundary is %d, %v", below, err)
 	}
 	trail := whole(t, s)
-	if len(trail) != 3 || trail[2].Action != "db.archive" || trail[2].Object != "2026-11-25" || !strings.Contains(string(trail[2].Detail), `"calls":72`) {
+	if len(trail) != 3 || trail[2].Action != "db.archive" || trail[2].Object != "2026-11-11" || !strings.Contains(string(trail[2].Detail), `"calls":72`) {
 		t.Errorf("on the trail: %+v", trail)
 	}
 	if diff := cmp.Diff(sums, costs(t, s), near); diff != "" {
@@ -298,7 +301,7 @@ func archiveCrashes(t *testing.T, s Database, _ func(string) [][]string) {
 	calls = append(calls, endingAt(all, daysAfter(3)))
 	ingest(t, s, 130, calls...)
 	sums, dir := costs(t, s), t.TempDir()
-	left := filepath.Join(dir, ".calls-2026-11-24.jsonl.gz.123.tmp")
+	left := filepath.Join(dir, ".calls-2026-11-10.jsonl.gz.123.tmp")
 	if err := os.WriteFile(left, []byte("half of a"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -455,4 +458,34 @@ func archiveDrops(t *testing.T, s Database, exec func(string) [][]string) {
 	if err := s.MoveBoundary(t.Context(), 0, archive.Move{From: daysAfter(1).UnixMicro(), To: daysAfter(3).UnixMicro()}); model.KindOf(err) != model.KindConflict {
 		t.Errorf("two move it at once: %v", err)
 	}
+}
+
+// archiveAhead stores calls of a gateway whose clock is a year ahead: neither they
+// nor those that others store then stay in the store for a year.
+func archiveAhead(t *testing.T, s Database, _ func(string) [][]string) {
+	now := time.Now()
+	ahead, later := endingAt(0, now.AddDate(1, 0, 0)), endingAt(1, now.Add(-time.Second))
+	for _, c := range []event.Call{ahead, later} {
+		if stored, err := s.Ingest(t.Context(), event.Batch{Spool: "spool", Calls: []event.Call{c}}); err != nil || len(stored) != 1 {
+			t.Fatal(stored, err)
+		}
+	}
+	page, err := s.Calls(t.Context(), event.Filter{})
+	if err != nil || len(page.Calls) != 2 {
+		t.Fatal(page, err)
+	}
+	first, second := page.Calls[1], page.Calls[0]
+	if first.Record.ID != ahead.ID || first.Ended.Before(now.Add(-time.Second)) || first.Ended.After(time.Now()) || first.Ended.Sub(first.Started) != time.Second {
+		t.Errorf("the call of the clock ahead: %s from %v to %v", first.Record.ID, first.Started, first.Ended)
+	}
+	if second.Record.ID != later.ID || !second.Ended.Equal(later.Ended.Truncate(time.Microsecond)) || second.Seq <= first.Seq {
+		t.Errorf("the call after it: %s ended %v", second.Record.ID, second.Ended)
+	}
+	if a := audited(t, s, false, 2); !a.Agrees() {
+		t.Errorf("sums: %+v", a)
+	}
+	if days := archiveUntil(t, archiver(s, t.TempDir()), now.AddDate(0, 0, 2).Truncate(24*time.Hour)); len(days) == 0 {
+		t.Error("nothing leaves a day later")
+	}
+	audited(t, s, false, 0)
 }

@@ -37,6 +37,7 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 		{"archive/crashes", archiveCrashes},
 		{"archive/late calls", archiveLate},
 		{"archive/calls that come again", archiveAgain},
+		{"archive/clock ahead", archiveAhead},
 		{"archive/waits for sinks", archiveWaits},
 		{"archive/drops", archiveDrops},
 		{"archive/vectors of prompts", archivePrompts},
