@@ -28,9 +28,10 @@ type dbCmd struct {
 // storage is the database of a configuration, before it is opened.
 type storage struct {
 	config  *config.Config
-	url     string // of PostgreSQL; "" SQLite
-	setting string // that names it
-	name    string // for people: no password
+	url     string                 // of PostgreSQL; "" SQLite
+	renew   func() (string, error) // the URL, as it is now
+	setting string                 // that names it
+	name    string                 // for people: no password
 }
 
 // storage finds out which database the commands are about.
@@ -52,14 +53,15 @@ func newStorage(c *config.Config, secrets *config.Secrets) (*storage, error) {
 	case config.StoreSQLite:
 		return &storage{config: c, name: storePath(c)}, nil
 	}
-	url, err := secrets.Literal(c.Store)
+	renew := func() (string, error) { return secrets.Literal(c.Store) }
+	url, err := renew()
 	if err != nil {
 		return nil, err
 	}
 	if !config.IsPostgres(url) {
 		return nil, model.Invalidf("", "store", "%s holds no URL such as postgres://user:password@host:5432/database", c.Store)
 	}
-	return &storage{config: c, url: url, setting: "store", name: config.Masked(&config.Config{Store: url}).Store}, nil
+	return &storage{config: c, url: url, renew: renew, setting: "store", name: config.Masked(&config.Config{Store: url}).Store}, nil
 }
 
 // open opens the database and brings its schema up to date.
@@ -67,8 +69,12 @@ func (s *storage) open(ctx context.Context, log *slog.Logger) (store, error) {
 	if s.url == "" {
 		return opened(sqlite.Open(ctx, sqlite.Config{Path: storePath(s.config), Logger: log}))
 	}
-	db, err := postgres.Open(ctx, postgres.Config{URL: s.url, Logger: log})
+	db, err := postgres.Open(ctx, s.postgres(log))
 	return opened(db, s.aboutURL(err))
+}
+
+func (s *storage) postgres(log *slog.Logger) postgres.Config {
+	return postgres.Config{URL: s.url, Renew: s.renew, Logger: log}
 }
 
 // countCalls is how long db status lets a server count calls; it estimates them
@@ -81,7 +87,7 @@ func (s *storage) inspect(ctx context.Context, count time.Duration) (database.St
 	if s.url == "" {
 		return sqlite.Inspect(ctx, sqlite.Config{Path: storePath(s.config)})
 	}
-	st, err := postgres.Inspect(ctx, postgres.Config{URL: s.url}, count)
+	st, err := postgres.Inspect(ctx, s.postgres(nil), count)
 	return st, s.aboutURL(err)
 }
 
@@ -89,7 +95,7 @@ func (s *storage) migrate(ctx context.Context, log *slog.Logger) ([]string, erro
 	if s.url == "" {
 		return sqlite.Migrate(ctx, sqlite.Config{Path: storePath(s.config), Logger: log})
 	}
-	applied, err := postgres.Migrate(ctx, postgres.Config{URL: s.url, Logger: log})
+	applied, err := postgres.Migrate(ctx, s.postgres(log))
 	return applied, s.aboutURL(err)
 }
 

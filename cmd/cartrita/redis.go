@@ -18,7 +18,8 @@ func newRedis(ctx context.Context, c *config.Config, s store, secrets *config.Se
 	if c.Redis == "" {
 		return nil, nil //nolint:nilnil // it is optional
 	}
-	url, err := secrets.Literal(c.Redis)
+	renew := func() (string, error) { return secrets.Literal(c.Redis) }
+	url, err := renew()
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +29,7 @@ func newRedis(ctx context.Context, c *config.Config, s store, secrets *config.Se
 			return nil, err
 		}
 	}
-	client, err := redis.New(redis.Config{URL: url, Owner: owner, Logger: log})
+	client, err := redis.New(redis.Config{URL: url, Renew: renew, Owner: owner, Logger: log})
 	if err != nil {
 		return nil, model.Invalidf("", "redis", "the URL: %s", model.AsError(err).Message)
 	}

@@ -16,9 +16,14 @@ const closeTimeout = time.Second
 // and go, as notifications. It is the Dial of a cluster.Messenger.
 func (s *Store) DialBus(ctx context.Context) (cluster.Carrier, error) {
 	const op = "postgres.DialBus"
-	config := s.pool.Config().ConnConfig
-	config.RuntimeParams["application_name"] += " bus"
-	conn, err := pgx.ConnectConfig(ctx, config)
+	config := s.pool.Config()
+	if config.BeforeConnect != nil {
+		if err := config.BeforeConnect(ctx, config.ConnConfig); err != nil {
+			return nil, s.failure(op, err)
+		}
+	}
+	config.ConnConfig.RuntimeParams["application_name"] += " bus"
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return nil, s.failure(op, err)
 	}

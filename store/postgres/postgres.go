@@ -57,6 +57,8 @@ const (
 	answerTimeout   = 15 * time.Second // for one question, or one batch stored
 )
 
+const opOpen = "postgres.Open"
+
 // Config of a Store. The zero value of a field takes its default.
 type Config struct {
 	// URL of the database, as libpq understands it:
@@ -66,6 +68,9 @@ type Config struct {
 	URL      string
 	MaxConns int          // connections at most; default what the URL says in pool_max_conns, else 8
 	Logger   *slog.Logger // default slog.Default
+	// Renew returns the URL as it is now: each new connection takes user and
+	// password of it, which may have changed. Default: those of URL.
+	Renew func() (string, error)
 }
 
 // Store is one database.
@@ -93,7 +98,7 @@ type Store struct {
 // cannot be used, KindConflict when a newer version has written it. None of
 // them holds the password.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	const op = "postgres.Open"
+	const op = opOpen
 	config, err := parse(c)
 	if err != nil {
 		return nil, err
@@ -118,18 +123,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 
 func (c Config) logger() *slog.Logger { return cmp.Or(c.Logger, slog.Default()) }
 
-// parse never repeats the URL, nor an error that does: it holds a password.
 func parse(c Config) (*pgxpool.Config, error) {
-	const op = "postgres.Open"
 	if c.MaxConns < 0 {
-		return nil, model.Invalidf(op, "max_conns", "must not be negative")
+		return nil, model.Invalidf(opOpen, "max_conns", "must not be negative")
 	}
-	if !strings.HasPrefix(c.URL, "postgres://") && !strings.HasPrefix(c.URL, "postgresql://") {
-		return nil, model.Invalidf(op, "url", "want postgres://user:password@host:5432/database")
-	}
-	config, err := pgxpool.ParseConfig(c.URL)
+	config, err := parseURL(c.URL)
 	if err != nil {
-		return nil, model.Invalidf(op, "url", "is not understood; want postgres://user:password@host:5432/database, with the parameters that libpq knows")
+		return nil, err
+	}
+	if c.Renew != nil {
+		config.BeforeConnect = c.renew
 	}
 	switch {
 	case c.MaxConns > 0:
@@ -145,6 +148,33 @@ func parse(c Config) (*pgxpool.Config, error) {
 		config.ConnConfig.RuntimeParams["application_name"] = "cartrita"
 	}
 	return config, nil
+}
+
+// parseURL never repeats the URL, nor an error that does: it holds a password.
+func parseURL(url string) (*pgxpool.Config, error) {
+	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
+		return nil, model.Invalidf(opOpen, "url", "want postgres://user:password@host:5432/database")
+	}
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, model.Invalidf(opOpen, "url", "is not understood; want postgres://user:password@host:5432/database, with the parameters that libpq knows")
+	}
+	return config, nil
+}
+
+// renew gives a connection that is to be made the user and the password of now.
+// What keeps it from that is for the log, and no answer to callers.
+func (c Config) renew(_ context.Context, conn *pgx.ConnConfig) error {
+	url, err := c.Renew()
+	if err != nil {
+		return errors.New("its URL is not to be had: " + err.Error())
+	}
+	now, err := parseURL(url)
+	if err != nil {
+		return errors.New("its URL is another one: " + err.Error())
+	}
+	conn.User, conn.Password = now.ConnConfig.User, now.ConnConfig.Password
+	return nil
 }
 
 // Close ends all connections. Nothing may use the Store afterwards.

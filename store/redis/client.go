@@ -24,6 +24,10 @@ type Config struct {
 	URL    string       // as ParseURL reads it; required
 	Owner  string       // whose keys and messages they are, where several share a server and a prefix; "" is nobody's
 	Logger *slog.Logger // default: discards
+	// Renew returns the URL as it is now: each new connection takes user and
+	// password of it, which may have changed. Default, and with sentinels: those
+	// of URL.
+	Renew func() (string, error)
 }
 
 // Client is the connection to a Redis server. Make it with New, and have Run run.
@@ -53,7 +57,24 @@ func New(c Config) (*Client, error) {
 	if c.Owner != "" {
 		t.prefix += c.Owner + ":"
 	}
+	if c.Renew != nil && t.option.Sentinel.MasterSet == "" { // sentinels would be told the master's password
+		t.option.AuthCredentialsFn = c.renew
+	}
 	return &Client{target: t, log: c.Logger, kick: make(chan struct{}, 1)}, nil
+}
+
+// renew returns the user and the password of now.
+func (c Config) renew(rueidis.AuthCredentialsContext) (now rueidis.AuthCredentials, err error) {
+	s, err := c.Renew()
+	if err != nil {
+		return now, err
+	}
+	u, _, err := takeApart(s)
+	if err != nil {
+		return now, err
+	}
+	now.Username, now.Password = credentials(u)
+	return now, nil
 }
 
 func dialSocket(ctx context.Context, path string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {

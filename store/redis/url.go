@@ -50,10 +50,9 @@ func ParseURL(s string) error {
 }
 
 func parseURL(s string) (*target, error) {
-	one, hosts := splitHosts(s)
-	u, err := url.Parse(one)
-	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Opaque != "" || strings.Contains(s, "#") {
-		return nil, invalid("want redis://user:password@host:6379/0 or rediss://…; write %%23 for # and %%2F for / in a password")
+	u, hosts, err := takeApart(s)
+	if err != nil {
+		return nil, err
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -63,8 +62,7 @@ func parseURL(s string) (*target, error) {
 	t := &target{prefix: p.text("prefix", DefaultPrefix)}
 	o := &t.option
 	o.ClientName, o.DisableCache, o.DisableRetry = "cartrita", true, true
-	o.Username = u.User.Username()
-	o.Password, _ = u.User.Password()
+	o.Username, o.Password = credentials(u)
 	o.SelectDB = p.number("database", strings.Trim(u.Path, "/"))
 	t.timeout = p.duration("timeout", DefaultTimeout)
 	o.ConnWriteTimeout = max(2*time.Second, 2*t.timeout) // after which a silent connection is replaced
@@ -77,6 +75,21 @@ func parseURL(s string) (*target, error) {
 		o.Sentinel.TLSConfig = o.TLSConfig
 	}
 	return t, p.finish()
+}
+
+// takeApart reads a URL of which the hosts are apart.
+func takeApart(s string) (u *url.URL, hosts string, err error) {
+	one, hosts := splitHosts(s)
+	u, err = url.Parse(one)
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Opaque != "" || strings.Contains(s, "#") {
+		return nil, "", invalid("want redis://user:password@host:6379/0 or rediss://…; write %%23 for # and %%2F for / in a password")
+	}
+	return u, hosts, nil
+}
+
+func credentials(u *url.URL) (user, password string) {
+	password, _ = u.User.Password()
+	return u.User.Username(), password
 }
 
 // splitHosts returns the URL without its hosts, of which package url takes one.
