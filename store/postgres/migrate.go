@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"path"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,8 +19,10 @@ import (
 )
 
 const (
-	migrateLockWait = time.Minute
-	migrateRemind   = 15 * time.Second
+	migrateLockWait  = time.Minute
+	migrateTableWait = time.Second
+	migratePause     = 4 * time.Second
+	migrateRemind    = 15 * time.Second
 )
 
 //go:embed migrations/*.sql
@@ -50,16 +51,20 @@ func Migrate(ctx context.Context, c Config) (applied []string, err error) {
 func migrationNames() ([]string, error) { return fs.Glob(migrations, "migrations/*.sql") }
 
 // migration brings a schema up to date. How long that takes grows with the
-// database and has no bound; waiting for others has.
+// database and has no bound; waiting for others has. Who uses a table that a
+// migration waits for is waited for by everybody else: so it waits briefly, and
+// tries again.
 type migration struct {
-	pool     *pgxpool.Pool
-	log      *slog.Logger
-	lockWait time.Duration // for one lock
-	remind   time.Duration // the log says so often that it goes on
+	pool      *pgxpool.Pool
+	log       *slog.Logger
+	lockWait  time.Duration // for another process that migrates; for tables in all
+	tableWait time.Duration // for a table in one try
+	pause     time.Duration // between two tries, in which others get the tables
+	remind    time.Duration // the log says so often that it goes on
 }
 
 func newMigration(c Config, pool *pgxpool.Pool) *migration {
-	return &migration{pool, c.logger(), migrateLockWait, migrateRemind}
+	return &migration{pool, c.logger(), migrateLockWait, migrateTableWait, migratePause, migrateRemind}
 }
 
 // run applies the migrations that the database lacks, in one transaction
@@ -72,7 +77,7 @@ func (m *migration) run(ctx context.Context) (applied []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = pgx.BeginTxFunc(ctx, m.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, m.pool, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = 0`, m.lockWait.Milliseconds())); err != nil {
 			return err
 		}
@@ -90,39 +95,60 @@ func (m *migration) run(ctx context.Context) (applied []string, err error) {
 			return model.Errorf("postgres.Open", model.KindConflict,
 				"the database has schema version %d, this program knows %d: use a newer one", have, len(names))
 		}
-		for i := have; i < len(names); i++ {
-			name := strings.TrimSuffix(path.Base(names[i]), ".sql")
-			if err := m.during(ctx, name, func() error { return apply(ctx, tx, i+1, names[i]) }); err != nil {
-				return notApplied(name, err)
-			}
-			applied = append(applied, name)
-		}
-		return nil
+		applied, err = m.applyAll(ctx, tx, names, have)
+		return err
 	})
 	return applied, err
 }
 
-// during runs one migration, and tells the log that it goes on.
-func (m *migration) during(ctx context.Context, name string, apply func() error) error {
-	began := time.Now()
-	var told sync.WaitGroup
-	done := make(chan struct{})
-	told.Go(func() {
-		t := time.NewTicker(m.remind)
-		defer t.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-t.C:
-				m.log.WarnContext(ctx, "the schema is still being brought up to date; a large database takes long", "migration", name, "since", time.Since(began).Round(time.Second))
+// applyAll applies the migrations behind the first have, all or none. Where a table
+// is not to be had, it gives back those that it has, and after a pause begins
+// anew; the lock of the schema it keeps.
+func (m *migration) applyAll(ctx context.Context, tx pgx.Tx, names []string, have int) (applied []string, err error) {
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d`, m.tableWait.Milliseconds())); err != nil {
+		return nil, err
+	}
+	w, stop, err := m.watch(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	for until := (time.Time{}); ; {
+		applied = applied[:0]
+		err = pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error {
+			for i := have; i < len(names); i++ {
+				name := strings.TrimSuffix(path.Base(names[i]), ".sql")
+				w.begin(name)
+				if err := apply(ctx, try, i+1, names[i]); err != nil {
+					return notApplied(name, err)
+				}
+				applied = append(applied, name)
 			}
+			return nil
+		})
+		if err == nil || !lockMissed(err) {
+			return applied, err
 		}
-	})
-	err := apply()
-	close(done)
-	told.Wait()
-	return err
+		now := time.Now()
+		if until.IsZero() {
+			until = now.Add(m.lockWait - m.tableWait)
+		}
+		if !now.Add(m.pause).Before(until) {
+			return nil, err
+		}
+		w.missed()
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(m.pause):
+		}
+	}
+}
+
+// lockMissed reports whether a lock was not to be had in time.
+func lockMissed(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.Code == "55P03"
 }
 
 // schemaVersion returns the number of the migration applied last, 0 for none.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -148,7 +149,8 @@ func TestAMigrationWaitsForLocksForAWhileOnly(t *testing.T) {
 	}
 	defer pool.Close()
 	var told strings.Builder
-	m := &migration{pool, slog.New(slog.NewTextHandler(&told, nil)), 300 * time.Millisecond, 20 * time.Millisecond}
+	m := newMigration(Config{Logger: slog.New(slog.NewTextHandler(&told, nil))}, pool)
+	m.lockWait, m.tableWait, m.pause, m.remind = 300*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, 20*time.Millisecond
 	for _, held := range []string{`LOCK TABLE calls`, `SELECT pg_advisory_xact_lock(hashtext('cartrita ' || current_schema()), 1)`} {
 		err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(t.Context(), held); err != nil {
@@ -161,11 +163,16 @@ func TestAMigrationWaitsForLocksForAWhileOnly(t *testing.T) {
 			t.Errorf("%s: %v", held, err)
 		}
 	}
-	if !strings.Contains(told.String(), "still being brought up to date") {
-		t.Errorf("it does not say that it goes on: %s", told.String())
+	if want := fmt.Sprintf("a table is in use; it is tried again every few seconds, so that calls are stored meanwhile\" migration=0010_views used_by=\"process %d of ", conn.PgConn().PID()); !strings.Contains(told.String(), want) {
+		t.Errorf("it does not say what it waits for: %s", told.String())
 	}
+	told.Reset()
+	m.remind = 2 * time.Millisecond
 	if applied, err := m.run(t.Context()); err != nil || len(applied) == 0 {
 		t.Errorf("then: %v, %v", applied, err)
+	}
+	if !strings.Contains(told.String(), "still being brought up to date") || strings.Contains(told.String(), "in use") {
+		t.Errorf("it does not say that it goes on: %s", told.String())
 	}
 	// Of a schema that is up to date nobody waits for who makes an index.
 	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
@@ -176,6 +183,61 @@ func TestAMigrationWaitsForLocksForAWhileOnly(t *testing.T) {
 		return err
 	})
 	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A backup reads every table for as long as it takes. A migration that waits for
+// one of them keeps nobody else waiting for long.
+func TestAMigrationBehindAReaderLetsOthersStore(t *testing.T) {
+	t.Parallel()
+	url := testserver.Database(t)
+	connect := func() *pgx.Conn {
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
+		return conn
+	}
+	backup, gateway := connect(), connect()
+	version(t, backup, 1)
+	reading, err := backup.Begin(t.Context())
+	if err == nil {
+		_, err = reading.Exec(t.Context(), `LOCK TABLE calls, cost_rollup IN ACCESS SHARE MODE`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	m := newMigration(Config{Logger: slog.New(slog.DiscardHandler)}, pool)
+	m.tableWait, m.pause = 100*time.Millisecond, 200*time.Millisecond
+	applied := make(chan error, 1)
+	go func() { _, err := m.run(t.Context()); applied <- err }()
+	var slowest time.Duration
+	for began := time.Now(); time.Since(began) < 2*time.Second || slowest < m.tableWait/2 && time.Since(began) < 20*time.Second; time.Sleep(time.Millisecond) {
+		asked := time.Now()
+		if _, err := gateway.Exec(t.Context(), `SELECT count(*) FROM calls, cost_rollup`); err != nil {
+			t.Fatal(err)
+		}
+		slowest = max(slowest, time.Since(asked))
+	}
+	if slowest < m.tableWait/2 || slowest > m.lockWait/4 {
+		t.Errorf("while the migration waited, a question took %v at most", slowest)
+	}
+	select {
+	case err := <-applied:
+		t.Fatalf("it is over before the backup is: %v", err)
+	default:
+	}
+	if err := reading.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-applied; err != nil {
 		t.Error(err)
 	}
 }
