@@ -83,9 +83,11 @@ func (s *server) run(mode demoMode) error {
 	}
 	defer stopTracing()
 	s.token = newSecret()
+	log, started := newStartLog(s.log)
 	err = s.untilDatabase(func() error {
-		return s.putTogether(l, assembleOptions{Log: s.log, Tracer: tracer, LocalToken: s.token})
+		return s.putTogether(l, assembleOptions{Log: log, Tracer: tracer, LocalToken: s.token})
 	})
+	started()
 	if err != nil {
 		return err
 	}
