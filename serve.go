@@ -129,7 +129,7 @@ func (r *run) refused(failure *model.Error) (*model.Record, error) {
 		return nil, failure
 	}
 	r.rec.Plan, r.rec.Degraded = r.refusal(failure), r.degraded
-	if failure.Kind == model.KindUnavailable {
+	if failure.Kind == model.KindUnavailable && noCandidate(failure) == nil {
 		// The database that shares the budgets is away, and as many such records as
 		// callers like wait in the spool: what says nothing of the reason stays out.
 		r.rec.Plan, r.rec.Attempts = nil, nil

@@ -185,6 +185,23 @@ func TestRefusalsWithoutADatabaseAreSmall(t *testing.T) {
 	}
 }
 
+// A call that is refused because every circuit is open keeps who was excluded: that
+// is what a rule about availability counts, and explain shows.
+func TestARefusalOfEveryEndpointKeepsItsPlan(t *testing.T) {
+	l := newLab(t, script{"a": fails(model.KindTimeout), "b": fails(model.KindTimeout), "c": fails(model.KindTimeout)})
+	for range 20 {
+		rec, err := l.Serve(t.Context(), newCall(t, false), &page{})
+		if model.KindOf(err) != model.KindUnavailable {
+			continue
+		}
+		if rec = l.stored(rec.ID); rec.Plan == nil || len(rec.Plan.Excluded) == 0 {
+			t.Errorf("the plan is %+v", rec.Plan)
+		}
+		return
+	}
+	t.Fatal("no call was refused for an open circuit")
+}
+
 // An endpoint whose own budget is used up is passed over for one that is not,
 // and a call that names it is refused with 402.
 func TestABudgetOfOneModelClosesItAlone(t *testing.T) {
