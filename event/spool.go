@@ -19,7 +19,7 @@ type spool struct {
 	sync     bool  // a segment is on the disk before the next begins
 	segments []*segment
 	spare    bool  // a file to recycle is there
-	lastAt   int64 // time of the newest frame; times never repeat or go back
+	lastAt   int64 // time given last
 }
 
 // segment is one file.
@@ -173,9 +173,23 @@ func (s *spool) begin() error {
 	return nil
 }
 
+// maxAhead is how far the time given last may be ahead of the clock, in µs. Up to
+// it times rise and none is given twice, although a clock that is corrected goes
+// back a little. A clock that was wrong by more is not held on to: calls would
+// end in the future until it came.
+const maxAhead = 5_000_000
+
+// tick returns the time of the next frame.
+func (s *spool) tick(now int64) int64 {
+	if s.lastAt > now+maxAhead {
+		s.lastAt = now - 1
+	}
+	s.lastAt = max(now, s.lastAt+1)
+	return s.lastAt
+}
+
 // append writes a frame: b is frameHeader bytes of room and the payload, whose
-// sum is given. It sets f.at to now, or just behind the newest frame, unless it
-// is set. A frame that would take the spool over max bytes is refused. After an
+// sum is given. It sets f.at to a time by the clock, unless it is set. A frame that would take the spool over max bytes is refused. After an
 // error nothing was appended, and the next frame takes the same place.
 func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (at location, err error) {
 	if len(b)-frameHeader > maxPayload {
@@ -192,16 +206,11 @@ func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (at locat
 		g = s.active()
 	}
 	if f.at == 0 {
-		if f.at = now; f.at <= s.lastAt {
-			f.at = s.lastAt + 1
-		}
+		f.at = s.tick(now)
 	}
 	f.seal(b, g.number, sum)
 	if _, err := g.file.WriteAt(b, g.size); err != nil {
 		return at, err
-	}
-	if f.at > s.lastAt {
-		s.lastAt = f.at
 	}
 	at = location{Position{g.number, g.size}, len(b)}
 	g.size += int64(len(b))

@@ -232,7 +232,7 @@ func TestTimesOfOutcomesNeverRepeatOrGoBack(t *testing.T) {
 	now := time.UnixMicro(2e15)
 	dir := t.TempDir()
 	for range 2 {
-		l := open(t, Config{Dir: dir, Sink: s, Clock: func() time.Time { now = now.Add(-time.Second); return now }})
+		l := open(t, Config{Dir: dir, Sink: s, Clock: func() time.Time { now = now.Add(-100 * time.Millisecond); return now }})
 		for range 5 {
 			call(t, l)
 		}
@@ -246,6 +246,38 @@ func TestTimesOfOutcomesNeverRepeatOrGoBack(t *testing.T) {
 		if !s.calls[i-1].Ended.Before(s.calls[i].Ended) {
 			t.Errorf("call %d ended at %v, the one before at %v", i, s.calls[i].Ended, s.calls[i-1].Ended)
 		}
+	}
+}
+
+// A clock that was wrong for a while is wrong for the calls of that while only,
+// also over a restart.
+func TestAClockThatStepsSpoilsNoLaterTimes(t *testing.T) {
+	s := newSink()
+	begin := time.UnixMicro(2e15).UTC()
+	now, dir := begin, t.TempDir()
+	var l *Log
+	for i, step := range []time.Duration{0, time.Hour, -time.Hour, 0, -time.Hour, time.Hour, 0} {
+		now = now.Add(step)
+		if i%2 == 0 {
+			l = open(t, Config{Dir: dir, Sink: s, Clock: func() time.Time { return now }})
+		}
+		call(t, l)
+		call(t, l)
+		if i%2 == 1 {
+			die(l)
+		}
+	}
+	stop := run(t, l)
+	flush(t, l)
+	stop()
+	at := []time.Duration{0, time.Hour, 0, 0, -time.Hour, 0, 0}
+	for i, c := range s.calls {
+		if off := c.Ended.Sub(begin.Add(at[i/2])); off < 0 || off > time.Second {
+			t.Errorf("call %d ended %v from when it did", i, off)
+		}
+	}
+	if len(s.calls) != 2*len(at) {
+		t.Errorf("%d calls are stored", len(s.calls))
 	}
 }
 
