@@ -145,7 +145,7 @@ func (a *app) assemble(l *config.Loaded, o assembleOptions) (_ *node, err error)
 		return nil, err
 	}
 	if n.events, err = event.Open(n.eventConfig(&l.Config, o.Alone)); err != nil {
-		return nil, err
+		return nil, &diskError{err}
 	}
 	if n.estimator, n.learned, err = learner(a.ctx, &l.Config, o.Log); err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func dataError(dir string, err error) error {
 	if errors.As(err, &path) {
 		err = path.Err
 	}
-	return model.Errorf("", model.KindUnavailable, "the data directory %s cannot be used: %v", dir, err)
+	return &diskError{model.Errorf("", model.KindUnavailable, "the data directory %s cannot be used: %v", dir, err)}
 }
 
 func (n *node) eventConfig(c *config.Config, alone bool) event.Config {

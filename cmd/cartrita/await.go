@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -31,7 +30,7 @@ func (s *server) untilDatabase(start func() error) error {
 	stop := s.answerAfter(quickStart)
 	defer stop()
 	err := start()
-	if !s.loaded.SharesStore() || !postgres.Away(err) {
+	if !s.loaded.SharesStore() || !databaseAway(err) {
 		return err
 	}
 	s.log.Warn("waiting for the database", "error", err)
@@ -41,7 +40,7 @@ func (s *server) untilDatabase(start func() error) error {
 			return err
 		case <-time.After(wait):
 		}
-		if err = start(); !postgres.Away(err) {
+		if err = start(); !databaseAway(err) {
 			if err == nil {
 				s.log.Info("the database answers")
 			}
@@ -54,64 +53,17 @@ func (s *server) untilDatabase(start func() error) error {
 	}
 }
 
-// startLog is the log of a start that is tried again and again: until it is done,
-// nothing is told twice in the same words.
-type startLog struct {
-	slog.Handler
-	told *told
+// databaseAway reports whether an error is of a database that may come back. One of
+// the disk here looks alike, and no database cures it.
+func databaseAway(err error) bool {
+	var own *diskError
+	return postgres.Away(err) && !errors.As(err, &own)
 }
 
-// told remembers lines of a log.
-type told struct {
-	mu    sync.Mutex
-	lines map[string]bool // nil: the start is done
-}
+// diskError is an error of the data directory.
+type diskError struct{ error }
 
-func newStartLog(log *slog.Logger) (_ *slog.Logger, done func()) {
-	t := &told{lines: map[string]bool{}}
-	return slog.New(startLog{log.Handler(), t}), t.done
-}
-
-func (t *told) done() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.lines = nil
-}
-
-// before reports whether a line was told, and takes it for told from then on.
-func (t *told) before(r *slog.Record) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.lines == nil {
-		return false
-	}
-	line := r.Message
-	r.Attrs(func(a slog.Attr) bool {
-		line += " " + a.String()
-		return true
-	})
-	was := t.lines[line]
-	t.lines[line] = true
-	return was
-}
-
-// Handle implements slog.Handler.
-func (l startLog) Handle(ctx context.Context, r slog.Record) error {
-	if l.told.before(&r) {
-		return nil
-	}
-	return l.Handler.Handle(ctx, r)
-}
-
-// WithAttrs implements slog.Handler.
-func (l startLog) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return startLog{l.Handler.WithAttrs(attrs), l.told}
-}
-
-// WithGroup implements slog.Handler.
-func (l startLog) WithGroup(name string) slog.Handler {
-	return startLog{l.Handler.WithGroup(name), l.told}
-}
+func (e *diskError) Unwrap() error { return e.error }
 
 // answerAfter refuses calls from then on until stop is called; the listener stays
 // open.

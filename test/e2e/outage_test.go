@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -95,5 +98,28 @@ func TestAGatewayWaitsForItsDatabase(t *testing.T) {
 	case <-q.done:
 	case <-time.After(5 * time.Second):
 		t.Error("it waits on after SIGTERM")
+	}
+}
+
+// TestAGatewayDoesNotWaitForItsDisk: where the spool cannot be used it ends with the
+// reason, and does not take that for a database that is away.
+func TestAGatewayDoesNotWaitForItsDisk(t *testing.T) {
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 3, TokensPerSecond: 2000})
+	config := writeFile(t, "own.yaml", "store: "+testserver.Database(t)+"\n"+fmt.Sprintf(soundConfig, lab))
+	spool := writeFile(t, "spool", "this is no directory")
+	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data", filepath.Dir(spool), "--config", config)
+	cmd.Env = cleanEnv()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !ended.Stop() || err == nil {
+		t.Error("it does not end")
+	}
+	if !strings.Contains(out.String(), "the spool directory cannot be made") || strings.Contains(out.String(), "waiting for the database") {
+		t.Errorf("it says:\n%s", out.String())
 	}
 }
