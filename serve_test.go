@@ -391,6 +391,16 @@ func TestReadyNeedsAnEndpointWithCredentials(t *testing.T) {
 	}
 }
 
+func TestReadyNeedsALogThatRecords(t *testing.T) {
+	l := newLab(t, script{})
+	if err := l.Events().Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Ready(t.Context()); model.KindOf(err) != model.KindUnavailable {
+		t.Errorf("nothing can be recorded: %v", err)
+	}
+}
+
 func TestConcurrencyLimitQueuesByPriority(t *testing.T) {
 	release := make(chan struct{})
 	var mu sync.Mutex

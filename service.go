@@ -187,9 +187,12 @@ func (s *Service) Decision(ctx context.Context, id model.CallID) (*Decision, err
 	return d, nil
 }
 
-// Ready reports whether calls can be served: nil when at least one endpoint
-// has what it needs to be called, else KindUnavailable.
+// Ready reports whether calls can be served: nil when they can be recorded and
+// at least one endpoint has what it needs to be called, else KindUnavailable.
 func (s *Service) Ready(context.Context) error {
+	if err := s.events.Ready(); err != nil {
+		return err
+	}
 	snap := s.registry.Snapshot()
 	for i := range snap.Served {
 		if snap.Served[i].Ready {

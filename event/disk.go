@@ -17,6 +17,7 @@ type disk interface {
 	Open(name string) (file, error)   // for reading
 	Rename(from, to string) error
 	Remove(name string) error
+	Truncate(name string, size int64) error
 	Size(name string) (int64, error)
 	List() ([]string, error)
 	Sync() error // of the directory itself
@@ -40,6 +41,9 @@ func (d directory) Create(name string) (file, error) {
 func (d directory) Open(name string) (file, error) { return os.Open(d.path(name)) }
 func (d directory) Rename(from, to string) error   { return os.Rename(d.path(from), d.path(to)) }
 func (d directory) Remove(name string) error       { return os.Remove(d.path(name)) }
+func (d directory) Truncate(name string, size int64) error {
+	return os.Truncate(d.path(name), size)
+}
 
 func (d directory) Size(name string) (int64, error) {
 	info, err := os.Stat(d.path(name))

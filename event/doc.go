@@ -34,10 +34,11 @@
 // The Sink is away: outcomes wait in the spool, up to Config.MaxBytes, and are
 // read back from disk when the Sink returns; memory stays bounded. The spool
 // is full or the disk fails: Intent refuses with KindUnavailable, so that no
-// new call starts that cannot be recorded; calls under way are still recorded,
-// first in space held back for them, then in a bounded memory queue that goes
-// straight to the Sink. Only when that is full too is an outcome lost; Stats
-// counts it and the log says so.
+// new call starts that cannot be recorded, and Ready says so; calls under way
+// are still recorded, first in space held back for them, then in a bounded
+// memory queue that goes straight to the Sink. Only when that is full too is an
+// outcome lost; Stats counts it and the log says so. What is stored makes room
+// again, also for a process that starts on a full disk.
 //
 // # What it does not do
 //

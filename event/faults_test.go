@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"syscall"
 )
@@ -11,7 +12,7 @@ import (
 type faulty struct {
 	disk
 	mu    sync.Mutex
-	room  int64 // bytes that can still be written; a write beyond it is cut short
+	room  int64 // bytes by which files can still grow; a write beyond it is cut short
 	sync  error // what Sync says
 	noNew error // what Create says
 	syncs int
@@ -36,6 +37,24 @@ func (d *faulty) Create(name string) (file, error) {
 	return &faultyFile{f, d}, err
 }
 
+func (d *faulty) Remove(name string) error {
+	size, _ := d.Size(name) // none: what follows says so
+	err := d.disk.Remove(name)
+	if err == nil {
+		d.set(func() { d.room += size })
+	}
+	return err
+}
+
+func (d *faulty) Truncate(name string, to int64) error {
+	size, _ := d.Size(name) // likewise
+	err := d.disk.Truncate(name, to)
+	if err == nil {
+		d.set(func() { d.room += size - to })
+	}
+	return err
+}
+
 type faultyFile struct {
 	file
 	d *faulty
@@ -44,11 +63,16 @@ type faultyFile struct {
 func (f *faultyFile) WriteAt(b []byte, off int64) (int, error) {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
-	if int64(len(b)) <= f.d.room {
-		f.d.room -= int64(len(b))
+	info, err := f.file.(*os.File).Stat()
+	if err != nil {
+		return 0, err
+	}
+	grows := max(off+int64(len(b))-info.Size(), 0)
+	if grows <= f.d.room {
+		f.d.room -= grows
 		return f.file.WriteAt(b, off)
 	}
-	n, err := f.file.WriteAt(b[:f.d.room], off)
+	n, err := f.file.WriteAt(b[:max(int64(len(b))-grows+f.d.room, 0)], off)
 	f.d.room = 0
 	return n, errors.Join(err, syscall.ENOSPC)
 }

@@ -23,8 +23,9 @@ func lockDirectory(dir string) (*os.File, error) {
 	}
 	ok, err := flock(f)
 	if err == nil && ok {
-		if err = f.Truncate(0); err == nil {
-			_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		pid := []byte(strconv.Itoa(os.Getpid()) + "\n")
+		if _, err = f.WriteAt(pid, 0); err == nil { // over the former one: the disk may be full
+			err = f.Truncate(int64(len(pid)))
 		}
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ type Log struct {
 	first    uint64    // number of the first segment of this process
 	stats    Stats
 	closed   bool
-	broken   bool          // the last append failed; said once
+	broken   bool          // intents are refused; said once
 	progress chan struct{} // closed and replaced when a batch is stored or fails
 
 	synced struct {
@@ -114,7 +114,7 @@ func (l *Log) intend(rec *model.Record) (time.Time, error) {
 	if amended {
 		f.at = former.at // when the call started does not change
 	}
-	at, err := l.append(&f, buf.b, crc, l.cfg.MaxBytes-l.cfg.MaxBytes/8)
+	at, err := l.append(&f, buf.b, crc, l.intentBytes())
 	if err == nil {
 		if amended {
 			l.unref(former.location)
@@ -207,8 +207,9 @@ func (l *Log) append(f *frame, b []byte, sum uint32, max int64) (at location, er
 	case l.closed:
 		err = os.ErrClosed
 	case l.spool != nil:
-		at, err = l.spool.append(f, b, sum, now, max)
-		l.noteSpool(err)
+		if at, err = l.spool.append(f, b, sum, now, max); err != nil || f.kind == frameIntent {
+			l.noteSpool(err)
+		}
 	case f.kind == frameOutcome && len(l.queue) >= l.cfg.QueueCalls:
 		err = errSpoolFull
 	case f.kind == frameOutcome:
@@ -220,9 +221,41 @@ func (l *Log) append(f *frame, b []byte, sum uint32, max int64) (at location, er
 	return at, err
 }
 
-// noteSpool says once that the spool fails, and once that it works again.
+// Ready returns nil when a call that starts can be recorded, else KindUnavailable
+// with the reason.
+func (l *Log) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	switch {
+	case l.closed:
+		err = os.ErrClosed
+	case l.spool != nil:
+		if err = l.spool.roomy(l.cfg.Clock().UnixMicro()); err == nil && l.spool.bytes()+l.spool.aFew() > l.intentBytes() {
+			err = errSpoolFull
+		}
+		l.noteSpool(err)
+	}
+	if err != nil {
+		return unrecorded("event.Ready", "calls cannot be recorded and are refused: "+reason(err), err)
+	}
+	return nil
+}
+
+// intentBytes is the size up to which the spool takes intents; the rest is kept
+// for outcomes.
+func (l *Log) intentBytes() int64 { return l.cfg.MaxBytes - l.cfg.MaxBytes/8 }
+
+// noteSpool says once that the spool takes no intents, and once that it does again.
+// Run may be able to give space back.
 func (l *Log) noteSpool(err error) {
-	broken := err != nil && model.KindOf(err) != model.KindInvalid
+	broken := err != nil
+	if broken && model.KindOf(err) == model.KindInvalid {
+		return
+	}
+	if broken {
+		signal(l.work)
+	}
 	if broken == l.broken {
 		return
 	}
@@ -257,11 +290,16 @@ func (l *Log) enqueue(c Call, intent pendingCall, buf *buffer, err error) bool {
 		l.stats.Undurable++
 		l.announce()
 	}
+	l.hold(c, intent, buf)
+	return true
+}
+
+// hold puts an outcome into memory, in mu.
+func (l *Log) hold(c Call, intent pendingCall, buf *buffer) {
 	q := &queued{call: c, intent: intent.location, started: intent.payload, ended: buf}
 	q.call.Record = nil
 	q.fill()
 	l.queue = append(l.queue, q)
-	return true
 }
 
 // Close ends subscriptions and releases the spool. Call it after Run has returned.

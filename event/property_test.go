@@ -151,6 +151,10 @@ func TestExactlyOnce(t *testing.T) {
 				w.crash(t)
 				w.start(t)
 			},
+			"crash on the disk as it is": func(t *rapid.T) {
+				w.crash(t)
+				w.start(t)
+			},
 			"clock back": func(*rapid.T) { w.now = w.now.Add(-time.Second) },
 			"time":       func(*rapid.T) { w.now = w.now.Add(3 * time.Microsecond) },
 			"disk": func(t *rapid.T) {

@@ -3,6 +3,7 @@ package event
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/cartrita/cartrita/model"
 )
@@ -13,7 +14,8 @@ const interrupted = "interrupted"
 // recover opens the spool, begins a new segment, and closes the calls that a
 // former process left under way. Their outcomes are frames like any other: a
 // crash in the middle leaves the rest to the next Open, and none is closed
-// twice. Outcomes that the Sink may not have are left to Run.
+// twice. Outcomes that the Sink may not have are left to Run. On a disk without
+// room the segment begins later, when what is there is stored.
 func (l *Log) recover() error {
 	d := l.cfg.disk
 	if d == nil {
@@ -39,17 +41,21 @@ func (l *Log) recover() error {
 	if skipped > 0 {
 		l.cfg.Logger.Error("a part of the event spool was damaged and skipped", "dir", l.cfg.Dir, "bytes", skipped)
 	}
-	if err := s.begin(); err != nil {
+	l.first = s.next()
+	if err = s.begin(); err == nil {
+		err = s.keepReserve()
+	}
+	if err != nil && !isFull(err) {
 		s.close()
 		return failed(err)
 	}
-	first := s.active().number
+	s.short = err
+	l.noteSpool(err)
 	if err := l.interrupt(left); err != nil {
 		s.close()
 		return failed(err)
 	}
-	l.seen, l.first = l.tail, first
-	if l.tail == (Position{}) {
+	if l.seen = l.tail; l.tail == (Position{}) {
 		l.sweep() // the former process left nothing
 	} else {
 		signal(l.work)
@@ -57,7 +63,9 @@ func (l *Log) recover() error {
 	return nil
 }
 
-// interrupt writes the outcomes of the calls that are left, oldest first.
+// interrupt writes the outcomes of the calls that are left, oldest first. Those
+// for which there is no room are held in memory: their intents stay where they are
+// until they are stored.
 func (l *Log) interrupt(left map[model.CallID]pendingCall) error {
 	type item struct {
 		id model.CallID
@@ -79,14 +87,21 @@ func (l *Log) interrupt(left map[model.CallID]pendingCall) error {
 		summary := Summarize(rec)
 		buf, sum := encode(&summary, rec, false)
 		f := frame{kind: frameOutcome, id: it.id, intent: it.location}
-		at, err := l.spool.append(&f, buf.b, sum, l.cfg.Clock().UnixMicro(), l.cfg.MaxBytes+l.cfg.MaxBytes/8)
-		buf.release()
-		if err != nil {
+		at, err := l.append(&f, buf.b, sum, l.cfg.MaxBytes+l.cfg.MaxBytes/8)
+		l.stats.Interrupted++
+		switch {
+		case err == nil:
+			buf.release()
+			l.tail = at.end()
+			l.stats.Outcomes++
+		case isFull(err):
+			l.hold(Call{Started: time.UnixMicro(it.at).UTC(), Ended: f.time(), Summary: summary}, it.pendingCall, buf)
+			l.stats.Undurable++
+			l.announce()
+		default:
+			buf.release()
 			return err
 		}
-		l.tail = at.end()
-		l.stats.Interrupted++
-		l.stats.Outcomes++
 	}
 	if n := l.stats.Interrupted; n > 0 {
 		l.cfg.Logger.Warn("calls of a former process were under way when it died; they are closed as failed", "calls", n)

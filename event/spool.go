@@ -20,6 +20,10 @@ type spool struct {
 	segments []*segment
 	spare    bool  // a file to recycle is there
 	lastAt   int64 // time given last
+
+	reserved bool  // the file for calls under way is there
+	short    error // why the disk takes no intents; nil when it does
+	triedAt  int64 // when that was looked at
 }
 
 // segment is one file.
@@ -37,7 +41,21 @@ var (
 	errDamaged   = errors.New("the frame is damaged")
 )
 
-func (s *spool) active() *segment { return s.segments[len(s.segments)-1] }
+// active returns the last segment; nil when there is none.
+func (s *spool) active() *segment {
+	if len(s.segments) == 0 {
+		return nil
+	}
+	return s.segments[len(s.segments)-1]
+}
+
+// next returns the number of the next segment.
+func (s *spool) next() uint64 {
+	if g := s.active(); g != nil {
+		return g.number + 1
+	}
+	return 1
+}
 
 func (s *spool) bytes() (n int64) {
 	for _, g := range s.segments {
@@ -75,7 +93,7 @@ func (s *spool) segment(number uint64) *segment {
 
 // openSpool opens the segments in d and shows every frame in them to visit, in
 // order; the payload is valid during visit only. It returns the number of
-// damaged bytes that were skipped. begin must follow before append.
+// damaged bytes that were skipped.
 func openSpool(d disk, limit int64, sync bool, visit func(f *frame, at location)) (*spool, int64, error) {
 	s := &spool{disk: d, limit: limit, sync: sync}
 	numbers, err := segmentNumbers(d)
@@ -97,6 +115,9 @@ func openSpool(d disk, limit int64, sync bool, visit func(f *frame, at location)
 	}
 	if _, err := d.Size(spareName); err == nil {
 		s.spare = true
+	}
+	if n, err := d.Size(reserveName); err == nil && n >= s.reserve() {
+		s.reserved = true
 	}
 	return s, skipped, nil
 }
@@ -139,24 +160,29 @@ func (s *spool) scan(number uint64, visit func(f *frame, at location)) (*segment
 // name is the spool's identity as the Sink knows it.
 func (s *spool) name() string { return hex.EncodeToString(s.id[:]) }
 
-// begin makes the next segment the active one.
+// begin makes the next segment the active one, of the spare if there is one.
 func (s *spool) begin() error {
-	number := uint64(1)
-	if len(s.segments) > 0 {
-		old := s.active()
-		number = old.number + 1
-		if s.sync && !old.foreign {
-			if err := old.file.Sync(); err != nil {
-				return err
-			}
-		}
-	}
-	name := segmentName(number)
 	if s.spare {
-		if err := s.disk.Rename(spareName, name); err != nil {
+		return s.beginWith(spareName, &s.spare)
+	}
+	return s.beginWith("", nil)
+}
+
+// beginWith begins a segment with a file that is there, which then is not any
+// more, or with a new one. What cannot be begun leaves no file.
+func (s *spool) beginWith(from string, there *bool) error {
+	if old := s.active(); s.sync && old != nil && !old.foreign {
+		if err := old.file.Sync(); err != nil {
 			return err
 		}
-		s.spare = false
+	}
+	number := s.next()
+	name := segmentName(number)
+	if there != nil {
+		if err := s.disk.Rename(from, name); err != nil {
+			return err
+		}
+		*there = false
 	}
 	f, err := s.disk.Create(name)
 	if err != nil {
@@ -167,6 +193,7 @@ func (s *spool) begin() error {
 	}
 	if err != nil {
 		f.Close()
+		_ = s.disk.Remove(name) // it would hold nothing
 		return err
 	}
 	s.segments = append(s.segments, &segment{number: number, file: f, size: segmentHeader})
@@ -189,24 +216,47 @@ func (s *spool) tick(now int64) int64 {
 }
 
 // append writes a frame: b is frameHeader bytes of room and the payload, whose
-// sum is given. It sets f.at to a time by the clock, unless it is set. A frame that would take the spool over max bytes is refused. After an
-// error nothing was appended, and the next frame takes the same place.
+// sum is given. It sets f.at to a time by the clock, unless it is set. A frame
+// that would take the spool over max bytes is refused. Where the disk has no room
+// it gives up the spare, and then takes outcomes into the reserve, and intents no
+// more. After an error nothing was appended, and the next frame takes the same place.
 func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (at location, err error) {
 	if len(b)-frameHeader > maxPayload {
 		return at, model.Invalidf("event.append", "record", "has %d bytes, at most %d are kept", len(b)-frameHeader, maxPayload)
 	}
+	if f.kind == frameIntent {
+		if err := s.roomy(now); err != nil {
+			return at, err
+		}
+	}
 	if s.bytes()+int64(len(b)) > max {
 		return at, errSpoolFull
 	}
-	g := s.active()
-	if g.size > segmentHeader && g.size+int64(len(b)) > s.limit {
-		if err := s.begin(); err != nil {
-			return at, err
-		}
-		g = s.active()
-	}
 	if f.at == 0 {
 		f.at = s.tick(now)
+	}
+	if at, err = s.write(f, b, sum); err == nil {
+		return at, nil
+	}
+	if s.spare && s.disk.Remove(spareName) == nil {
+		s.spare = false
+		if at, err = s.write(f, b, sum); err == nil {
+			return at, nil
+		}
+	}
+	s.short, s.triedAt = err, now
+	if f.kind == frameOutcome && s.reserved && s.beginWith(reserveName, &s.reserved) == nil {
+		at, err = s.write(f, b, sum)
+	}
+	return at, err
+}
+
+// write appends a frame to the active segment, or a new one where that is full
+// or there is none.
+func (s *spool) write(f *frame, b []byte, sum uint32) (at location, err error) {
+	g, err := s.room(int64(len(b)))
+	if err != nil {
+		return at, err
 	}
 	f.seal(b, g.number, sum)
 	if _, err := g.file.WriteAt(b, g.size); err != nil {
@@ -221,6 +271,17 @@ func (s *spool) append(f *frame, b []byte, sum uint32, now, max int64) (at locat
 		g.last = at.end()
 	}
 	return at, nil
+}
+
+// room returns the segment that takes the next n bytes.
+func (s *spool) room(n int64) (*segment, error) {
+	if g := s.active(); g != nil && !g.foreign && (g.size == segmentHeader || g.size+n <= s.limit) {
+		return g, nil
+	}
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	return s.active(), nil
 }
 
 // read reads the frame at a location into b, which is grown where it is too small.
@@ -239,7 +300,8 @@ func (g *segment) read(at location, b []byte) (frame, error) {
 	return f, nil
 }
 
-// drop forgets a segment and recycles or removes its file.
+// drop forgets a segment and recycles its file, or removes it: at once where the
+// disk has no room.
 func (s *spool) drop(g *segment) error {
 	for i := range s.segments {
 		if s.segments[i] == g {
@@ -248,10 +310,11 @@ func (s *spool) drop(g *segment) error {
 		}
 	}
 	g.file.Close()
-	if !s.spare && s.disk.Rename(segmentName(g.number), spareName) == nil {
+	if s.short == nil && !s.spare && s.disk.Rename(segmentName(g.number), spareName) == nil {
 		s.spare = true
 		return nil
 	}
+	s.triedAt = 0
 	return s.disk.Remove(segmentName(g.number))
 }
 

@@ -84,7 +84,7 @@ func (in *ingester) atEnd(pos Position) bool {
 		in.stored = in.tail // what was between could not be read, and was set aside
 	}
 	in.mu.Unlock()
-	if unread || end && in.seen != (Position{}) {
+	if end {
 		in.sweep()
 	}
 	return end

@@ -255,10 +255,11 @@ func writeServerFile(dir string, info serverInfo) (remove func(), err error) {
 		return nil, err
 	}
 	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, append(raw, '\n'), 0o600); err != nil {
-		return nil, err
+	if err = os.WriteFile(tmp, append(raw, '\n'), 0o600); err == nil {
+		err = os.Rename(tmp, path)
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err != nil {
+		_ = os.Remove(tmp) // it says nothing
 		return nil, err
 	}
 	return func() { _ = os.Remove(path) }, nil // one that stays behind leads nowhere

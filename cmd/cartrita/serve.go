@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cartrita/cartrita/config"
@@ -233,7 +234,12 @@ func (s *server) announce(instance string) (remove func(), err error) {
 	remove = func() {}
 	if s.loaded.Store != config.StoreMemory {
 		info := serverInfo{URL: s.url, PID: os.Getpid(), Instance: instance, Token: s.token, Version: buildVersion().Version, Started: time.Now().UTC()}
-		if remove, err = writeServerFile(s.loaded.Data, info); err != nil {
+		remove, err = writeServerFile(s.loaded.Data, info)
+		switch {
+		case errors.Is(err, syscall.ENOSPC):
+			s.log.Warn("commands do not find this gateway by its data directory, whose disk is full: they need --server until it is started again", "error", err)
+			remove = func() {}
+		case err != nil:
 			return nil, dataError(s.loaded.Data, err)
 		}
 	}

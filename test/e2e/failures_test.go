@@ -226,11 +226,11 @@ func storedOnce(t *testing.T, p *process, ids []string) {
 	}
 }
 
-// TestAFullDiskRefusesWhatCannotBeRecorded fills the disk under the spool, and
-// empties it again.
-func TestAFullDiskRefusesWhatCannotBeRecorded(t *testing.T) {
+// smallDisk mounts a file system of so many bytes.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
 	disk := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", disk).CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: a full disk. A file system of its own cannot be mounted (that takes root): %s", out)
 	}
 	t.Cleanup(func() {
@@ -238,11 +238,12 @@ func TestAFullDiskRefusesWhatCannotBeRecorded(t *testing.T) {
 			t.Errorf("umount: %s", out)
 		}
 	})
-	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5, TokensPerSecond: 2000})
-	config := writeFile(t, "own.yaml", "store: "+testserver.Database(t)+"\nevents: {segment: 64KiB, max_spool: 1MiB}\n"+fmt.Sprintf(soundConfig, lab))
-	p := start(t, filepath.Join(disk, "data"), "--config", config)
-	ids := underLoad(t, []*process{p}, func() {})
+	return disk
+}
 
+// fill leaves no room on a disk, and returns the file that takes it.
+func fill(t *testing.T, disk string) string {
+	t.Helper()
 	filler, err := os.Create(filepath.Join(disk, "filler"))
 	if err != nil {
 		t.Fatal(err)
@@ -251,8 +252,83 @@ func TestAFullDiskRefusesWhatCannotBeRecorded(t *testing.T) {
 		_, err = filler.Write(chunk)
 	}
 	filler.Close()
-	refused := 0
-	waitFor(t, 30*time.Second, "calls are refused", func() bool {
+	return filler.Name()
+}
+
+// TestADiskThatIsSmallerThanASegment fills a small disk with calls while the database
+// is away: what is stored afterwards makes room, also for a gateway that was killed.
+func TestADiskThatIsSmallerThanASegment(t *testing.T) {
+	disk := smallDisk(t, "2500k")
+	server := testserver.NewPostgres(t)
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5, TokensPerSecond: 2000})
+	config := writeFile(t, "own.yaml", "store: "+server.URL()+"\n"+fmt.Sprintf(soundConfig, lab))
+	data := filepath.Join(disk, "data")
+	p := start(t, data, "--config", config)
+	var mu sync.Mutex
+	var ids []string
+	call := func() bool {
+		r := p.chat("hello", false)
+		switch {
+		case r.whole:
+			mu.Lock()
+			defer mu.Unlock()
+			ids = append(ids, r.id)
+		case !strings.HasPrefix(r.reason, "503"):
+			t.Errorf("a call fails with %s, want 503", r.reason)
+		}
+		return r.whole
+	}
+	for range 2 {
+		server.Stop(t)
+		var calling sync.WaitGroup
+		for range 8 {
+			calling.Go(func() {
+				for call() {
+				}
+			})
+		}
+		calling.Wait()
+		if status, body := p.probe("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "no space left on device") {
+			t.Errorf("while calls are refused, /readyz says %d %s", status, body)
+		}
+		if status, _ := p.probe("/healthz"); status != http.StatusOK {
+			t.Errorf("/healthz says %d", status)
+		}
+		server.Start(t)
+		p.waitReady()
+		if !call() {
+			t.Error("when all is stored a call is refused")
+		}
+	}
+	storedOnce(t, p, ids)
+
+	server.Stop(t)
+	for call() {
+	}
+	p.kill()
+	server.Start(t)
+	p = start(t, data, "--config", config)
+	if !call() {
+		t.Error("after a restart on the full disk a call is refused")
+	}
+	storedOnce(t, p, ids)
+	if strings.Contains(p.output(), "waiting for the database") {
+		t.Errorf("it waited for the database:\n%s", p.output())
+	}
+}
+
+// TestAFullDiskRefusesWhatCannotBeRecorded fills the disk under the spool, and
+// empties it again.
+func TestAFullDiskRefusesWhatCannotBeRecorded(t *testing.T) {
+	disk := smallDisk(t, "4m")
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5, TokensPerSecond: 2000})
+	config := writeFile(t, "own.yaml", "store: "+testserver.Database(t)+"\nevents: {segment: 64KiB, max_spool: 1MiB}\n"+fmt.Sprintf(soundConfig, lab))
+	p := start(t, filepath.Join(disk, "data"), "--config", config)
+	ids := underLoad(t, []*process{p}, func() {})
+
+	filler := fill(t, disk)
+	refused, told := 0, false
+	waitFor(t, 30*time.Second, "calls are refused, and /readyz says why", func() bool {
 		r := p.chat("hello", false)
 		if r.whole { // there was room in the segment at hand
 			ids = append(ids, r.id)
@@ -262,12 +338,14 @@ func TestAFullDiskRefusesWhatCannotBeRecorded(t *testing.T) {
 			t.Fatalf("a call fails with %s, want 503", r.reason)
 		}
 		refused++
-		return refused > 5
+		status, body := p.probe("/readyz")
+		told = told || status == http.StatusServiceUnavailable && strings.Contains(body, "no space left on device")
+		return refused > 5 && told
 	})
 	if status, body := p.probe("/metrics"); status != http.StatusOK || strings.Contains(body, "cartrita_unrecordable_calls_total 0\n") {
 		t.Error("the metrics count no call that could not be recorded")
 	}
-	if err := os.Remove(filler.Name()); err != nil {
+	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, 30*time.Second, "calls are served again", func() bool {
@@ -282,5 +360,31 @@ func TestAFullDiskRefusesWhatCannotBeRecorded(t *testing.T) {
 		if n := len(kinds[id]); n != 1 {
 			t.Errorf("call %s has %d terminal events", id, n)
 		}
+	}
+}
+
+// TestAGatewayStartsOnAFullDisk: it says why it is not ready, and serves once there is
+// room.
+func TestAGatewayStartsOnAFullDisk(t *testing.T) {
+	disk := smallDisk(t, "4m")
+	lab := upstream(t, mock.Profile{Name: "sound", AnswerTokens: 5, TokensPerSecond: 2000})
+	config := writeFile(t, "own.yaml", "store: "+testserver.Database(t)+"\n"+fmt.Sprintf(soundConfig, lab))
+	data := filepath.Join(disk, "data")
+	start(t, data, "--config", config).stop()
+	filler := fill(t, disk)
+	p := launch(t, data, "--config", config)
+	waitFor(t, 20*time.Second, "it says why it is not ready", func() bool {
+		status, body := p.probe("/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "no space left on device")
+	})
+	if r := p.chat("hello", false); !strings.HasPrefix(r.reason, "503") {
+		t.Errorf("a call gives %q, want 503", r.reason)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	p.waitReady()
+	if r := p.chat("hello", false); !r.whole {
+		t.Errorf("with room a call fails: %s", r.reason)
 	}
 }
