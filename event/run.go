@@ -184,7 +184,11 @@ func (in *ingester) settle(b *batch) {
 	if in.stored.Less(b.end) {
 		in.stored, in.next = b.end, b.end
 	}
+	back := in.stats.SinkError != ""
 	in.mu.Unlock()
+	if back {
+		in.share.renew() // before calls are taken out of its buffer: the store may be another one
+	}
 	in.share.settle(b.calls)
 	for _, q := range b.items {
 		q.release()
@@ -223,9 +227,6 @@ func (in *ingester) report(err error) {
 		in.stats.SinkError = err.Error()
 	}
 	in.mu.Unlock()
-	if err == nil && was != "" {
-		in.share.renew()
-	}
 	in.wake()
 	switch {
 	case err != nil && was == "":

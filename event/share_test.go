@@ -438,7 +438,7 @@ func TestAnotherStoreHasAnotherBuffer(t *testing.T) {
 	defer die(l)
 	defer run(t, l)()
 	call(t, l)
-	eventually(t, "an entry", func() bool { return l.Stats().Share.Shared == 1 })
+	eventually(t, "an entry, and that the store is away", func() bool { st := l.Stats(); return st.Share.Shared == 1 && st.SinkError != "" })
 	b.setSecret(bytes.Repeat([]byte{9}, 32))
 	s.setFail(nil)
 	flush(t, l)

@@ -46,7 +46,10 @@ func TestTwoGatewaysShareADatabaseThatGoesAway(t *testing.T) {
 	for range 2 {
 		time.Sleep(300 * time.Millisecond) // load with the database,
 		server.Stop(t)
-		time.Sleep(300 * time.Millisecond) // and without
+		for _, p := range gateways { // and without
+			waitFor(t, 10*time.Second, "a batch is not stored", func() bool { return strings.Contains(p.output(), "the store does not take calls") })
+		}
+		time.Sleep(300 * time.Millisecond)
 		server.Start(t)
 	}
 	close(stop)
