@@ -79,6 +79,9 @@ func TestPlanShutReadsWhatParsePlanReads(t *testing.T) {
 			return
 		}
 		p.Attempts, p.Trace = nil, []byte(`"circuit"`)
+		if rapid.Bool().Draw(t, "open") {
+			p.Excluded = append(p.Excluded, model.Exclusion{Endpoint: "p/shut", Model: "shut", Filter: model.FilterCircuit})
+		}
 		doc := AppendPlan(nil, p)
 		p, err := ParsePlan(doc)
 		if err != nil {
