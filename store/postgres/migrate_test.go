@@ -45,9 +45,22 @@ func TestCoarseSumsOfWhatWasStoredBefore(t *testing.T) {
 	}
 }
 
-// version makes a database of an earlier version.
-func version(t *testing.T, conn *pgx.Conn, number int) {
+// connected returns a connection that ends with the test.
+func connected(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// version makes a database of an earlier version, and connects to it.
+func version(t *testing.T, number int) (url string, conn *pgx.Conn) {
+	t.Helper()
+	url = testserver.Database(t)
+	conn = connected(t, url)
 	names, err := migrationNames()
 	if err != nil {
 		t.Fatal(err)
@@ -66,19 +79,14 @@ func version(t *testing.T, conn *pgx.Conn, number int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return url, conn
 }
 
 // People make views of the documented ones, and let others read them. Neither
 // stands in the way of a migration, nor is lost by it.
 func TestAMigrationLeavesWhatPeopleMadeOfViews(t *testing.T) {
 	t.Parallel()
-	url := testserver.Database(t)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	version(t, conn, 15)
+	url, conn := version(t, 15)
 	role := fmt.Sprintf("analyst_%d", time.Now().UnixNano())
 	for _, stmt := range []string{
 		`CREATE ROLE ` + role,
@@ -116,17 +124,11 @@ func TestAMigrationLeavesWhatPeopleMadeOfViews(t *testing.T) {
 // told what stands in the way.
 func TestAMigrationThatCannotBeAppliedIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	url := testserver.Database(t)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	version(t, conn, 15)
+	url, conn := version(t, 15)
 	if _, err := conn.Exec(t.Context(), `CREATE VIEW mine AS SELECT value FROM cost_sums`); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(t.Context(), Config{URL: url})
+	_, err := Open(t.Context(), Config{URL: url})
 	if Away(err) || model.KindOf(err) != model.KindConflict || !strings.Contains(err.Error(), "0016_cost_sums_apart") || !strings.Contains(err.Error(), "view mine depends on") {
 		t.Errorf("%v", err)
 	}
@@ -136,13 +138,7 @@ func TestAMigrationThatCannotBeAppliedIsNotWaitedFor(t *testing.T) {
 // long as it takes itself.
 func TestAMigrationWaitsForLocksForAWhileOnly(t *testing.T) {
 	t.Parallel()
-	url := testserver.Database(t)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	version(t, conn, 1)
+	url, conn := version(t, 1)
 	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -191,17 +187,8 @@ func TestAMigrationWaitsForLocksForAWhileOnly(t *testing.T) {
 // one of them keeps nobody else waiting for long.
 func TestAMigrationBehindAReaderLetsOthersStore(t *testing.T) {
 	t.Parallel()
-	url := testserver.Database(t)
-	connect := func() *pgx.Conn {
-		conn, err := pgx.Connect(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close(context.Background()) })
-		return conn
-	}
-	backup, gateway := connect(), connect()
-	version(t, backup, 1)
+	url, backup := version(t, 1)
+	gateway := connected(t, url)
 	reading, err := backup.Begin(t.Context())
 	if err == nil {
 		_, err = reading.Exec(t.Context(), `LOCK TABLE calls, cost_rollup IN ACCESS SHARE MODE`)
@@ -246,13 +233,7 @@ func TestAMigrationBehindAReaderLetsOthersStore(t *testing.T) {
 // forward by several processes at once: one migrates, nothing is lost.
 func TestADatabaseOfTheFirstVersionIsBroughtForward(t *testing.T) {
 	t.Parallel()
-	url := testserver.Database(t)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	version(t, conn, 1)
+	url, conn := version(t, 1)
 	for _, stmt := range []string{
 		`INSERT INTO targets (endpoint, model, provider) VALUES ('p/m', 'm', 'p')`,
 		`INSERT INTO calls (id, seq, ended, target, state, task) VALUES ('01900000-0000-7000-8000-000000000001', 1, '2026-11-24 10:00Z', 1, 'completed', 'chat-completions')`,
