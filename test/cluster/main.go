@@ -38,7 +38,7 @@ func main() {
 	flag.BoolVar(&o.restart, "restart", false, "restart one replica after the other under load, and compare the records with what callers saw")
 	flag.DurationVar(&o.lasting, "lasting", 5*time.Second, "load before and after an outage, and between restarts")
 	flag.DurationVar(&o.soak, "soak", 0, "end after this time and judge the growth of memory, goroutines and descriptors; 0: run until interrupted")
-	flag.DurationVar(&o.warmUp, "warm-up", 5*time.Minute, "beginning of a soak that is not judged")
+	flag.DurationVar(&o.warmUp, "warm-up", 10*time.Minute, "beginning of a soak that is not judged")
 	flag.DurationVar(&o.every, "every", 5*time.Second, "how often a soak looks")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -29,7 +29,7 @@ var gauges = []struct {
 	{"process_open_fds", 3, func(v float64) string { return fmt.Sprintf("%.0f", v) }},
 }
 
-// series are the readings of one gauge of one replica after the warm-up.
+// series are the readings of one gauge of one replica.
 type series struct{ minutes, values []float64 }
 
 // soak loads the cluster and judges the growth. It is an error when there is any.
@@ -55,16 +55,14 @@ func soak(ctx context.Context, c *cluster, o options) error {
 		select {
 		case <-ctx.Done():
 		case <-t.C:
-			if since := time.Since(began); since > o.warmUp {
-				if err := read(ctx, c, since.Minutes(), readings); err != nil && ctx.Err() == nil {
-					return err
-				}
+			if err := read(ctx, c, time.Since(began).Minutes(), readings); err != nil && ctx.Err() == nil {
+				return err
 			}
 		}
 	}
 	running.Wait()
 	fmt.Println(l.summary())
-	return errors.Join(judge(readings), unanswered(l))
+	return errors.Join(judge(readings, o.warmUp.Minutes()), unanswered(l))
 }
 
 func unanswered(l *load) error {
@@ -104,12 +102,13 @@ func metric(text []byte, name string) (float64, bool) {
 	return 0, false
 }
 
-// judge prints every series and returns what grew.
-func judge(readings [][]series) error {
+// judge prints every series and returns what grew since the warm-up.
+func judge(readings [][]series, warmUp float64) error {
 	var grew []error
 	fmt.Printf("%-8s  %-30s  %12s  %12s  %12s  %14s\n", "replica", "gauge", "lowest", "median", "highest", "per 10 minutes")
 	for i := range readings {
-		for g, s := range readings[i] {
+		for g, all := range readings[i] {
+			s := all.since(warmUp)
 			if len(s.values) < 3 {
 				return errors.New("too few readings to judge")
 			}
@@ -122,6 +121,16 @@ func judge(readings [][]series) error {
 			if share > maxSlope && grown > is.slack {
 				grew = append(grew, fmt.Errorf("replica %d: %s grows by %.2f %% in ten minutes, at most %.0f %% is accepted", i+1, is.name, share*100, maxSlope*100))
 			}
+		}
+	}
+	fmt.Println("\nthe lowest reading of every five minutes, the warm-up included")
+	for i := range readings {
+		for g := range readings[i] {
+			fmt.Printf("%-8d  %-30s ", i+1, gauges[g].name)
+			for _, v := range readings[i][g].lowest(5).values {
+				fmt.Printf(" %9s", gauges[g].show(v))
+			}
+			fmt.Println()
 		}
 	}
 	return errors.Join(grew...)
@@ -141,12 +150,21 @@ func (s series) median() float64 {
 	return sorted[len(sorted)/2]
 }
 
+// since are the readings from a minute on.
+func (s series) since(minute float64) series {
+	i, _ := slices.BinarySearch(s.minutes, minute)
+	return series{s.minutes[i:], s.values[i:]}
+}
+
 // floor is the lowest reading of each minute: what leaks raises it, while calls
 // that pile up for a moment on a busy machine do not.
-func (s series) floor() (f series) {
+func (s series) floor() series { return s.lowest(1) }
+
+// lowest are the lowest readings of so many minutes each.
+func (s series) lowest(of float64) (f series) {
 	for i, v := range s.values {
 		n := len(f.values)
-		if n > 0 && math.Floor(f.minutes[n-1]) == math.Floor(s.minutes[i]) {
+		if n > 0 && math.Floor(f.minutes[n-1]/of) == math.Floor(s.minutes[i]/of) {
 			f.values[n-1] = min(f.values[n-1], v)
 			continue
 		}

@@ -9,8 +9,8 @@ import (
 func TestASoakFindsWhatGrows(t *testing.T) {
 	steady := func(base, perMinute float64) series {
 		var s series
-		for i := range 300 {
-			minute := 5 + float64(i)/12
+		for i := range 420 {
+			minute := float64(i) / 12
 			s.minutes = append(s.minutes, minute)
 			s.values = append(s.values, base+perMinute*minute+base*0.02*math.Sin(float64(i)))
 		}
@@ -25,6 +25,10 @@ func TestASoakFindsWhatGrows(t *testing.T) {
 		}
 		return s
 	}
+	warming := steady(80<<20, 0)
+	for i := range 9 * 12 {
+		warming.values[i] *= float64(i) / (9 * 12)
+	}
 	flat := []series{steady(80<<20, 0), steady(200, 0), steady(60, 0)}
 	for name, c := range map[string]struct {
 		readings []series
@@ -32,12 +36,13 @@ func TestASoakFindsWhatGrows(t *testing.T) {
 	}{
 		"flat":             {flat, ""},
 		"falling":          {[]series{steady(80<<20, -1<<20), flat[1], flat[2]}, ""},
+		"warming up":       {[]series{warming, flat[1], flat[2]}, ""},
 		"memory":           {[]series{steady(80<<20, 0.2*(1<<20)), flat[1], flat[2]}, "process_resident_memory_bytes grows by 2."},
 		"goroutines":       {[]series{flat[0], steady(200, 1), flat[2]}, "go_goroutines grows"},
 		"bursts":           {[]series{flat[0], bursts(200), flat[2]}, ""},
 		"two more sockets": {[]series{flat[0], flat[1], steady(60, 0.08)}, ""},
 	} {
-		err := judge([][]series{c.readings})
+		err := judge([][]series{c.readings}, 10)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
