@@ -45,6 +45,9 @@ func newReplica(n *node, alertsEvery time.Duration) *replica {
 	}}
 	r.member.Name, _ = os.Hostname() // unknown is empty
 	c := cluster.ReplicaConfig{Store: &cluster.Local{}, Jobs: []cluster.Job{n.alertJob(alertsEvery), n.promptJob()}, Self: r.self, Logger: n.log}
+	if s, ok := n.store.(daySummer); ok {
+		c.Jobs = append(c.Jobs, pastJob(s, r.alike, n.log))
+	}
 	if s, ok := n.store.(archive.Store); ok {
 		n.archive = n.newRetention(s)
 		c.Jobs = append(c.Jobs, n.archive.job(n.current))

@@ -122,7 +122,7 @@ type verification struct {
 // difference is one column of one row. Money is in nano-USD, as it is stored.
 type difference struct {
 	Table     string       `json:"table"`
-	Unit      string       `json:"unit,omitempty"`      // of cost_sums
+	Unit      string       `json:"unit,omitempty"`      // of cost_sums and cost_past
 	Dimension string       `json:"dimension,omitempty"` // "": over all calls
 	At        time.Time    `json:"at"`                  // the start of the hour, the unit or the budget's period
 	Value     string       `json:"value"`               // in the dimension, or the budget
@@ -146,7 +146,7 @@ func differences(a *database.Audit) []difference {
 		d := &a.Rollups[i]
 		r := &d.Row
 		add(difference{
-			Table: r.Table(), Unit: string(r.Unit), Dimension: string(r.Dimension), At: r.Start, Value: r.Value,
+			Table: r.Unit.Table(), Unit: string(r.Unit), Dimension: string(r.Dimension), At: r.Start, Value: r.Value,
 			Endpoint: string(r.Target.Endpoint), Task: r.Task, Strategy: r.Strategy,
 		}, d.Columns())
 	}

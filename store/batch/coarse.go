@@ -14,25 +14,56 @@ import (
 // Unit is the length of the pieces of time that a sum is kept for.
 type Unit string
 
-// The units.
+// The units of cost_sums, and those of cost_past.
 const (
 	Hour  Unit = "hour"
 	Day   Unit = "day"
 	Month Unit = "month"
+
+	DayByTarget   Unit = "day by target"
+	DayByTask     Unit = "day by task"
+	MonthByTarget Unit = "month by target"
+	MonthByTask   Unit = "month by task"
 )
+
+// Units are all there are, "", the unit of cost_rollup, first.
+var Units = []Unit{"", Hour, Day, Month, DayByTarget, DayByTask, MonthByTarget, MonthByTask}
+
+// Table is the table that the sums of a unit are in.
+func (u Unit) Table() string {
+	switch u {
+	case "":
+		return "cost_rollup"
+	case Hour, Day, Month:
+		return "cost_sums"
+	}
+	return "cost_past"
+}
+
+// length is the unit that is as long and tells nothing apart.
+func (u Unit) length() Unit {
+	switch u {
+	case "":
+		return Hour
+	case DayByTarget, DayByTask:
+		return Day
+	case MonthByTarget, MonthByTask:
+		return Month
+	}
+	return u
+}
 
 // start is the beginning of the piece that an hour lies in, in hours since the
 // epoch, UTC.
 func (u Unit) start(hour int64) int64 { return HourOf(u.Floor(HourTime(hour))) }
 
-// Floor returns when the piece began that a time lies in; those of "", the unit
-// of cost_rollup, are hours.
+// Floor returns when the piece began that a time lies in.
 func (u Unit) Floor(t time.Time) time.Time {
-	if u == Hour || u == "" {
+	if u.length() == Hour {
 		return HourTime(HourOf(t))
 	}
 	y, m, d := t.UTC().Date()
-	if u == Month {
+	if u.length() == Month {
 		d = 1
 	}
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
@@ -44,19 +75,22 @@ func (u Unit) ceil(t time.Time) time.Time {
 	switch {
 	case f.Equal(t):
 		return f
-	case u == Month:
+	case u.length() == Month:
 		return f.AddDate(0, 1, 0)
 	}
 	return f.AddDate(0, 0, 1)
 }
 
-// SumKey is the primary key of a row of cost_sums: sums that are coarser than
-// those of cost_rollup, because an hour rarely sees the same twice.
+// SumKey is the primary key of a row of cost_sums or cost_past: sums that are
+// coarser than those of cost_rollup, because an hour rarely sees the same twice.
 //
 //	dimension  kept by     told apart
 //	none       hour        nothing else
 //	none       day         target, task, strategy
 //	any other  day, month  its values, nothing else
+//	most       day, month  its values and targets; its values, tasks and strategies
+//
+// Those of the last line are of cost_past, see [Rollups.Past].
 type SumKey struct {
 	Unit      Unit
 	Dimension event.Dimension // "" for all calls
@@ -130,66 +164,4 @@ func Bills(groups map[string]event.Tally) ([]event.DailyCost, error) {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Model, b.Model), a.Day.Compare(b.Day))
 	})
 	return out, nil
-}
-
-// Piece is a stretch of time, and which sums answer for it: the rows of cost_sums
-// of a unit, or those of cost_rollup where it is "". A zero time is no bound.
-type Piece struct {
-	Unit         Unit
-	Since, Until time.Time
-}
-
-// Pieces returns where the sums of one dimension lie that a query, which was
-// checked, adds up by group: the coarsest there are for each stretch of time.
-func Pieces(q *event.CostQuery, dimension, group event.Dimension) []Piece {
-	var units []Unit
-	switch {
-	case dimension == "" && !apart(q, group):
-		return []Piece{{Hour, q.Since, q.Until}}
-	case group == event.ByHour, dimension != "" && apart(q, group):
-	case dimension == "" || group == event.ByDay:
-		units = []Unit{Day}
-	default:
-		units = []Unit{Month, Day}
-	}
-	return pieces(nil, q.Since, q.Until, units)
-}
-
-// apart reports whether a query or its groups tell models, endpoints, providers,
-// tasks or strategies apart.
-func apart(q *event.CostQuery, group event.Dimension) bool {
-	switch group {
-	case ByBill, event.ByModel, event.ByEndpoint, event.ByProvider, event.ByTask, event.ByStrategy:
-		return true
-	}
-	return q.Model != "" || q.Endpoint != "" || q.Provider != "" || q.Task != nil || q.Strategy != ""
-}
-
-// pieces takes from a stretch of time what whole pieces of the first unit cover;
-// the units after it answer for what is left at both ends.
-func pieces(out []Piece, since, until time.Time, units []Unit) []Piece {
-	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
-		return out
-	}
-	if len(units) == 0 {
-		return append(out, Piece{"", since, until})
-	}
-	u, from, to := units[0], since, until
-	if !since.IsZero() {
-		from = u.ceil(since)
-	}
-	if !until.IsZero() {
-		to = u.Floor(until)
-	}
-	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		return pieces(out, since, until, units[1:])
-	}
-	if !since.IsZero() {
-		out = pieces(out, since, from, units[1:])
-	}
-	out = append(out, Piece{u, from, to})
-	if !until.IsZero() {
-		out = pieces(out, to, until, units[1:])
-	}
-	return out
 }

@@ -6,6 +6,22 @@ import (
 	"github.com/cartrita/cartrita/event"
 )
 
+// Report makes the report of a checked query. sum adds up the sums of one dimension
+// by another; limit says how many groups are wanted, the costliest, 0 all.
+func Report(q event.CostQuery, sum func(dimension, group event.Dimension, limit int) (event.CostGroups, error)) (event.CostReport, error) {
+	dimension, _ := q.Restriction()
+	if q.By != "" && !q.By.OfContext() { // every call is in one group
+		groups, err := sum(dimension, q.By, q.Limit)
+		return event.NewCostReport(q, groups.All, groups), err
+	}
+	all, err := sum(dimension, "", 0)
+	if err != nil || q.By == "" {
+		return event.NewCostReport(q, all.All, event.CostGroups{}), err
+	}
+	groups, err := sum(q.By, q.By, q.Limit)
+	return event.NewCostReport(q, all.All, groups), err
+}
+
 // AskGroups makes the statement that adds rows of sums up by their key. The rows
 // are a statement of the columns key and TallyColumns; sum is the aggregate that
 // adds whole numbers up. It answers with rows of a number, the key and
@@ -38,7 +54,8 @@ func AskGroups(rows, sum string, limit int, scarce bool) string {
 // or two among the rows of its pieces: a workflow run is over in a day, where users
 // and teams come again. Told apart by model and the like, it has more.
 func Scarce(q *event.CostQuery, by event.Dimension) bool {
-	return by == event.ByWorkflow && !apart(q, by)
+	target, task := apart(q, by)
+	return by == event.ByWorkflow && !target && !task
 }
 
 // Groups collects the rows that AskGroups asks for.

@@ -38,6 +38,16 @@ func ScanTally(t *event.Tally) []any {
 	}
 }
 
+// AddTally lists the columns of a table's row, each with what is added to it by an
+// INSERT that finds the row there.
+func AddTally(table string) string {
+	add := make([]string, len(TallyColumns))
+	for i, c := range TallyColumns {
+		add[i] = c + " = " + table + "." + c + " + excluded." + c
+	}
+	return strings.Join(add, ", ")
+}
+
 // sumTally sums the columns up: whole numbers by the aggregate sum.
 func sumTally(sum string) string {
 	var b strings.Builder

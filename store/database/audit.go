@@ -21,7 +21,7 @@ type Audit struct {
 	NoDocuments Unmatched // rows; filled in where the two are not as many
 	NoRow       Unmatched // documents, likewise
 
-	Sums   int64 // rows of cost_rollup and cost_sums that were looked at
+	Sums   int64 // rows of cost_rollup, cost_sums and cost_past that were looked at
 	Spends int64 // rows of budget_spend, likewise
 
 	Since time.Time // sums of before are not looked at: their calls have left the store; zero: none have
@@ -61,26 +61,26 @@ func (a *Audit) sort() {
 	})
 }
 
-// RollupRow says which row of cost_rollup or, with a unit, of cost_sums.
+// RollupRow says which row of cost_rollup or, with a unit, of cost_sums or cost_past.
 type RollupRow struct {
 	Unit      batch.Unit
 	Dimension event.Dimension // "" for all calls
 	Start     time.Time       // of the hour or piece of time, UTC
 	Value     string
-	Target    event.Target // of a row that tells targets apart, as task and strategy
+	Target    event.Target // of a row that tells targets apart, likewise task and strategy
 	Task      string
 	Strategy  string
 }
 
-// Apart reports whether rows of this kind tell targets, tasks and strategies apart.
-func (r *RollupRow) Apart() bool { return r.Unit == "" || r.Unit == batch.Day && r.Dimension == "" }
-
-// Table is the table that the row is of.
-func (r *RollupRow) Table() string {
-	if r.Unit == "" {
-		return "cost_rollup"
+// Apart reports whether rows of this kind tell targets apart.
+func (r *RollupRow) Apart() bool {
+	switch r.Unit {
+	case "", batch.DayByTarget, batch.MonthByTarget:
+		return true
+	case batch.Day:
+		return r.Dimension == ""
 	}
-	return "cost_sums"
+	return false
 }
 
 // RollupKey returns the key of a row of cost_rollup in a store that has numbered
@@ -92,7 +92,7 @@ func (r *RollupRow) RollupKey(target int64) (batch.RollupKey, bool) {
 	return k, err == nil && batch.HourTime(hour).Equal(r.Start)
 }
 
-// SumKey returns the key of a row of cost_sums, likewise.
+// SumKey returns the key of a row of cost_sums or cost_past, likewise.
 func (r *RollupRow) SumKey(target int64) (batch.SumKey, bool) {
 	start := batch.HourOf(r.Start)
 	k := batch.SumKey{Unit: r.Unit, Dimension: r.Dimension, Start: start, Value: r.Value, Target: target, Task: r.Task, Strategy: r.Strategy}

@@ -26,6 +26,7 @@ type Source interface {
 // Options say how to compare.
 type Options struct {
 	Boundary int64                               // calls of lower numbers have left the store; 0: none have
+	Past     time.Time                           // there are sums of cost_past of the days before; zero: there are none
 	Counted  func(*event.Call) *event.Call       // as what the store counted a call; nil: as it is
 	Repair   func(context.Context, *Found) error // puts rows right before the next stretch is read; nil: compare only
 	Progress func(calls int)                     // is told how many were read since the last time
@@ -69,10 +70,14 @@ func Compare(ctx context.Context, from Source, o Options) (*Audit, error) {
 
 func newComparison(from Source, o Options) *comparison {
 	since := BoundaryTime(o.Boundary)
+	done := map[batch.Unit]time.Time{}
+	for _, u := range batch.Units {
+		done[u] = since
+	}
 	return &comparison{
 		Source: from, Options: o, maxSums: maxSums, audit: Audit{Since: since},
 		rollups: batch.Rollups{}, coarse: batch.Sums{}, spend: newSpends(), numbers: map[event.Target]int64{},
-		done: map[batch.Unit]time.Time{"": since, batch.Hour: since, batch.Day: since, batch.Month: since},
+		done: done,
 	}
 }
 
@@ -186,8 +191,11 @@ func (c *comparison) number(t event.Target) int64 {
 // zero time, at all that are left, and at the budgets.
 func (c *comparison) compare(ctx context.Context, until time.Time) error {
 	c.coarse.Fold(c.rollups)
+	if !c.Past.IsZero() {
+		c.coarse.FoldPast(c.rollups, batch.HourOf(c.Past))
+	}
 	c.forget()
-	for _, u := range [...]batch.Unit{"", batch.Hour, batch.Day, batch.Month} {
+	for _, u := range batch.Units {
 		p := batch.Piece{Unit: u, Since: c.done[u]}
 		if !until.IsZero() {
 			if p.Until = u.Floor(until); !p.Until.After(p.Since) {

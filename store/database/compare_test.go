@@ -65,6 +65,7 @@ func TestAuditHoldsNoMoreThanItMay(t *testing.T) {
 // memory is a store of a few calls.
 type memory struct {
 	boundary int64
+	past     time.Time
 	calls    int
 	blocks   []memoryBlock
 	sums     map[RollupRow]event.Tally
@@ -89,6 +90,9 @@ func drawStore(t *rapid.T) *memory {
 	}
 	if rapid.Bool().Draw(t, "archived") {
 		m.boundary = start.AddDate(0, 0, rapid.IntRange(-1, 40).Draw(t, "boundary")).UnixMicro()
+	}
+	if rapid.Bool().Draw(t, "past") {
+		m.past = start.AddDate(0, 0, rapid.IntRange(-1, 70).Draw(t, "days"))
 	}
 	moment := rapid.Custom(func(t *rapid.T) time.Time {
 		at := rapid.SampledFrom([]time.Time{start, start.AddDate(0, 0, 1), start.AddDate(0, 1, 0), start.AddDate(0, 2, 3), start.Add(5 * time.Hour)}).Draw(t, "at")
@@ -138,7 +142,11 @@ func (m *memory) store(t *rapid.T, ended []time.Time) {
 	for k, s := range rollups {
 		m.sums[RollupRow{"", k.Dimension, batch.HourTime(k.Hour), k.Value, targets[k.Target-1], k.Task.String(), k.Strategy}] = *s
 	}
-	for k, s := range rollups.Coarse() {
+	sums := rollups.Coarse()
+	if !m.past.IsZero() {
+		sums.FoldPast(rollups, batch.HourOf(m.past))
+	}
+	for k, s := range sums {
 		row := RollupRow{k.Unit, k.Dimension, batch.HourTime(k.Start), k.Value, event.Target{}, k.Task, k.Strategy}
 		if k.Target > 0 {
 			row.Target = targets[k.Target-1]
@@ -213,7 +221,7 @@ func drawSome(t *rapid.T, what string, of int) []int {
 
 func (m *memory) compare(t *rapid.T, repair bool) *Audit {
 	m.told = 0
-	o := Options{Boundary: m.boundary, Progress: func(n int) { m.told += n }}
+	o := Options{Boundary: m.boundary, Past: m.past, Progress: func(n int) { m.told += n }}
 	if repair {
 		o.Repair = m.repair
 	}

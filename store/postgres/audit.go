@@ -70,6 +70,9 @@ func (s *Store) compare(ctx context.Context, tx pgx.Tx, o database.Options) (a *
 	if err := tx.QueryRow(ctx, `SELECT below FROM archive_boundary`).Scan(&o.Boundary); err != nil {
 		return nil, err
 	}
+	if o.Past, err = pastOf(ctx, tx); err != nil {
+		return nil, err
+	}
 	o.Counted = cleaned
 	if a, err = database.Compare(ctx, auditSource{s, tx}, o); err != nil {
 		return nil, err

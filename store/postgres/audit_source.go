@@ -70,7 +70,7 @@ func (b *block) holds(entries []batch.Entry) bool {
 func (a auditSource) Sums(ctx context.Context, p batch.Piece, visit func(database.RollupRow, event.Tally)) error {
 	table, start, unit := `cost_rollup`, `r.hour`, ` AND ? = ''`
 	if p.Unit != "" {
-		table, start, unit = `cost_sums`, `r.start`, ` AND r.unit = ?`
+		table, start, unit = p.Unit.Table(), `r.start`, ` AND r.unit = ?`
 	}
 	dimensions, err := a.dimensions(ctx, table, unit, p.Unit)
 	for i := 0; i < len(dimensions) && err == nil; i++ { // of each, the stretch is one of the primary key

@@ -29,27 +29,11 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (report event.Cost
 	if q, err = q.Check(); err != nil {
 		return event.CostReport{}, err
 	}
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	// Total and groups are read from one snapshot of the database.
-	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err = pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) error {
-		dimension, _ := q.Restriction()
-		all, err := sumGroups(ctx, tx, q, dimension, "", 0)
-		if err != nil {
-			return err
-		}
-		var groups event.CostGroups
-		if q.By != "" {
-			if q.By.OfContext() {
-				dimension = q.By
-			}
-			if groups, err = sumGroups(ctx, tx, q, dimension, q.By, q.Limit); err != nil {
-				return err
-			}
-		}
-		report = event.NewCostReport(q, all.All, groups)
-		return nil
+	err = s.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		report, err = batch.Report(q, func(dimension, group event.Dimension, limit int) (event.CostGroups, error) {
+			return sumGroups(ctx, tx, q, dimension, group, limit)
+		})
+		return err
 	})
 	return report, s.failure("postgres.Costs", err)
 }
@@ -62,33 +46,45 @@ func (s *Store) DailyCosts(ctx context.Context, q event.CostQuery) ([]event.Dail
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	dimension, _ := q.Restriction()
-	groups, err := sumGroups(ctx, s.pool, q, dimension, batch.ByBill, 0)
+	var groups event.CostGroups
+	err = s.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		dimension, _ := q.Restriction()
+		groups, err = sumGroups(ctx, tx, q, dimension, batch.ByBill, 0)
+		return err
+	})
 	if err != nil {
 		return nil, s.failure(op, err)
 	}
 	return batch.Bills(groups.Lines)
 }
 
-// asker is a connection, or a transaction.
-type asker interface {
-	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+// snapshot runs f with one moment of the database: total and groups of one report,
+// and how far there are sums of cost_past with these.
+func (s *Store) snapshot(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error { return f(ctx, tx) })
 }
 
 // sumGroups adds up the sums of one dimension by another; limit says how many
 // groups are wanted, the costliest, 0 all.
-func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, group event.Dimension, limit int) (event.CostGroups, error) {
+func sumGroups(ctx context.Context, tx pgx.Tx, q event.CostQuery, dimension, group event.Dimension, limit int) (event.CostGroups, error) {
+	var past time.Time
+	if batch.NeedPast(&q, dimension, group) {
+		var err error
+		if past, err = pastOf(ctx, tx); err != nil {
+			return event.CostGroups{}, err
+		}
+	}
 	column := groupColumns[group]
 	if group.OfContext() {
 		column = `r.value`
 	}
 	ask := &query{text: `SELECT (` + column + `) COLLATE "C" AS key, ` + batch.ListTally + ` FROM (`}
-	askSums(ask, &q, dimension, batch.Pieces(&q, dimension, group))
+	askSums(ask, &q, dimension, batch.Pieces(&q, dimension, group, past))
 	ask.text += `) r LEFT JOIN targets t ON t.id = r.target WHERE true`
 	targetConditions(ask, q.Model, q.Endpoint, q.Provider)
-	rows, err := from.Query(ctx, batch.AskGroups(ask.text, sum, limit, batch.Scarce(&q, group)), ask.args...)
+	rows, err := tx.Query(ctx, batch.AskGroups(ask.text, sum, limit, batch.Scarce(&q, group)), ask.args...)
 	if err != nil {
 		return event.CostGroups{}, err
 	}
@@ -126,7 +122,7 @@ func askSums(ask *query, q *event.CostQuery, dimension event.Dimension, pieces [
 		if p.Unit == "" {
 			ask.add(` FROM cost_rollup WHERE dimension = ?`, string(dimension))
 		} else {
-			ask.add(` FROM cost_sums WHERE unit = ?`, string(p.Unit))
+			ask.add(` FROM `+p.Unit.Table()+` WHERE unit = ?`, string(p.Unit))
 			ask.add(` AND dimension = ?`, string(dimension))
 		}
 		if !p.Since.IsZero() {
@@ -137,8 +133,11 @@ func askSums(ask *query, q *event.CostQuery, dimension event.Dimension, pieces [
 		}
 		if _, value := q.Restriction(); value != "" {
 			ask.add(` AND value = ?`, text(value))
-			if p.Unit != "" {
+			switch {
+			case p.Unit != "":
 				ask.text += ` AND dimension <> ''` // so that the index of values will do
+			case dimension == event.ByWorkflow:
+				askDays(ask, value)
 			}
 		}
 		if q.Task != nil {
@@ -147,6 +146,15 @@ func askSums(ask *query, q *event.CostQuery, dimension event.Dimension, pieces [
 		if q.Strategy != "" {
 			ask.add(` AND strategy = ?`, text(q.Strategy))
 		}
+	}
+}
+
+// askDays restricts rows of cost_rollup to the days from the first in which a
+// workflow run has calls to the last, which its sums by the day know: to find it
+// there, all runs would be looked at.
+func askDays(ask *query, run string) {
+	for _, bound := range [...]string{` AND hour >= (SELECT min(start)`, ` AND hour < (SELECT max(start) + interval '24 hours'`} {
+		ask.add(bound+` FROM cost_sums WHERE unit = 'day' AND dimension = 'workflow' AND dimension <> '' AND value = ?)`, text(run))
 	}
 }
 

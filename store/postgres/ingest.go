@@ -74,7 +74,7 @@ func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) 
 		if err := copyCalls(ctx, tx, rows, ids); err != nil {
 			return err
 		}
-		return s.writeSums(ctx, tx, b, rows, ids)
+		return s.writeSums(ctx, tx, b, rows, ids, clock.past)
 	})
 	if err != nil {
 		return nil, err
@@ -91,6 +91,7 @@ func (s *Store) ingest(ctx context.Context, b event.Batch, calls []*event.Call) 
 type callClock struct {
 	last int64     // the number given last
 	now  time.Time // of the server
+	past time.Time // sums of cost_past are of calls that ended before
 }
 
 // takeClock waits until no other process stores calls, and returns the clock and
@@ -99,6 +100,7 @@ func takeClock(ctx context.Context, tx pgx.Tx, calls []*event.Call) (c callClock
 	known = map[model.CallID]bool{}
 	q := &pgx.Batch{} // one round trip; each statement sees what was committed when it starts
 	q.Queue(`SELECT last, clock_timestamp() FROM call_clock FOR UPDATE`).QueryRow(func(row pgx.Row) error { return row.Scan(&c.last, &c.now) })
+	q.Queue(askPast).QueryRow(func(row pgx.Row) error { return row.Scan(&c.past) })
 	if len(calls) > 0 {
 		ids := make([]model.CallID, len(calls))
 		for i, c := range calls {
@@ -158,7 +160,7 @@ func orNull(s string) any {
 
 // writeSums stores what comes with the rows: documents, rollups, charges, the
 // clock and the position, in one round trip.
-func (s *Store) writeSums(ctx context.Context, tx pgx.Tx, b event.Batch, rows []batch.Row, targets map[event.Target]int64) error {
+func (s *Store) writeSums(ctx context.Context, tx pgx.Tx, b event.Batch, rows []batch.Row, targets map[event.Target]int64, past time.Time) error {
 	q := &pgx.Batch{}
 	sums, spend := batch.Rollups{}, batch.Spending{}
 	number := func(t event.Target) (int64, error) { return targets[t], nil }
@@ -173,7 +175,8 @@ func (s *Store) writeSums(ctx context.Context, tx pgx.Tx, b event.Batch, rows []
 	defer s.packers.Put(p)
 	queueBlocks(q, p, rows)
 	queueRollups(q, sums)
-	queueSums(q, sums.Coarse())
+	queueSums(q, sumsUpsert, sums.Coarse())
+	queueSums(q, pastUpsert, sums.Past(batch.HourOf(past)))
 	queueSpending(q, spend, b.Spool, rows[len(rows)-1].Seq)
 	queuePosition(q, b)
 	return tx.SendBatch(ctx, q).Close()

@@ -55,7 +55,7 @@ func repairRollups(ctx context.Context, tx pgx.Tx, differ []database.RollupDiffe
 	if err != nil {
 		return err
 	}
-	sums, coarse := batch.Rollups{}, batch.Sums{}
+	sums, coarse, past := batch.Rollups{}, batch.Sums{}, batch.Sums{}
 	q := &pgx.Batch{}
 	for i := range differ {
 		d := &differ[i]
@@ -68,12 +68,14 @@ func repairRollups(ctx context.Context, tx pgx.Tx, differ []database.RollupDiffe
 			if t == nil {
 				return
 			}
-			if d.Row.Unit != "" {
-				if k, ok := d.Row.SumKey(id); ok {
-					coarse[k] = t
+			if d.Row.Unit == "" {
+				if k, ok := d.Row.RollupKey(id); ok {
+					sums[k] = t
 				}
-			} else if k, ok := d.Row.RollupKey(id); ok {
-				sums[k] = t
+			} else if k, ok := d.Row.SumKey(id); ok && d.Row.Unit.Table() == "cost_past" {
+				past[k] = t
+			} else if ok {
+				coarse[k] = t
 			}
 		})
 	}
@@ -82,7 +84,8 @@ func repairRollups(ctx context.Context, tx pgx.Tx, differ []database.RollupDiffe
 	}
 	q = &pgx.Batch{}
 	queueRollups(q, sums)
-	queueSums(q, coarse)
+	queueSums(q, sumsUpsert, coarse)
+	queueSums(q, pastUpsert, past)
 	return tx.SendBatch(ctx, q).Close()
 }
 
@@ -91,7 +94,7 @@ func takeRow(q *pgx.Batch, r *database.RollupRow, target int64, show func(now *e
 	where, args := `cost_rollup WHERE dimension = $1 AND hour = $2 AND value = $3 AND target = $4 AND task = $5 AND strategy = $6`,
 		[]any{string(r.Dimension), r.Start, r.Value, target, r.Task, r.Strategy}
 	if r.Unit != "" {
-		where, args = `cost_sums WHERE dimension = $1 AND start = $2 AND value = $3 AND target = $4 AND task = $5 AND strategy = $6 AND unit = $7`,
+		where, args = r.Unit.Table()+` WHERE dimension = $1 AND start = $2 AND value = $3 AND target = $4 AND task = $5 AND strategy = $6 AND unit = $7`,
 			append(args, string(r.Unit))
 	}
 	q.Queue(`DELETE FROM `+where+` RETURNING `+batch.ListTally, args...).Query(func(rows pgx.Rows) error {

@@ -14,28 +14,28 @@ import (
 )
 
 // upsert writes the statement that adds rows, given as one array per column, to
-// a table of sums.
-func upsert(table string, keys, sums []string, types []string) string {
+// a table of sums. types are those of the keys.
+func upsert(table, keys string, types ...string) string {
+	types = append(types, tallyTypes...)
 	arrays := make([]string, len(types))
 	for i, t := range types {
 		arrays[i] = fmt.Sprintf("$%d::%s[]", i+1, t)
 	}
-	add := make([]string, len(sums))
-	for i, c := range sums {
-		add[i] = fmt.Sprintf("%[1]s = %[2]s.%[1]s + excluded.%[1]s", c, table)
-	}
 	return fmt.Sprintf("INSERT INTO %s (%s, %s) SELECT * FROM unnest(%s) ON CONFLICT (%s) DO UPDATE SET %s",
-		table, strings.Join(keys, ", "), strings.Join(sums, ", "), strings.Join(arrays, ", "), strings.Join(keys, ", "), strings.Join(add, ", "))
+		table, keys, batch.ListTally, strings.Join(arrays, ", "), keys, batch.AddTally(table))
 }
 
 var (
 	tallyTypes = append(slices.Repeat([]string{"bigint"}, len(batch.WholeColumns)), slices.Repeat([]string{"double precision"}, len(batch.MeanColumns))...)
 
-	rollupUpsert = upsert("cost_rollup", []string{"dimension", "hour", "value", "target", "task", "strategy"}, batch.TallyColumns,
-		append([]string{"text", "timestamptz", "text", "bigint", "text", "text"}, tallyTypes...))
-	sumsUpsert = upsert("cost_sums", []string{"unit", "dimension", "start", "value", "target", "task", "strategy"}, batch.TallyColumns,
-		append([]string{"text", "text", "timestamptz", "text", "bigint", "text", "text"}, tallyTypes...))
+	rollupUpsert = upsert("cost_rollup", "dimension, hour, value, target, task, strategy", "text", "timestamptz", "text", "bigint", "text", "text")
+	sumsUpsert   = upsertSums("cost_sums")
+	pastUpsert   = upsertSums("cost_past")
 )
+
+func upsertSums(table string) string {
+	return upsert(table, "unit, dimension, start, value, target, task, strategy", "text", "text", "timestamptz", "text", "bigint", "text", "text")
+}
 
 // tallies are the columns of sums, an array each.
 type tallies struct {
@@ -74,8 +74,8 @@ func queueRollups(q *pgx.Batch, sums batch.Rollups) {
 	}
 }
 
-// queueSums adds rows to cost_sums.
-func queueSums(q *pgx.Batch, sums batch.Sums) {
+// queueSums adds rows to cost_sums or cost_past, as the statement says.
+func queueSums(q *pgx.Batch, upsert string, sums batch.Sums) {
 	var units, dimensions, values, tasks, strategies []string
 	var starts []time.Time
 	var targets []int64
@@ -86,7 +86,7 @@ func queueSums(q *pgx.Batch, sums batch.Sums) {
 		c.add(t)
 	}
 	if len(starts) > 0 {
-		q.Queue(sumsUpsert, c.args(units, dimensions, starts, values, targets, tasks, strategies)...)
+		q.Queue(upsert, c.args(units, dimensions, starts, values, targets, tasks, strategies)...)
 	}
 }
 

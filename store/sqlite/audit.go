@@ -51,6 +51,9 @@ func compare(ctx context.Context, from auditSource, o database.Options) (a *data
 	if o.Boundary, err = boundary(from.asking(ctx), from.asker); err != nil {
 		return nil, err
 	}
+	if o.Past, err = pastOf(from.asking(ctx), from.asker); err != nil {
+		return nil, err
+	}
 	if a, err = database.Compare(ctx, from, o); err != nil {
 		return nil, err
 	}
@@ -76,7 +79,7 @@ func each(ctx context.Context, from asker, query string, f func(*sql.Rows) error
 
 // repair replaces the rows that differ.
 func (s *Store) repair(ctx context.Context, a *database.Found) error {
-	sums, coarse, spend := batch.Rollups{}, batch.Sums{}, batch.Spending{}
+	sums, coarse, past, spend := batch.Rollups{}, batch.Sums{}, batch.Sums{}, batch.Spending{}
 	added := map[event.Target]int64{}
 	clear(s.targets) // ask the file, whatever this process believes
 	for i := range a.Rollups {
@@ -90,14 +93,18 @@ func (s *Store) repair(ctx context.Context, a *database.Found) error {
 		}
 		if d.Row.Unit != "" {
 			if d.Stored != nil {
-				if _, err := s.write.conn.ExecContext(ctx, `DELETE FROM cost_sums
-					WHERE unit = ? AND dimension = ? AND start = ? AND value = ? AND target = ? AND task = ? AND strategy = ?`,
+				const where = ` WHERE unit = ? AND dimension = ? AND start = ? AND value = ? AND target = ? AND task = ? AND strategy = ?`
+				if _, err := s.write.conn.ExecContext(ctx, `DELETE FROM `+d.Row.Unit.Table()+where, //nolint:gosec // the table is one of ours
 					string(d.Row.Unit), string(d.Row.Dimension), batch.HourOf(d.Row.Start), d.Row.Value, id, d.Row.Task, d.Row.Strategy); err != nil {
 					return err
 				}
 			}
 			if k, ok := d.Row.SumKey(id); ok && d.Computed != nil {
-				coarse[k] = d.Computed
+				if d.Row.Unit.Table() == "cost_past" {
+					past[k] = d.Computed
+				} else {
+					coarse[k] = d.Computed
+				}
 			}
 			continue
 		}
@@ -124,11 +131,14 @@ func (s *Store) repair(ctx context.Context, a *database.Found) error {
 			spend[k] = d.Computed
 		}
 	}
-	s.write.rollups.args, s.write.sums.args = s.write.rollups.args[:0], s.write.sums.args[:0]
+	s.write.rollups.args, s.write.sums.args, s.write.past.args = s.write.rollups.args[:0], s.write.sums.args[:0], s.write.past.args[:0]
 	if err := writeRollups(ctx, sums, &s.write.rollups); err != nil {
 		return err
 	}
 	if err := writeSums(ctx, coarse, &s.write.sums); err != nil {
+		return err
+	}
+	if err := writeSums(ctx, past, &s.write.past); err != nil {
 		return err
 	}
 	return writeSpending(ctx, spend, s.write.spend)

@@ -61,7 +61,7 @@ func (a auditSource) Documents(ctx context.Context, first, last int64, visit fun
 func (a auditSource) Sums(ctx context.Context, p batch.Piece, visit func(database.RollupRow, event.Tally)) error {
 	table, start, unit := `cost_rollup`, `r.hour`, ` AND ?1 = ''`
 	if p.Unit != "" {
-		table, start, unit = `cost_sums`, `r.start`, ` AND r.unit = ?1`
+		table, start, unit = p.Unit.Table(), `r.start`, ` AND r.unit = ?1`
 	}
 	from, to := int64(math.MinInt64), int64(math.MaxInt64)
 	if !p.Since.IsZero() {

@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/store/batch"
@@ -30,21 +32,10 @@ func (s *Store) Costs(ctx context.Context, q event.CostQuery) (event.CostReport,
 		return event.CostReport{}, failure(op, err)
 	}
 	defer tx.Rollback()
-	dimension, _ := q.Restriction()
-	all, err := sumGroups(ctx, tx, q, dimension, "", 0)
-	if err != nil {
-		return event.CostReport{}, failure(op, err)
-	}
-	var groups event.CostGroups
-	if q.By != "" {
-		if q.By.OfContext() {
-			dimension = q.By
-		}
-		if groups, err = sumGroups(ctx, tx, q, dimension, q.By, q.Limit); err != nil {
-			return event.CostReport{}, failure(op, err)
-		}
-	}
-	return event.NewCostReport(q, all.All, groups), nil
+	report, err := batch.Report(q, func(dimension, group event.Dimension, limit int) (event.CostGroups, error) {
+		return sumGroups(ctx, tx, q, dimension, group, limit)
+	})
+	return report, failure(op, err)
 }
 
 // DailyCosts implements event.Reader.
@@ -56,7 +47,12 @@ func (s *Store) DailyCosts(ctx context.Context, q event.CostQuery) ([]event.Dail
 		return nil, err
 	}
 	dimension, _ := q.Restriction()
-	groups, err := sumGroups(ctx, s.read, q, dimension, batch.ByBill, 0)
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one snapshot, as of Costs
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	defer tx.Rollback()
+	groups, err := sumGroups(ctx, tx, q, dimension, batch.ByBill, 0)
 	if err != nil {
 		return nil, failure(op, err)
 	}
@@ -70,7 +66,14 @@ func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, gr
 	if group.OfContext() {
 		column = `r.value`
 	}
-	sums, args := sumsOf(&q, dimension, batch.Pieces(&q, dimension, group))
+	var past time.Time
+	if batch.NeedPast(&q, dimension, group) {
+		var err error
+		if past, err = pastOf(ctx, from); err != nil {
+			return event.CostGroups{}, err
+		}
+	}
+	sums, args := sumsOf(&q, dimension, batch.Pieces(&q, dimension, group, past))
 	where, more := targetConditions(q.Model, q.Endpoint, q.Provider)
 	text := `SELECT ` + column + ` AS key, ` + batch.ListTally + ` FROM (` + sums + `) r LEFT JOIN targets t ON t.id = r.target WHERE 1` + where
 	rows, err := from.QueryContext(ctx, batch.AskGroups(text, "sum", limit, batch.Scarce(&q, group)), append(args, more...)...)
@@ -99,6 +102,8 @@ func sumGroups(ctx context.Context, from asker, q event.CostQuery, dimension, gr
 	return groups.CostGroups, rows.Err()
 }
 
+const daysOfRun = ` FROM cost_sums WHERE unit = 'day' AND dimension = 'workflow' AND dimension <> '' AND value = ?))`
+
 // sumsOf asks for the rows of the pieces that a query is about, as far as it is
 // not about targets.
 func sumsOf(q *event.CostQuery, dimension event.Dimension, pieces []batch.Piece) (text string, args []any) {
@@ -118,16 +123,30 @@ func sumsOf(q *event.CostQuery, dimension event.Dimension, pieces []batch.Piece)
 		if p.Unit == "" {
 			add(` FROM cost_rollup WHERE dimension = ?`, string(dimension))
 		} else {
-			add(` FROM cost_sums WHERE unit = ?`, string(p.Unit))
+			add(` FROM `+p.Unit.Table()+` WHERE unit = ?`, string(p.Unit))
 			add(` AND dimension = ?`, string(dimension))
 		}
+		_, value := q.Restriction()
+		since, until := int64(math.MinInt64), int64(math.MaxInt64)
 		if !p.Since.IsZero() {
-			add(` AND `+at+` >= ?`, batch.HourOf(p.Since))
+			since = batch.HourOf(p.Since)
 		}
 		if !p.Until.IsZero() {
-			add(` AND `+at+` < ?`, batch.HourOf(p.Until))
+			until = batch.HourOf(p.Until)
 		}
-		if _, value := q.Restriction(); value != "" {
+		if p.Unit == "" && dimension == event.ByWorkflow && value != "" {
+			// The days from the first in which the run has calls to the last, which its
+			// sums by the day know: to find it here, all runs would be looked at. One
+			// bound each way, because of several only one is looked up.
+			add(` AND hour >= max(?`, since)
+			add(`, (SELECT min(start)`+daysOfRun, value)
+			add(` AND hour < min(?`, until)
+			add(`, (SELECT max(start) + 24`+daysOfRun, value)
+		} else {
+			add(` AND `+at+` >= ?`, since)
+			add(` AND `+at+` < ?`, until)
+		}
+		if value != "" {
 			add(` AND value = ?`, value)
 			if p.Unit != "" {
 				text += ` AND dimension <> ''` // so that the index of values will do

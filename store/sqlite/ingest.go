@@ -63,7 +63,7 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 		sums, spend := batch.Rollups{}, batch.Spending{}
 		number := func(t event.Target) (int64, error) { return s.targetID(ctx, t, added) }
 		w := s.write
-		w.calls.args, w.rollups.args, w.sums.args = w.calls.args[:0], w.rollups.args[:0], w.sums.args[:0]
+		w.calls.args, w.rollups.args, w.sums.args, w.past.args = w.calls.args[:0], w.rollups.args[:0], w.sums.args[:0], w.past.args[:0]
 		for i, c := range calls {
 			last = max(last+1, c.Ended.UnixMicro())
 			rows[i] = batch.Row{Seq: last, Call: c}
@@ -91,13 +91,20 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 		if err := writeSums(ctx, sums.Coarse(), &w.sums); err != nil {
 			return err
 		}
+		past, err := pastOf(ctx, w.conn)
+		if err != nil {
+			return err
+		}
+		if err := writeSums(ctx, sums.Past(batch.HourOf(past)), &w.past); err != nil {
+			return err
+		}
 		if err := writeSpending(ctx, spend, w.spend); err != nil {
 			return err
 		}
 		if b.Position == (event.Position{}) {
 			return nil
 		}
-		_, err := w.position.ExecContext(ctx, b.Spool, int64(b.Position.Segment), b.Position.Offset)
+		_, err = w.position.ExecContext(ctx, b.Spool, int64(b.Position.Segment), b.Position.Offset)
 		return err
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"strings"
 
 	"github.com/cartrita/cartrita/event"
 	"github.com/cartrita/cartrita/store/batch"
@@ -10,18 +9,11 @@ import (
 
 var (
 	rollupInsert = `INSERT INTO cost_rollup (dimension, hour, value, target, task, strategy, ` + batch.ListTally + `) VALUES `
-	sumsInsert   = `INSERT INTO cost_sums (unit, dimension, start, value, target, task, strategy, ` + batch.ListTally + `) VALUES `
-	tallyAdd     = addTally()
+	sumColumns   = `(unit, dimension, start, value, target, task, strategy, ` + batch.ListTally + `) VALUES `
 )
 
-// addTally is what happens to a row of sums that is there.
-func addTally() string {
-	add := make([]string, len(batch.TallyColumns))
-	for i, c := range batch.TallyColumns {
-		add[i] = c + " = " + c + " + excluded." + c
-	}
-	return " ON CONFLICT DO UPDATE SET " + strings.Join(add, ", ")
-}
+// tallyAdd is what happens to a row of sums that is there.
+func tallyAdd(table string) string { return " ON CONFLICT DO UPDATE SET " + batch.AddTally(table) }
 
 // writeRollups adds rows to cost_rollup.
 func writeRollups(ctx context.Context, r batch.Rollups, into *bulk) error {
@@ -33,7 +25,7 @@ func writeRollups(ctx context.Context, r batch.Rollups, into *bulk) error {
 	return into.end(ctx)
 }
 
-// writeSums adds rows to cost_sums.
+// writeSums adds rows to cost_sums or cost_past.
 func writeSums(ctx context.Context, s batch.Sums, into *bulk) error {
 	for k, t := range s {
 		if err := into.tally(ctx, t, string(k.Unit), string(k.Dimension), k.Start, k.Value, k.Target, k.Task, k.Strategy); err != nil {

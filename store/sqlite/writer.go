@@ -20,6 +20,7 @@ type writer struct {
 	calls     bulk
 	rollups   bulk
 	sums      bulk
+	past      bulk
 	block     *sql.Stmt
 	position  *sql.Stmt
 	spend     *sql.Stmt
@@ -33,7 +34,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, calls: bulk{columns: 16}, rollups: bulk{columns: 20}, sums: bulk{columns: 21}}
+	w := &writer{conn: conn, calls: bulk{columns: 16}, rollups: bulk{columns: 20}, sums: bulk{columns: 21}, past: bulk{columns: 21}}
 	const insert = `INSERT INTO calls (seq, id, started, target, state, task, strategy, user_id, workflow_id, stage, session_id, key_id, team, project, supervisor, tags) VALUES `
 	for _, p := range []struct {
 		stmt **sql.Stmt
@@ -41,10 +42,12 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	}{
 		{&w.calls.many, insert + w.calls.values(bulkRows)},
 		{&w.calls.one, insert + w.calls.values(1)},
-		{&w.rollups.many, rollupInsert + w.rollups.values(bulkRows) + tallyAdd},
-		{&w.rollups.one, rollupInsert + w.rollups.values(1) + tallyAdd},
-		{&w.sums.many, sumsInsert + w.sums.values(bulkRows) + tallyAdd},
-		{&w.sums.one, sumsInsert + w.sums.values(1) + tallyAdd},
+		{&w.rollups.many, rollupInsert + w.rollups.values(bulkRows) + tallyAdd("cost_rollup")},
+		{&w.rollups.one, rollupInsert + w.rollups.values(1) + tallyAdd("cost_rollup")},
+		{&w.sums.many, `INSERT INTO cost_sums ` + sumColumns + w.sums.values(bulkRows) + tallyAdd("cost_sums")},
+		{&w.sums.one, `INSERT INTO cost_sums ` + sumColumns + w.sums.values(1) + tallyAdd("cost_sums")},
+		{&w.past.many, `INSERT INTO cost_past ` + sumColumns + w.past.values(bulkRows) + tallyAdd("cost_past")},
+		{&w.past.one, `INSERT INTO cost_past ` + sumColumns + w.past.values(1) + tallyAdd("cost_past")},
 		{&w.block, `INSERT INTO call_blocks (seq, records, plans) VALUES (?, ?, ?)`},
 		{&w.position, `INSERT INTO spool_position VALUES (?, ?, ?)
 			ON CONFLICT (spool) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset"`},
@@ -64,7 +67,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 
 func (w *writer) close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{w.calls.many, w.calls.one, w.rollups.many, w.rollups.one, w.sums.many, w.sums.one, w.block, w.position, w.spend, w.addTarget, w.known} {
+	for _, s := range []*sql.Stmt{w.calls.many, w.calls.one, w.rollups.many, w.rollups.one, w.sums.many, w.sums.one, w.past.many, w.past.one, w.block, w.position, w.spend, w.addTarget, w.known} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -183,6 +183,9 @@ func costs(t *testing.T, s Store) (out []any) {
 func archiveLeaves(t *testing.T, s Database, exec func(string) [][]string) {
 	const all = 300
 	ingest(t, s, 130, spread(0, all)...)
+	if sumDays(t, s, daysAfter(4)) != 4 {
+		t.Error("not four days are over")
+	}
 	sums, dir := costs(t, s), filepath.Join(t.TempDir(), "made", "when missing")
 	until := daysAfter(3)
 	gone := before(until)
@@ -232,6 +235,7 @@ func archiveLeaves(t *testing.T, s Database, exec func(string) [][]string) {
 	right := costs(t, s)
 	exec(`UPDATE cost_rollup SET cost = cost + 1`)
 	exec(`UPDATE cost_sums SET cost = cost + 1`)
+	exec(`UPDATE cost_past SET cost = cost + 1`)
 	exec(`UPDATE budget_spend SET tokens = tokens + 1`)
 	wrong := costs(t, s)
 	a = audited(t, s, true, all+100-gone)

@@ -220,7 +220,16 @@ func OverMonths(t *testing.T, s event.Sink) []event.Call {
 // costsOverMonths asks all kinds of questions about calls of five months, and
 // wants the sums over the calls themselves.
 func costsOverMonths(t *testing.T, s Store) {
-	calls := OverMonths(t, s)
+	asked, cuts := askOverMonths(t, s, OverMonths(t, s), 700)
+	if asked < 300 || cuts < 50 {
+		t.Errorf("%d questions were asked, %d answers were cut", asked, cuts)
+	}
+}
+
+// askOverMonths makes up n questions, and returns how many of them sums can answer
+// and how many answers had a limit.
+func askOverMonths(t *testing.T, s Store, calls []event.Call, n int) (asked, cuts int) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 7))
 	moment := func() time.Time {
 		switch rng.IntN(4) {
@@ -244,9 +253,10 @@ func costsOverMonths(t *testing.T, s Store) {
 		func(q *event.CostQuery) { q.Task = &task },
 		func(q *event.CostQuery) { q.Strategy = calls[7].Strategy },
 		func(q *event.CostQuery) { q.User, q.Model = calls[3].User, calls[3].Model },
+		func(q *event.CostQuery) { q.Workflow, q.Strategy = calls[4].Workflow, calls[4].Strategy },
+		func(q *event.CostQuery) { q.Team, q.Endpoint, q.Task = calls[3].Team, calls[3].Endpoint, &task },
 	}
-	asked, cuts := 0, 0
-	for range 600 {
+	for range n {
 		q := event.CostQuery{Since: moment(), Until: moment(), By: append(event.Dimensions(), "")[rng.IntN(len(event.Dimensions())+1)]}
 		restrict[rng.IntN(len(restrict))](&q)
 		if q.By != "" && !q.By.InTime() {
@@ -265,9 +275,7 @@ func costsOverMonths(t *testing.T, s Store) {
 			t.Fatalf("%+v: %v; want -, got +:\n%s", q, err, diff)
 		}
 	}
-	if asked < 200 || cuts < 50 {
-		t.Errorf("%d questions were asked, %d answers were cut", asked, cuts)
-	}
+	return asked, cuts
 }
 
 // costsByDay wants of each model at each provider what it is said to cost by day.

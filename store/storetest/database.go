@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,6 +19,7 @@ import (
 type Database interface {
 	Store
 	archive.Store
+	SumDay(ctx context.Context, over time.Time) (day time.Time, err error)
 	Audit(ctx context.Context, repair bool, progress func(calls int)) (*database.Audit, error)
 }
 
@@ -33,6 +35,10 @@ func RunDatabase(t *testing.T, open func(t *testing.T) (s Database, exec func(st
 		{"audit/finds and repairs", auditRepairs},
 		{"audit/anywhere", auditAnywhere},
 		{"audit/while others write", auditConcurrent},
+		{"past/questions", pastQuestions},
+		{"past/late calls", pastLate},
+		{"past/while others write", pastConcurrent},
+		{"past/damage", pastDamage},
 		{"archive/calls leave", archiveLeaves},
 		{"archive/crashes", archiveCrashes},
 		{"archive/late calls", archiveLate},

@@ -35,6 +35,7 @@ type store interface {
 	event.Sink
 	event.Reader
 	event.SpendReader
+	SumDay(ctx context.Context, over time.Time) (day time.Time, err error)
 	Audit(ctx context.Context, repair bool, progress func(calls int)) (*database.Audit, error)
 	Close() error
 }
@@ -110,6 +111,7 @@ func measure(t *testing.T, s store, g goals, exec func(statement string) error) 
 	stored, cost, took := fill(t, s, set)
 	t.Logf("%-34s %9.0f /s %s  (%d events of %d calls in %s)", "events stored", float64(stored)/took.Seconds(),
 		verdict(float64(stored)/took.Seconds() >= g.perSecond), stored, set.Calls(), took.Round(time.Millisecond))
+	sumDays(t, s)
 	for _, q := range questions(s, set) {
 		took := make([]time.Duration, *rounds)
 		for i := range took {
@@ -194,6 +196,27 @@ func fill(t *testing.T, s store, set Set) (stored int, cost model.Money, took ti
 	return stored, cost, took
 }
 
+// sumDays makes the sums of the days that are over, as a job does each night.
+func sumDays(t *testing.T, s store) {
+	t.Helper()
+	var took []time.Duration
+	for {
+		start := time.Now()
+		day, err := s.SumDay(t.Context(), Until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if day.IsZero() {
+			break
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	if len(took) > 0 {
+		t.Logf("%-34s %9.2f ms median, %.2f at most, of %d", "the sums of a day", ms(took[len(took)/2]), ms(took[len(took)-1]), len(took))
+	}
+}
+
 // question is one that the API asks of a store. It returns how much was found.
 type question struct {
 	name string
@@ -261,7 +284,7 @@ func questions(s store, set Set) []question {
 			q.Since, q.Until = week(i)
 			return q
 		}),
-		// Rows by the hour, nearly one for each call, answer for who tells both apart.
+		// Sums of days that are over answer for who tells both apart, except by workflow run.
 		costs("of a team by model", func(i int) event.CostQuery {
 			return event.CostQuery{By: event.ByModel, Team: fmt.Sprintf("team-%d", i%20)}
 		}),
@@ -272,6 +295,31 @@ func questions(s store, set Set) []question {
 			q = event.CostQuery{By: event.ByTeam, Provider: provider(i), Limit: event.DefaultCostLines}
 			q.Since, q.Until = week(i)
 			return q
+		}),
+		costs("of a team by strategy", func(i int) event.CostQuery {
+			return event.CostQuery{By: event.ByStrategy, Team: fmt.Sprintf("team-%d", i%20)}
+		}),
+		costs("of a team, a model and a strategy", func(i int) event.CostQuery {
+			return event.CostQuery{By: event.ByDay, Team: fmt.Sprintf("team-%d", i%20), Model: name(i), Strategy: "balanced"}
+		}),
+		costs("of a provider, three months by user", func(i int) event.CostQuery {
+			return event.CostQuery{By: event.ByUser, Provider: provider(i), Limit: event.DefaultCostLines}
+		}),
+		costs("of a provider, a week by user", func(i int) (q event.CostQuery) {
+			q = event.CostQuery{By: event.ByUser, Provider: provider(i), Limit: event.DefaultCostLines}
+			q.Since, q.Until = week(i)
+			return q
+		}),
+		costs("of a workflow run by model", func(i int) event.CostQuery {
+			return event.CostQuery{By: event.ByModel, Workflow: fmt.Sprintf("run-%d", set.Calls()/40 / *rounds * i)}
+		}),
+		costs("of a provider, a week by run", func(i int) (q event.CostQuery) {
+			q = event.CostQuery{By: event.ByWorkflow, Provider: provider(i), Limit: event.DefaultCostLines}
+			q.Since, q.Until = week(i)
+			return q
+		}),
+		costs("of a provider, three months by run", func(i int) event.CostQuery {
+			return event.CostQuery{By: event.ByWorkflow, Provider: provider(i), Limit: event.DefaultCostLines}
 		}),
 		costs("of thirty days by user", func(i int) event.CostQuery { // they begin and end within a day
 			since := Since.AddDate(0, 0, i).Add(7 * time.Hour)
