@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cartrita/cartrita/cluster"
@@ -25,20 +26,30 @@ type daySummer interface {
 // one does. alike reports whether all of them run one version: one from before
 // there were such sums does not add late calls to them, so they wait for its end.
 func pastJob(s daySummer, alike func(context.Context) (bool, error), log *slog.Logger) cluster.Job {
+	said := ""
+	later := func(why string) { // each reason once
+		if why != said {
+			log.Info("the sums of days that are over are made later", "why", why)
+			said = why
+		}
+	}
 	return cluster.Job{Name: "past", Every: pastEvery, Run: func(ctx context.Context, f cluster.Fence) error {
 		began, days := time.Now(), 0
 		for {
 			if err := f.Check(); err != nil {
 				return err
 			}
-			if ok, err := alike(ctx); err != nil || !ok {
+			if ok, err := alike(ctx); err != nil {
 				return err
+			} else if !ok {
+				later("gateways of several versions are on the database, or one was that did not depart")
+				return nil
 			}
 			start := time.Now()
 			day, err := s.SumDay(ctx, start.Add(-pastWait))
-			switch {
-			case model.KindOf(err) == model.KindConflict && err != nil:
-				log.Info("the sums of a day are made later", "why", err)
+			switch kind := model.KindOf(err); {
+			case err != nil && (kind == model.KindConflict || kind == model.KindInvalid):
+				later(err.Error())
 				return nil
 			case err != nil:
 				return err
@@ -48,7 +59,7 @@ func pastJob(s daySummer, alike func(context.Context) (bool, error), log *slog.L
 				}
 				return nil
 			}
-			days++
+			days, said = days+1, ""
 			select { // others write in between
 			case <-ctx.Done():
 				return ctx.Err()
@@ -58,16 +69,13 @@ func pastJob(s daySummer, alike func(context.Context) (bool, error), log *slog.L
 	}}
 }
 
-// alike reports whether all gateways that are there run the version of this one.
+// alike reports whether all gateways run the version of this one, those included
+// that are not heard now: one that was cut off stores its calls when it is back.
 func (r *replica) alike(ctx context.Context) (bool, error) {
 	c, _, err := r.Census(ctx)
-	if err != nil {
-		return false, err
-	}
-	for i := range c.Members {
-		if m := &c.Members[i]; c.There(m) && m.Version != r.member.Version {
-			return false, nil
-		}
-	}
-	return true, nil
+	return oneVersion(c.Members, r.member.Version), err
+}
+
+func oneVersion(members []cluster.Member, version string) bool {
+	return !slices.ContainsFunc(members, func(m cluster.Member) bool { return m.Version != version })
 }

@@ -42,7 +42,8 @@ func TestPastDaysAreSummedUpUntilNoneIsLeft(t *testing.T) {
 		"one":             {[]any{day}, 2, nil, ""},
 		"after a while":   {[]any{day, day.AddDate(0, 0, 1), day.AddDate(0, 0, 9)}, 4, nil, "days=3"},
 		"calls came":      {[]any{day, model.Errorf("", model.KindConflict, "calls were stored meanwhile")}, 2, nil, "calls were stored meanwhile"},
-		"another version": {[]any{day}, 0, nil, ""},
+		"another version": {[]any{day}, 0, nil, "several versions"},
+		"one connection":  {[]any{model.Errorf("", model.KindInvalid, "too few connections")}, 1, nil, "too few connections"},
 		"broken":          {[]any{day, broken}, 2, broken, ""},
 	} {
 		s, log := &summer{answers: c.answers}, &bytes.Buffer{}
@@ -56,6 +57,17 @@ func TestPastDaysAreSummedUpUntilNoneIsLeft(t *testing.T) {
 		}
 		if over := time.Since(s.asked[0]); over < pastWait || over > pastWait+time.Minute {
 			t.Errorf("%s: days are over %s later", name, over)
+		}
+	}
+}
+
+func TestGatewaysOfOneVersion(t *testing.T) {
+	for want, members := range map[bool][]cluster.Member{
+		true:  {{Version: "2"}, {Version: "2"}},
+		false: {{Version: "2"}, {Version: "1", Seen: time.Now().Add(-time.Hour)}},
+	} {
+		if oneVersion(members, "2") != want {
+			t.Errorf("%+v: want %v", members, want)
 		}
 	}
 }

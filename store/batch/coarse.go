@@ -84,13 +84,13 @@ func (u Unit) ceil(t time.Time) time.Time {
 // SumKey is the primary key of a row of cost_sums or cost_past: sums that are
 // coarser than those of cost_rollup, because an hour rarely sees the same twice.
 //
-//	dimension  kept by     told apart
-//	none       hour        nothing else
-//	none       day         target, task, strategy
-//	any other  day, month  its values, nothing else
-//	most       day, month  its values and targets; its values, tasks and strategies
+//	dimension     kept by     told apart
+//	none          hour        nothing else
+//	none          day         target, task, strategy
+//	any other     day, month  its values, nothing else
+//	none or most  day, month  its values and targets; its values, tasks and strategies
 //
-// Those of the last line are of cost_past, see [Rollups.Past].
+// Those of the last line are of cost_past, see past.go.
 type SumKey struct {
 	Unit      Unit
 	Dimension event.Dimension // "" for all calls
@@ -104,15 +104,17 @@ type SumKey struct {
 // Sums adds up rollups for cost_sums.
 type Sums map[SumKey]*event.Tally
 
-// Coarse returns the coarser sums of the rollups.
-func (r Rollups) Coarse() Sums {
+// Coarse returns the coarser sums of the rollups; there are those of cost_past before
+// the time past.
+func (r Rollups) Coarse(past time.Time) Sums {
 	s := Sums{}
-	s.Fold(r)
+	s.Fold(r, past)
 	return s
 }
 
-// Fold adds the coarser sums of rollups.
-func (s Sums) Fold(r Rollups) {
+// Fold adds the coarser sums of rollups, likewise.
+func (s Sums) Fold(r Rollups, past time.Time) {
+	s.foldPast(r, HourOf(past))
 	for k, t := range r {
 		if k.Dimension == "" {
 			s.add(SumKey{Unit: Hour, Start: k.Hour}, t)

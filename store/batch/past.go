@@ -24,16 +24,9 @@ func PastDimensions() []event.Dimension {
 	return slices.DeleteFunc(append([]event.Dimension{""}, event.Dimensions()...), func(d event.Dimension) bool { return !inPast(d) })
 }
 
-// Past returns the sums of cost_past of the rollups of days before an hour, which
+// foldPast adds the sums of cost_past of the rollups of days before an hour, which
 // begins a day.
-func (r Rollups) Past(below int64) Sums {
-	s := Sums{}
-	s.FoldPast(r, below)
-	return s
-}
-
-// FoldPast adds them.
-func (s Sums) FoldPast(r Rollups, below int64) {
+func (s Sums) foldPast(r Rollups, below int64) {
 	for k, t := range r {
 		if k.Hour >= below || !inPast(k.Dimension) {
 			continue
@@ -54,13 +47,13 @@ const pastKeys = `unit, dimension, start, value, target, task, strategy`
 // of the day are the SQL of parameters, sum is the aggregate that adds whole numbers
 // up.
 func MakeDay(sum, dimension, start, end string) [2]string {
-	make := func(u Unit, columns, by string) string {
+	of := func(u Unit, columns, by string) string {
 		return `INSERT INTO cost_past (` + pastKeys + `, ` + ListTally + `)
 			SELECT '` + string(u) + `', ` + dimension + `, ` + start + `, value, ` + columns + `, ` + sumTally(sum) + `
 			FROM cost_rollup WHERE dimension = ` + dimension + ` AND hour >= ` + start + ` AND hour < ` + end + `
 			GROUP BY value, ` + by
 	}
-	return [2]string{make(DayByTarget, `target, '', ''`, `target`), make(DayByTask, `0, task, strategy`, `task, strategy`)}
+	return [2]string{of(DayByTarget, `target, '', ''`, `target`), of(DayByTask, `0, task, strategy`, `task, strategy`)}
 }
 
 // AddDay is the statement that adds the sums of cost_past of a day and a dimension

@@ -190,10 +190,7 @@ func (c *comparison) number(t event.Target) int64 {
 // left to be read, and at those of the days and months that end with it; at the
 // zero time, at all that are left, and at the budgets.
 func (c *comparison) compare(ctx context.Context, until time.Time) error {
-	c.coarse.Fold(c.rollups)
-	if !c.Past.IsZero() {
-		c.coarse.FoldPast(c.rollups, batch.HourOf(c.Past))
-	}
+	c.coarse.Fold(c.rollups, c.Past)
 	c.forget()
 	for _, u := range batch.Units {
 		p := batch.Piece{Unit: u, Since: c.done[u]}

@@ -142,11 +142,7 @@ func (m *memory) store(t *rapid.T, ended []time.Time) {
 	for k, s := range rollups {
 		m.sums[RollupRow{"", k.Dimension, batch.HourTime(k.Hour), k.Value, targets[k.Target-1], k.Task.String(), k.Strategy}] = *s
 	}
-	sums := rollups.Coarse()
-	if !m.past.IsZero() {
-		sums.FoldPast(rollups, batch.HourOf(m.past))
-	}
-	for k, s := range sums {
+	for k, s := range rollups.Coarse(m.past) {
 		row := RollupRow{k.Unit, k.Dimension, batch.HourTime(k.Start), k.Value, event.Target{}, k.Task, k.Strategy}
 		if k.Target > 0 {
 			row.Target = targets[k.Target-1]

@@ -44,33 +44,33 @@ func (s *Store) SumDay(ctx context.Context, over time.Time) (day time.Time, err 
 }
 
 func sumDay(ctx context.Context, tx pgx.Tx, over time.Time) (day time.Time, err error) {
-	// Who rebuilds sums holds it from before he reads them until all are right.
-	if _, err := tx.Exec(ctx, `LOCK TABLE archive_boundary IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`); err != nil {
+	// Who rebuilds sums holds the lock from before he reads them until all are right.
+	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; LOCK TABLE archive_boundary IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`); err != nil {
 		if lockTimedOut(err) {
 			return day, model.Errorf("", model.KindConflict, "another process rebuilds sums or does the same, or the server looks after a table")
 		}
 		return day, err
 	}
 	var past, now time.Time
+	var first *time.Time
 	if err := tx.QueryRow(ctx, `SELECT below, clock_timestamp() FROM cost_past_boundary`).Scan(&past, &now); err != nil {
 		return day, err
 	}
-	var first *time.Time
 	if err := tx.QueryRow(ctx, `SELECT min(start) FROM cost_sums WHERE unit = 'hour' AND dimension = '' AND start >= $1`, past).Scan(&first); err != nil || first == nil {
 		return day, err
 	}
-	begin := batch.Day.Floor(*first)
-	end := begin.AddDate(0, 0, 1)
+	start := batch.Day.Floor(*first)
+	end := start.AddDate(0, 0, 1)
 	if end.After(over) || end.After(now) { // our clock may be ahead
 		return day, nil
 	}
-	calls, err := callsOf(ctx, tx, past, end)
+	calls, err := callsOf(ctx, tx, start, end)
 	if err != nil {
 		return day, err
 	}
 	for _, d := range batch.PastDimensions() {
 		for _, statement := range makeDay {
-			if _, err := tx.Exec(ctx, statement, string(d), begin, end); err != nil {
+			if _, err := tx.Exec(ctx, statement, string(d), start, end); err != nil {
 				return day, err
 			}
 		}
@@ -78,18 +78,19 @@ func sumDay(ctx context.Context, tx pgx.Tx, over time.Time) (day time.Time, err 
 	if _, _, err := takeClock(ctx, tx, nil); err != nil {
 		return day, err
 	}
-	if now, err := callsOf(ctx, tx, past, end); err != nil {
+	// Since the boundary: a day without calls that has one now is before the next.
+	if again, err := callsOf(ctx, tx, past, end); err != nil {
 		return day, err
-	} else if now != calls {
+	} else if again != calls {
 		return day, model.Errorf("", model.KindConflict, "calls from before %s were stored meanwhile", end.Format(time.DateOnly))
 	}
 	for _, d := range batch.PastDimensions() {
-		if _, err := tx.Exec(ctx, addDay, string(d), begin, batch.Month.Floor(begin)); err != nil {
+		if _, err := tx.Exec(ctx, addDay, string(d), start, batch.Month.Floor(start)); err != nil {
 			return day, err
 		}
 	}
 	_, err = tx.Exec(ctx, `UPDATE cost_past_boundary SET below = $1`, end)
-	return begin, err
+	return start, err
 }
 
 // callsOf counts the calls that ended in a stretch of whole hours.

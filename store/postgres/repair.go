@@ -55,7 +55,7 @@ func repairRollups(ctx context.Context, tx pgx.Tx, differ []database.RollupDiffe
 	if err != nil {
 		return err
 	}
-	sums, coarse, past := batch.Rollups{}, batch.Sums{}, batch.Sums{}
+	sums, coarse := batch.Rollups{}, batch.Sums{}
 	q := &pgx.Batch{}
 	for i := range differ {
 		d := &differ[i]
@@ -68,14 +68,12 @@ func repairRollups(ctx context.Context, tx pgx.Tx, differ []database.RollupDiffe
 			if t == nil {
 				return
 			}
-			if d.Row.Unit == "" {
-				if k, ok := d.Row.RollupKey(id); ok {
-					sums[k] = t
+			if d.Row.Unit != "" {
+				if k, ok := d.Row.SumKey(id); ok {
+					coarse[k] = t
 				}
-			} else if k, ok := d.Row.SumKey(id); ok && d.Row.Unit.Table() == "cost_past" {
-				past[k] = t
-			} else if ok {
-				coarse[k] = t
+			} else if k, ok := d.Row.RollupKey(id); ok {
+				sums[k] = t
 			}
 		})
 	}
@@ -84,8 +82,7 @@ func repairRollups(ctx context.Context, tx pgx.Tx, differ []database.RollupDiffe
 	}
 	q = &pgx.Batch{}
 	queueRollups(q, sums)
-	queueSums(q, sumsUpsert, coarse)
-	queueSums(q, pastUpsert, past)
+	queueSums(q, coarse)
 	return tx.SendBatch(ctx, q).Close()
 }
 

@@ -29,8 +29,7 @@ var (
 	tallyTypes = append(slices.Repeat([]string{"bigint"}, len(batch.WholeColumns)), slices.Repeat([]string{"double precision"}, len(batch.MeanColumns))...)
 
 	rollupUpsert = upsert("cost_rollup", "dimension, hour, value, target, task, strategy", "text", "timestamptz", "text", "bigint", "text", "text")
-	sumsUpsert   = upsertSums("cost_sums")
-	pastUpsert   = upsertSums("cost_past")
+	sumsUpserts  = map[string]string{"cost_sums": upsertSums("cost_sums"), "cost_past": upsertSums("cost_past")} // by table
 )
 
 func upsertSums(table string) string {
@@ -74,13 +73,22 @@ func queueRollups(q *pgx.Batch, sums batch.Rollups) {
 	}
 }
 
-// queueSums adds rows to cost_sums or cost_past, as the statement says.
-func queueSums(q *pgx.Batch, upsert string, sums batch.Sums) {
+// queueSums adds rows to cost_sums and cost_past.
+func queueSums(q *pgx.Batch, sums batch.Sums) {
+	for table, upsert := range sumsUpserts {
+		queueSumsOf(q, table, upsert, sums)
+	}
+}
+
+func queueSumsOf(q *pgx.Batch, table, upsert string, sums batch.Sums) {
 	var units, dimensions, values, tasks, strategies []string
 	var starts []time.Time
 	var targets []int64
 	var c tallies
 	for k, t := range sums {
+		if k.Unit.Table() != table {
+			continue
+		}
 		units, dimensions, starts = append(units, string(k.Unit)), append(dimensions, string(k.Dimension)), append(starts, batch.HourTime(k.Start))
 		values, targets, tasks, strategies = append(values, k.Value), append(targets, k.Target), append(tasks, k.Task), append(strategies, k.Strategy)
 		c.add(t)

@@ -79,7 +79,7 @@ func each(ctx context.Context, from asker, query string, f func(*sql.Rows) error
 
 // repair replaces the rows that differ.
 func (s *Store) repair(ctx context.Context, a *database.Found) error {
-	sums, coarse, past, spend := batch.Rollups{}, batch.Sums{}, batch.Sums{}, batch.Spending{}
+	sums, coarse, spend := batch.Rollups{}, batch.Sums{}, batch.Spending{}
 	added := map[event.Target]int64{}
 	clear(s.targets) // ask the file, whatever this process believes
 	for i := range a.Rollups {
@@ -100,11 +100,7 @@ func (s *Store) repair(ctx context.Context, a *database.Found) error {
 				}
 			}
 			if k, ok := d.Row.SumKey(id); ok && d.Computed != nil {
-				if d.Row.Unit.Table() == "cost_past" {
-					past[k] = d.Computed
-				} else {
-					coarse[k] = d.Computed
-				}
+				coarse[k] = d.Computed
 			}
 			continue
 		}
@@ -135,10 +131,7 @@ func (s *Store) repair(ctx context.Context, a *database.Found) error {
 	if err := writeRollups(ctx, sums, &s.write.rollups); err != nil {
 		return err
 	}
-	if err := writeSums(ctx, coarse, &s.write.sums); err != nil {
-		return err
-	}
-	if err := writeSums(ctx, past, &s.write.past); err != nil {
+	if err := s.write.writeSums(ctx, coarse); err != nil {
 		return err
 	}
 	return writeSpending(ctx, spend, s.write.spend)

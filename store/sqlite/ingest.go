@@ -88,14 +88,11 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 		if err := writeRollups(ctx, sums, &w.rollups); err != nil {
 			return err
 		}
-		if err := writeSums(ctx, sums.Coarse(), &w.sums); err != nil {
+		var past int64
+		if err := w.boundary.QueryRowContext(ctx).Scan(&past); err != nil {
 			return err
 		}
-		past, err := pastOf(ctx, w.conn)
-		if err != nil {
-			return err
-		}
-		if err := writeSums(ctx, sums.Past(batch.HourOf(past)), &w.past); err != nil {
+		if err := w.writeSums(ctx, sums.Coarse(batch.HourTime(past))); err != nil {
 			return err
 		}
 		if err := writeSpending(ctx, spend, w.spend); err != nil {
@@ -104,7 +101,7 @@ func (s *Store) ingest(b event.Batch, calls []*event.Call) error {
 		if b.Position == (event.Position{}) {
 			return nil
 		}
-		_, err = w.position.ExecContext(ctx, b.Spool, int64(b.Position.Segment), b.Position.Offset)
+		_, err := w.position.ExecContext(ctx, b.Spool, int64(b.Position.Segment), b.Position.Offset)
 		return err
 	})
 	if err != nil {

@@ -8,10 +8,13 @@ import (
 	"github.com/cartrita/cartrita/store/batch"
 )
 
+// askPast asks for the boundary of cost_past, an hour since the epoch.
+const askPast = `SELECT below FROM cost_past_boundary`
+
 // pastOf returns before which time there are sums of cost_past; zero for none.
 func pastOf(ctx context.Context, from asker) (past time.Time, err error) {
 	var hour int64
-	err = each(ctx, from, `SELECT below FROM cost_past_boundary`, func(r *sql.Rows) error { return r.Scan(&hour) })
+	err = each(ctx, from, askPast, func(r *sql.Rows) error { return r.Scan(&hour) })
 	return batch.HourTime(hour), err
 }
 

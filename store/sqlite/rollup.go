@@ -25,14 +25,21 @@ func writeRollups(ctx context.Context, r batch.Rollups, into *bulk) error {
 	return into.end(ctx)
 }
 
-// writeSums adds rows to cost_sums or cost_past.
-func writeSums(ctx context.Context, s batch.Sums, into *bulk) error {
+// writeSums adds rows to cost_sums and cost_past.
+func (w *writer) writeSums(ctx context.Context, s batch.Sums) error {
 	for k, t := range s {
+		into := &w.sums
+		if k.Unit.Table() == "cost_past" {
+			into = &w.past
+		}
 		if err := into.tally(ctx, t, string(k.Unit), string(k.Dimension), k.Start, k.Value, k.Target, k.Task, k.Strategy); err != nil {
 			return err
 		}
 	}
-	return into.end(ctx)
+	if err := w.sums.end(ctx); err != nil {
+		return err
+	}
+	return w.past.end(ctx)
 }
 
 // tally adds a row of sums under its key.

@@ -26,6 +26,7 @@ type writer struct {
 	spend     *sql.Stmt
 	addTarget *sql.Stmt
 	known     *sql.Stmt
+	boundary  *sql.Stmt // of cost_past
 	pack      batch.Packer
 }
 
@@ -56,6 +57,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 			tokens = tokens + excluded.tokens, requests = requests + excluded.requests`},
 		{&w.addTarget, `INSERT INTO targets (endpoint, model, provider) VALUES (?, ?, ?)
 			ON CONFLICT DO UPDATE SET endpoint = excluded.endpoint RETURNING id`},
+		{&w.boundary, askPast},
 		{&w.known, `SELECT 1 FROM calls WHERE id = ?`},
 	} {
 		if *p.stmt, err = conn.PrepareContext(ctx, p.text); err != nil { //nolint:sqlclosecheck // writer.close closes them all
@@ -67,7 +69,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 
 func (w *writer) close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{w.calls.many, w.calls.one, w.rollups.many, w.rollups.one, w.sums.many, w.sums.one, w.past.many, w.past.one, w.block, w.position, w.spend, w.addTarget, w.known} {
+	for _, s := range []*sql.Stmt{w.calls.many, w.calls.one, w.rollups.many, w.rollups.one, w.sums.many, w.sums.one, w.past.many, w.past.one, w.block, w.position, w.spend, w.addTarget, w.known, w.boundary} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -279,8 +279,10 @@ func askOverMonths(t *testing.T, s Store, calls []event.Call, n int) (asked, cut
 }
 
 // costsByDay wants of each model at each provider what it is said to cost by day.
-func costsByDay(t *testing.T, s Store) {
-	calls := OverMonths(t, s)
+func costsByDay(t *testing.T, s Store) { askByDay(t, s, OverMonths(t, s)) }
+
+func askByDay(t *testing.T, s Store, calls []event.Call) {
+	t.Helper()
 	for _, q := range []event.CostQuery{
 		{}, {Since: begin.Add(31 * 24 * time.Hour), Until: begin.Add(70 * 24 * time.Hour)}, {Team: calls[3].Team}, {Model: calls[5].Model}, {Strategy: calls[7].Strategy},
 	} {

@@ -40,6 +40,7 @@ func pastQuestions(t *testing.T, s Database, exec func(string) [][]string) {
 	for _, over := range []time.Time{begin.AddDate(0, 0, 1).Add(-time.Microsecond), begin.AddDate(0, 2, 11), time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), begin.AddDate(1, 0, 0)} {
 		sumDays(t, s, over)
 		askOverMonths(t, s, calls, 200)
+		askByDay(t, s, calls)
 		if a := audited(t, s, false, len(calls)); !a.Agrees() {
 			t.Fatalf("at %s: %+v", over, a.Rollups)
 		}
@@ -91,15 +92,22 @@ func pastLate(t *testing.T, s Database, _ func(string) [][]string) {
 	}
 }
 
-// pastConcurrent makes sums while calls of the same days are stored.
+// pastConcurrent makes sums while calls are stored, of the same days and of days that
+// were summed up.
 func pastConcurrent(t *testing.T, s Database, _ func(string) [][]string) {
 	calls := samples(600)
 	for i := range calls {
-		calls[i].Ended = begin.Add(time.Duration(i%60) * 7 * time.Hour)
+		calls[i].Ended = begin.Add(time.Duration(i) * time.Hour)
+		if i > 300 && i%3 == 0 {
+			calls[i].Ended = begin.Add(time.Duration(i-300) * time.Hour)
+		}
 	}
-	stored := make(chan error, 1)
+	summed, stored := make(chan struct{}), make(chan error, 1)
 	go func() {
 		for i := 0; i < len(calls); i += 5 {
+			if i == 300 {
+				<-summed // so that some of the others are late
+			}
 			if _, err := s.Ingest(t.Context(), event.Batch{Calls: calls[i : i+5]}); err != nil {
 				stored <- err
 				return
@@ -122,11 +130,13 @@ func pastConcurrent(t *testing.T, s Database, _ func(string) [][]string) {
 			t.Fatal(err)
 		}
 		if !day.IsZero() {
-			days++
+			if days++; days == 3 {
+				close(summed)
+			}
 		}
 		again = writing || err != nil || !day.IsZero()
 	}
-	if a := audited(t, s, false, len(calls)); !a.Agrees() || days == 0 {
+	if a := audited(t, s, false, len(calls)); !a.Agrees() || days < 20 {
 		t.Errorf("%d days; %+v", days, a.Rollups)
 	}
 }
