@@ -39,7 +39,7 @@ func pastQuestions(t *testing.T, s Database, exec func(string) [][]string) {
 	calls := OverMonths(t, s)
 	for _, over := range []time.Time{begin.AddDate(0, 0, 1).Add(-time.Microsecond), begin.AddDate(0, 2, 11), time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), begin.AddDate(1, 0, 0)} {
 		sumDays(t, s, over)
-		askOverMonths(t, s, calls, 200)
+		askOverMonths(t, s, calls, 70)
 		askByDay(t, s, calls)
 		if a := audited(t, s, false, len(calls)); !a.Agrees() {
 			t.Fatalf("at %s: %+v", over, a.Rollups)
@@ -87,7 +87,7 @@ func pastLate(t *testing.T, s Database, _ func(string) [][]string) {
 		if a := audited(t, s, false, len(calls)); !a.Agrees() {
 			t.Fatalf("%+v", a.Rollups)
 		}
-		askOverMonths(t, s, calls, 200)
+		askOverMonths(t, s, calls, 70)
 		sumDays(t, s, begin.AddDate(1, 0, 0))
 	}
 }
@@ -194,7 +194,7 @@ func pastDamage(t *testing.T, s Database, exec func(string) [][]string) {
 	if a := audited(t, s, false, calls); !a.Agrees() {
 		t.Errorf("after the repair: %+v", a.Rollups)
 	}
-	askOverMonths(t, s, OverMonths(t, s), 100) // they are stored already
+	askOverMonths(t, s, OverMonths(t, s), 50) // they are stored already
 	sumDays(t, s, begin.AddDate(1, 0, 0))
 	if a := audited(t, s, false, calls); !a.Agrees() {
 		t.Errorf("of the days after the repair: %+v", a.Rollups)
